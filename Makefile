@@ -1,0 +1,105 @@
+# Everything a developer or CI does, from a checkout, Python 3.11 or newer and make.
+
+PYTHON  ?= python3
+WORKERS ?= 2
+# COVER=0 runs the tests without measuring, which is quicker while working.
+COVER   ?= 1
+# What pytest is given: make test TESTS="tests/unit -k ledger" COVER=0
+TESTS   ?= tests
+
+BIN     := .venv/bin
+BENCH   := .venv-bench
+READY   := .venv/.ready
+READY_BENCH := $(BENCH)/.ready
+
+# The parts whose every branch a test must take.
+PURE := domain engine indicators signals strategies alerts simulation
+PURE_FILES := strategy alert
+comma := ,
+empty :=
+space := $(empty) $(empty)
+PURE_INCLUDE := $(subst $(space),$(comma),$(strip \
+	$(PURE:%=src/tradefleet/%/*) $(PURE_FILES:%=src/tradefleet/%.py)))
+
+.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean
+
+help: ## Say what can be made
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(READY) ## Make .venv, with all that developing needs
+
+run: $(READY) ## Start the service with demo users and a simulated venue
+	$(BIN)/tradefleet serve --demo
+
+check: lint types imports rules ## All that is checked without running the code
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports --no-logo
+
+rules: $(READY)
+	$(BIN)/pytest tests/architecture
+
+ifeq ($(COVER),0)
+test: $(READY) ## All tests, and every branch of the pure part (COVER=0: tests only)
+	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(TESTS)
+else
+test: $(READY) ## All tests, and every branch of the pure part (COVER=0: tests only)
+	$(BIN)/pytest -n $(WORKERS) --dist=worksteal --cov --cov-report= $(TESTS)
+	@$(MAKE) --no-print-directory cover-pure
+endif
+
+cover-pure: $(READY) ## Judge the last test run: each branch of the pure part was taken
+	$(BIN)/coverage report --include='$(PURE_INCLUDE)' --fail-under=100
+
+format: $(READY) ## Write the code as ruff would
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY) $(READY_BENCH) ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+# uv alone decides here what is pinned: no index but the ordinary one, no local folder of wheels.
+LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile \
+	--quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
+
+lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest releases)
+	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) requirements/bench.in -o requirements/bench.txt
+	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
+
+clean: ## Remove all that was made here
+	rm -rf .venv $(BENCH) build dist src/*.egg-info .coverage .coverage.* htmlcov
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/uv: requirements/bootstrap.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "make: no $(PYTHON) here. Install Python 3.11 or newer, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "make: $$($(PYTHON) --version) is too old. Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: this Python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# The stamp is written last, so that an install that broke off is done again.
+$(READY): $(BIN)/uv pyproject.toml requirements/dev.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(READY_BENCH): $(BIN)/uv requirements/bench.txt
+	@test -x $(BENCH)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH)
+	@$(BIN)/uv pip sync --quiet --python $(BENCH)/bin/python --require-hashes requirements/bench.txt
+	@touch $@
