@@ -1,0 +1,1 @@
+"""Tradefleet: thousands of users' trading bots, side by side, in one service."""

@@ -1,0 +1,1 @@
+"""The words of trading and their own rules: pure values, no I/O."""

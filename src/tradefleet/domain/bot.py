@@ -1,0 +1,62 @@
+"""What a user asks one bot to do, and what a bot remembers between its steps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.limits import GuardMemory, RiskLimits
+from tradefleet.domain.market import Stream, Symbol, Timeframe
+from tradefleet.domain.position import Position
+
+
+class BotStatus(StrEnum):
+    """What should be: hosts converge to it."""
+
+    STOPPED = "stopped"  # no new entries; an open position stays protected
+    RUNNING = "running"
+    SET_ASIDE = "set_aside"  # stopped by us after a fault; a human must look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotSpec:
+    """One account, one symbol, one strategy, one allocation in quote."""
+
+    id: BotId
+    user_id: UserId
+    account_id: AccountId
+    venue: str
+    symbol: Symbol
+    timeframe: Timeframe
+    strategy: str
+    allocation: Decimal
+    params: Mapping[str, str] = field(default_factory=dict)
+    status: BotStatus = BotStatus.STOPPED
+    note: str = ""  # why it was set aside
+    limits: RiskLimits | None = None  # the bot's own, on top of its user's
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.venue, self.symbol, self.timeframe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotMemory:
+    """All a bot remembers between steps, as it is kept in the store.
+
+    cash: free quote, the allocation plus everything booked since, fees paid; last_price: the
+    last close seen, for showing equity; decided_at: close time of the last bar that led to an
+    order, so that no bar is decided upon twice; seq: number of orders made.
+    """
+
+    bot_id: BotId
+    user_id: UserId
+    cash: Decimal
+    seq: int = 0
+    decided_at: datetime | None = None
+    position: Position | None = None
+    last_price: Decimal | None = None
+    last_exit_reason: str = ""
+    guard: GuardMemory | None = None  # of the bot's own limits, when it has any

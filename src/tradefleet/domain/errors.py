@@ -1,0 +1,59 @@
+"""Every error this package raises on purpose, by what the caller must do about it.
+
+TradefleetError
+├── Refused            the user asked for what is not allowed: show the text, wake nobody
+├── VenueError
+│   ├── VenueRejected      the venue said no, provably: final, never retry
+│   ├── VenueUnavailable   the request did not get through: retry with back-off
+│   └── OutcomeUnknown     it may have been accepted: look it up before anything else
+├── StoreError
+│   ├── StoreUnavailable   the database cannot be used now: the text says why and the cure
+│   └── LeaseLost          another host owns this user now: stop at once, write nothing
+└── BrokenInvariant    our own bug: set the bot aside, wake a human
+"""
+
+
+class TradefleetError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class Refused(TradefleetError):
+    """The request is understood and not allowed; the text is for the user."""
+
+
+class VenueError(TradefleetError):
+    """Something went wrong between us and a venue."""
+
+
+class VenueRejected(VenueError):
+    """The venue refused the request; the same request would be refused again."""
+
+
+class VenueUnavailable(VenueError):
+    """The venue did not receive the request; sending it again is safe."""
+
+
+class OutcomeUnknown(VenueError):
+    """The venue may have accepted the request; ask before sending anything else."""
+
+
+class StoreError(TradefleetError):
+    """Something went wrong between us and the database."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be used now; the text names the cure."""
+
+
+class LeaseLost(StoreError):
+    """Another host owns this user now; nothing of this write was kept."""
+
+
+class BrokenInvariant(TradefleetError):
+    """A thing that cannot be true is true."""
+
+
+def ensure(condition: bool, message: str) -> None:
+    """Raise BrokenInvariant unless condition holds (an assert that -O keeps)."""
+    if not condition:
+        raise BrokenInvariant(message)

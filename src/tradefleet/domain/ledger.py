@@ -1,0 +1,131 @@
+"""Double-entry book-keeping: money moves, it never appears.
+
+Places inside one venue account: "bot:<id>" what a bot may use or holds, "free" what no bot
+owns. Outside it: "market" the other side of every fill, "fees", and "external" where
+deposits come from. The sum of free and all bots is the account's balance at the venue.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Self
+
+from tradefleet.domain.errors import ensure
+from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.money import ZERO
+from tradefleet.domain.order import Fill
+
+FREE = "free"
+MARKET = "market"
+FEES = "fees"
+EXTERNAL = "external"
+OUTSIDE = frozenset({MARKET, FEES, EXTERNAL})
+
+
+def place_of(bot_id: BotId) -> str:
+    """Return the ledger place of what a bot owns."""
+    return f"bot:{bot_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One line of an entry: amount of asset added to (or taken from) one place."""
+
+    place: str
+    asset: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One balanced movement of money; its id names its cause, so booking twice is harmless."""
+
+    id: str
+    user_id: UserId
+    account_id: AccountId
+    kind: str  # fill, deposit, allocation, adjustment
+    booked_at: datetime
+    postings: tuple[Posting, ...]
+
+    def __post_init__(self) -> None:
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for posting in self.postings:
+            sums[posting.asset] += posting.amount
+        ensure(all(total == 0 for total in sums.values()), f"entry {self.id} does not balance")
+
+    @classmethod
+    def of_fill(
+        cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId
+    ) -> Self:
+        """Book a fill: base against the market, quote against the market, the fee to fees."""
+        place, sign = place_of(bot_id), fill.side.sign
+        base, quote = fill.quantity * sign, -fill.cost * sign
+        return cls(
+            id=f"fill:{account_id}:{fill.id}",
+            user_id=user_id,
+            account_id=account_id,
+            kind="fill",
+            booked_at=fill.filled_at,
+            postings=(
+                Posting(place, fill.symbol.base, base),
+                Posting(MARKET, fill.symbol.base, -base),
+                Posting(place, fill.symbol.quote, quote),
+                Posting(MARKET, fill.symbol.quote, -quote),
+                Posting(place, fill.fee_asset, -fill.fee),
+                Posting(FEES, fill.fee_asset, fill.fee),
+            ),
+        )
+
+    @classmethod
+    def of_transfer(
+        cls,
+        *,
+        id: str,
+        user_id: UserId,
+        account_id: AccountId,
+        kind: str,
+        at: datetime,
+        asset: str,
+        amount: Decimal,
+        source: str,
+        target: str,
+    ) -> Self:
+        """Book amount of asset moving from one place to another."""
+        return cls(
+            id=id,
+            user_id=user_id,
+            account_id=account_id,
+            kind=kind,
+            booked_at=at,
+            postings=(Posting(source, asset, -amount), Posting(target, asset, amount)),
+        )
+
+
+class Balances:
+    """The sums of many entries: (place, asset) to amount, for one account."""
+
+    def __init__(self) -> None:
+        self._amounts: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+
+    def book(self, entry: LedgerEntry) -> None:
+        for posting in entry.postings:
+            self._amounts[posting.place, posting.asset] += posting.amount
+
+    def of(self, place: str, asset: str) -> Decimal:
+        return self._amounts.get((place, asset), ZERO)
+
+    def account_totals(self) -> dict[str, Decimal]:
+        """Return what the venue should say the account holds, by asset."""
+        totals: dict[str, Decimal] = defaultdict(Decimal)
+        for (place, asset), amount in self._amounts.items():
+            if place not in OUTSIDE:
+                totals[asset] += amount
+        return dict(totals)
+
+    def everything(self) -> dict[str, Decimal]:
+        """Return the sum over all places, by asset: zero, or money has appeared."""
+        totals: dict[str, Decimal] = defaultdict(Decimal)
+        for (_, asset), amount in self._amounts.items():
+            totals[asset] += amount
+        return dict(totals)

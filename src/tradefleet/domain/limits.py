@@ -1,0 +1,171 @@
+"""What a user and a bot may do: risk limits, tiers, and where trading has been switched off."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self, TypeAlias
+
+from tradefleet.domain.ids import UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLimits:
+    """Limits checked before every entry, per bot or per user; None is off.
+
+    *_share values are shares of the balance (0.05 is 5 %), *_quote amounts in quote.
+    """
+
+    position_quote_max: Decimal | None = None
+    position_share_max: Decimal | None = None
+    open_positions_max: int | None = None
+    exposure_share_max: Decimal | None = None
+    daily_loss_quote: Decimal | None = None
+    daily_loss_share: Decimal | None = None
+    losses_in_row_max: int | None = None
+    drawdown_share_max: Decimal | None = None
+    monthly_loss_share_max: Decimal | None = None
+    symbols_allowed: frozenset[str] | None = None
+    symbols_blocked: frozenset[str] = frozenset()
+    leverage_max: Decimal | None = None
+    entry_gap_seconds: int | None = None
+    breaker_hours: Decimal = Decimal(4)
+
+    @classmethod
+    def default(cls) -> Self:
+        """The limits a user has who never chose any."""
+        return cls(
+            daily_loss_share=Decimal("0.05"),
+            losses_in_row_max=5,
+            drawdown_share_max=Decimal("0.15"),
+        )
+
+    def overridden_by(self, other: "RiskLimits") -> "RiskLimits":
+        """Return these limits with those of other that are set in their place."""
+        plain = RiskLimits()
+        changed = {
+            f.name: getattr(other, f.name)
+            for f in fields(other)
+            if getattr(other, f.name) != getattr(plain, f.name)
+        }
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        return RiskLimits(**{**kept, **changed})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """What a subscription allows; entries are orders that open or add."""
+
+    name: str
+    entries_per_day: int
+    open_positions: int
+    api_calls_per_minute: int
+    bots: int
+    signal_channels: int
+    advanced_signals: bool = False
+    custom_strategies: bool = False
+    priority: bool = False
+
+
+class Scope(StrEnum):
+    """What a kill switch covers."""
+
+    BOT = "bot"
+    ACCOUNT = "account"
+    USER = "user"
+    PLATFORM = "platform"
+
+
+class Halt(StrEnum):
+    """What a kill switch does where it covers: nothing, forbid entries, or also close all."""
+
+    RUN = "run"
+    STOP = "stop"  # no new exposure; open positions stay protected
+    FLATTEN = "flatten"  # and every position is closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """One kill switch as it stands; every change raises the version of what it covers."""
+
+    scope: Scope
+    scope_id: str  # bot, account or user id; "*" for the platform
+    halt: Halt
+    reason: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardMemory:
+    """What a user's guard remembers between orders, as it is kept in the store.
+
+    entries_today counts orders that opened since `day` began (UTC); realized_* are net sums
+    in quote; peak_equity is the highest equity seen; circuit_open_until ends the breaker's
+    cool-down; paused_reason is set until somebody resumes.
+    """
+
+    user_id: UserId
+    day: date | None = None
+    entries_today: int = 0
+    realized_today: Decimal = Decimal(0)
+    month: str = ""  # "2026-11"
+    realized_month: Decimal = Decimal(0)
+    realized_total: Decimal = Decimal(0)
+    losses_in_row: int = 0
+    peak_equity: Decimal | None = None
+    last_entry_at: datetime | None = None
+    circuit_open_until: datetime | None = None
+    circuit_reason: str = ""
+    paused_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The order may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The order may not be sent; which guard said no, and why, for people."""
+
+    guard: str
+    reason: str
+
+
+Verdict: TypeAlias = Approved | Denied
+
+TIERS: Mapping[str, Tier] = {
+    tier.name: tier
+    for tier in (
+        Tier(
+            name="free",
+            entries_per_day=5,
+            open_positions=2,
+            api_calls_per_minute=10,
+            bots=3,
+            signal_channels=2,
+        ),
+        Tier(
+            name="premium",
+            entries_per_day=25,
+            open_positions=5,
+            api_calls_per_minute=30,
+            bots=10,
+            signal_channels=10,
+            advanced_signals=True,
+            priority=True,
+        ),
+        Tier(
+            name="enterprise",
+            entries_per_day=100,
+            open_positions=20,
+            api_calls_per_minute=100,
+            bots=50,
+            signal_channels=50,
+            advanced_signals=True,
+            custom_strategies=True,
+            priority=True,
+        ),
+    )
+}

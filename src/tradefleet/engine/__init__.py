@@ -1,0 +1,1 @@
+"""How a bot decides: pure, event in, effects out."""

@@ -1,0 +1,1 @@
+"""Streaming indicators: one bar in, values out; pure."""

@@ -1,0 +1,1 @@
+"""Ways to reach a user outside a conversation: one per file."""

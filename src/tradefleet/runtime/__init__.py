@@ -1,0 +1,1 @@
+"""Where asyncio lives: feeds, hosts, journal, lanes."""

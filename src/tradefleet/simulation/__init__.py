@@ -1,0 +1,1 @@
+"""Pure simulation: matching, costs, markets and backtests."""

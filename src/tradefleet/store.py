@@ -1,0 +1,293 @@
+"""What a store is: the memory of the service. Commands see one user; hosts see the journal."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.effects import Decided, Notify, Record
+from tradefleet.domain.errors import StoreError
+from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
+from tradefleet.domain.market import Stream
+from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.position import Trade
+from tradefleet.domain.user import Account, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalNote:
+    """What a strategy said of one bar, kept per follower group for /why; kind entry, exit, no."""
+
+    group: str  # "<stream>|<strategy>|<parameters>"
+    at: datetime
+    kind: str
+    text: str
+
+
+class UserStore(Protocol):
+    """What one user owns, in one transaction. No method takes a user: another's is unreachable.
+
+    Sequences come oldest first unless a method says otherwise.
+    """
+
+    @property
+    def user_id(self) -> UserId: ...
+    async def user(self) -> User | None: ...
+    async def save_user(self, user: User) -> None: ...
+    async def limits(self) -> RiskLimits | None:
+        """Return the user's own limits, or None when they have the default ones."""
+
+    async def save_limits(self, limits: RiskLimits) -> None: ...
+    async def accounts(self) -> Sequence[Account]: ...
+    async def save_account(self, account: Account) -> None: ...
+    async def bots(self) -> Sequence[BotSpec]:
+        """Return the user's bots in the order they were added."""
+
+    async def add_bot(self, spec: BotSpec) -> None:
+        """Add a bot and its memory; raise Refused when account and symbol are taken already.
+
+        The uniqueness is the database's, so of two at once exactly one succeeds.
+        """
+
+    async def save_bot(self, spec: BotSpec) -> None:
+        """Change a bot that exists (status, note, params)."""
+
+    async def remove_bot(self, bot_id: BotId) -> None:
+        """Take a bot off the list; its orders, fills and trades are kept."""
+
+    async def memories(self) -> Mapping[BotId, BotMemory]: ...
+    async def guard(self) -> GuardMemory | None: ...
+    async def orders(self, bot_id: BotId | None = None, limit: int = 100) -> Sequence[Order]:
+        """Return the latest orders, oldest first."""
+
+    async def fills(self, order_ids: Sequence[OrderId]) -> Sequence[Fill]: ...
+    async def trades(
+        self, *, since: datetime | None = None, bot_id: BotId | None = None, limit: int = 1000
+    ) -> Sequence[Trade]:
+        """Return the latest trades closed since then, oldest first."""
+
+    async def entries(self, account_id: AccountId | None = None) -> Sequence[LedgerEntry]: ...
+    async def book(self, entry: LedgerEntry) -> None:
+        """Book a ledger entry; the same id twice is harmless."""
+
+    async def decisions(self, bot_id: BotId, limit: int = 20) -> Sequence[Decided]:
+        """Return the latest decisions, oldest first."""
+
+    async def signal_notes(self, group: str, limit: int = 20) -> Sequence[SignalNote]:
+        """Return the latest notes of a follower group, oldest first (they name no user)."""
+
+    async def switches(self) -> Sequence[Switch]:
+        """Return the switches that cover anything of this user, the platform's included."""
+
+    async def set_switch(self, switch: Switch) -> None:
+        """Set a bot, account or user switch and raise the user's kill version."""
+
+    async def ask_host(self, subject: str, payload: Mapping[str, Any]) -> None:
+        """Leave a message for the host that runs this user; it goes out after the commit."""
+
+    async def notify(self, notice: Notify) -> None:
+        """Put a notice for this user into the outbox."""
+
+    async def audit(self, action: str, detail: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to run one user's bots: valid until expires_at, fenced by its epoch."""
+
+    user_id: UserId
+    owner: str
+    epoch: int
+    expires_at: datetime
+    kill_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one user's bots ask to have written, all or nothing, under one lease.
+
+    kill_version: given when the batch arms an order that opens (state SENDING): the write is
+    refused when a kill switch covering the user was changed since.
+    """
+
+    user_id: UserId
+    epoch: int
+    records: tuple[Record, ...]
+    kill_version: int | None = None
+
+
+class KillSwitched(StoreError):
+    """A kill switch was changed since the order was decided; nothing of the batch was kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserLoad:
+    """Everything a host needs to run a user from where it stood."""
+
+    user: User
+    accounts: Sequence[Account]
+    bots: Sequence[BotSpec]
+    memories: Mapping[BotId, BotMemory]
+    working_orders: Sequence[Order]  # not final, and ABSENT ones still watched
+    fill_ids: frozenset[FillId]  # of the working orders
+    guard: GuardMemory | None
+    limits: RiskLimits | None
+    switches: Sequence[Switch]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostMessage:
+    """What a command left for the host: subjects are in runtime/host.py."""
+
+    id: int
+    user_id: UserId
+    subject: str
+    payload: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxNotice:
+    """A notice waiting for delivery."""
+
+    id: int
+    notice: Notify
+    telegram_id: int | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRun:
+    """One replay kept in the store, so that it can go on after a crash.
+
+    fingerprint names file, symbol, strategy and parameters; cursor is (opened_at of the bar,
+    phase of its path) up to which everything is written down, None before the first.
+    """
+
+    id: str
+    fingerprint: str
+    cursor: tuple[datetime, int] | None
+    finished: bool
+
+
+class Store(Protocol):
+    """The whole database, as commands (open), hosts (leases, write, load) and jobs see it."""
+
+    def open(self, user_id: UserId) -> AbstractAsyncContextManager[UserStore]:
+        """Open one user's transaction: commits on leaving, rolls back on an error."""
+
+    async def find_user(
+        self, *, telegram_id: int | None = None, username: str | None = None
+    ) -> User | None: ...
+    async def user_ids(self) -> Sequence[UserId]: ...
+
+    # ownership
+    async def take_leases(
+        self, owner: str, *, now: datetime, ttl: float, limit: int
+    ) -> Sequence[Lease]:
+        """Take users nobody owns (or whose lease ran out), each under the next epoch.
+
+        Only users who have something to run: a bot that is running, a position, a working
+        order or a waiting host message.
+        """
+
+    async def renew_leases(self, owner: str, *, now: datetime, ttl: float) -> Sequence[Lease]:
+        """Prolong all of owner's unexpired leases and return those it still holds."""
+
+    async def release_leases(self, owner: str) -> None: ...
+
+    # the journal
+    async def write(
+        self, batches: Sequence[Batch], *, run: ReplayRun | None = None
+    ) -> Sequence[StoreError | None]:
+        """Write batches in one transaction with one fsync; return an error or None for each.
+
+        A batch whose epoch is stale gets LeaseLost, one whose kill_version is stale gets
+        KillSwitched; the others are kept. Raise StoreUnavailable when nothing was kept.
+        A run given is saved in the same transaction.
+        """
+
+    async def load_user(self, user_id: UserId) -> UserLoad: ...
+
+    # messages and notices
+    async def host_messages(self, owner: str, limit: int) -> Sequence[HostMessage]:
+        """Return the oldest waiting messages of users whom owner holds."""
+
+    async def drop_messages(self, ids: Sequence[int]) -> None: ...
+    async def due_notices(self, *, now: datetime, limit: int) -> Sequence[OutboxNotice]:
+        """Return notices to deliver now: by priority, then age."""
+
+    async def notice_sent(self, ids: Sequence[int], *, now: datetime) -> None: ...
+    async def notice_failed(self, id: int, *, retry_at: datetime | None, error: str) -> None:
+        """Try again at retry_at; give up when it is None."""
+
+    async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
+        """Add notes, keeping the latest `keep` of each group."""
+
+    async def secret(self, name: str) -> bytes:
+        """Return the service's own random secret of that name (32 bytes), made at first use."""
+
+    # switches over everybody
+    async def platform_switch(self) -> Switch | None: ...
+    async def set_platform_switch(self, switch: Switch) -> None:
+        """Set the platform's switch and raise everybody's kill version."""
+
+    # replays
+    async def replay_run(self, id: str) -> ReplayRun | None: ...
+    async def save_run(self, run: ReplayRun) -> None: ...
+
+    async def ping(self) -> float:
+        """Return the seconds one small read took; raise StoreUnavailable."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperOrder:
+    """An order at the paper venue."""
+
+    venue_order_id: str
+    order: Order
+    open: bool
+    filled: Decimal
+    reject_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperChange:
+    """What changed at the paper venue in one account at one moment: all or nothing.
+
+    balances are the new totals by asset; number is the account's change counter after it.
+    """
+
+    account_id: AccountId
+    number: int
+    orders: tuple[PaperOrder, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    balances: Mapping[str, Decimal] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperAccountState:
+    """A paper account as its venue remembers it: open orders and balances."""
+
+    account_id: AccountId
+    number: int
+    balances: Mapping[str, Decimal]
+    open_orders: Sequence[PaperOrder]
+
+
+class PaperBooks(Protocol):
+    """The paper venue's own durable books, apart from the service's tables and transactions."""
+
+    async def load(self, account_id: AccountId) -> PaperAccountState | None: ...
+    async def write(self, changes: Sequence[PaperChange]) -> None: ...
+    async def order(self, account_id: AccountId, order_id: OrderId) -> PaperOrder | None: ...
+    async def fills_of(self, account_id: AccountId, order_id: OrderId) -> Sequence[Fill]: ...
+
+

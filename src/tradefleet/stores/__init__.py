@@ -1,0 +1,1 @@
+"""Where the service keeps its memory: one store per file or folder."""
