@@ -45,6 +45,10 @@ NAMES_THAT_SAY_NOTHING = {
     "manager", "managers", "helper", "helpers", "util", "utils", "common", "base", "service",
     "services", "info", "misc",
 }  # fmt: skip
+MONEY_WORDS = {
+    "amount", "balance", "cash", "cost", "equity", "fee", "fees", "notional", "pnl", "price",
+    "prices", "profit", "quantity",
+}  # fmt: skip
 # Written in two pieces, so that this file obeys its own rule.
 NOT_FOR_OTHERS = tuple(
     a + b
@@ -166,15 +170,47 @@ def test_only_the_two_edges_catch_whatever_comes(path):
     assert len(broad_catches(tree_of(path))) <= allowed
 
 
-@pytest.mark.parametrize("path", sorted((SOURCE / "domain").rglob("*.py")), ids=name_of)
-def test_the_words_of_trading_know_no_binary_fractions(path):
-    floats = [
-        node.lineno
-        for node in ast.walk(tree_of(path))
-        if (isinstance(node, ast.Name) and node.id == "float")
-        or (isinstance(node, ast.Constant) and isinstance(node.value, float))
-    ]
-    assert floats == []
+def float_money(tree: ast.Module) -> list[int]:
+    """The lines that hold or turn into a float what its name says is money or a quantity."""
+    lines = []
+    for node in ast.walk(tree):
+        name, value = "", None
+        if isinstance(node, ast.AnnAssign):
+            name, value = ast.unparse(node.target), node.annotation
+        elif isinstance(node, ast.arg):
+            name, value = node.arg, node.annotation
+        elif isinstance(node, ast.FunctionDef):
+            name, value = node.name, node.returns
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "float":
+            name, value = ast.unparse(node), node.func
+        if value and words_of(name) & MONEY_WORDS and "float" in words_of(ast.unparse(value)):
+            lines.append(node.lineno)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("entry_price: float", 1),
+        ("def f(amount: float | None): ...", 1),
+        ("def average_price(self) -> float: ...", 1),
+        ("x = float(order.quantity)", 1),
+        ("price: Decimal", 0),
+        ("strength: float", 0),
+        ("x = float(text)", 0),
+    ],
+)
+def test_money_in_a_float_is_seen(code, count):
+    assert len(float_money(ast.parse(code))) == count
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for room in ("domain", "engine") for path in sorted((SOURCE / room).rglob("*.py"))],
+    ids=name_of,
+)
+def test_money_is_never_a_float(path):
+    assert float_money(tree_of(path)) == []
 
 
 # ---- rooms, plug-ins and their contracts
