@@ -6,6 +6,7 @@ WORKERS ?= 2
 COVER   ?= 1
 # What pytest is given: make test TESTS="tests/unit -k ledger" COVER=0
 TESTS   ?= tests
+MEASURE := $(if $(filter 0,$(COVER)),,--cov --cov-report=)
 
 BIN     := .venv/bin
 BENCH   := .venv-bench
@@ -46,14 +47,9 @@ imports: $(READY)
 rules: $(READY)
 	$(BIN)/pytest tests/architecture
 
-ifeq ($(COVER),0)
 test: $(READY) ## All tests, and every branch of the pure part (COVER=0: tests only)
-	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(TESTS)
-else
-test: $(READY) ## All tests, and every branch of the pure part (COVER=0: tests only)
-	$(BIN)/pytest -n $(WORKERS) --dist=worksteal --cov --cov-report= $(TESTS)
-	@$(MAKE) --no-print-directory cover-pure
-endif
+	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(MEASURE) $(TESTS)
+	@test $(COVER) = 0 || $(MAKE) --no-print-directory cover-pure
 
 cover-pure: $(READY) ## Judge the last test run: each branch of the pure part was taken
 	$(BIN)/coverage report --include='$(PURE_INCLUDE)' --fail-under=100
