@@ -13,13 +13,13 @@ from tradefleet.domain.errors import StoreError
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
-from tradefleet.domain.market import Stream
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.user import Account, User
+from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SignalNote:
     """What a strategy said of one bar, kept per follower group for /why; kind entry, exit, no."""
 
@@ -125,6 +125,16 @@ class KillSwitched(StoreError):
     """A kill switch was changed since the order was decided; nothing of the batch was kept."""
 
 
+class BatchRefused(StoreError):
+    """What the batch says contradicts what is stored; nothing of it was kept.
+
+    Above all: an order to be sent that was already sent, or is not known.
+    """
+
+
+ABSENT_WATCHED = 100  # so many of a user's latest ABSENT orders may still turn up
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserLoad:
     """Everything a host needs to run a user from where it stood."""
@@ -133,7 +143,7 @@ class UserLoad:
     accounts: Sequence[Account]
     bots: Sequence[BotSpec]
     memories: Mapping[BotId, BotMemory]
-    working_orders: Sequence[Order]  # not final, and ABSENT ones still watched
+    working_orders: Sequence[Order]  # not final, and the latest ABSENT ones, oldest first
     fill_ids: frozenset[FillId]  # of the working orders
     guard: GuardMemory | None
     limits: RiskLimits | None
@@ -178,8 +188,14 @@ class ReplayRun:
 class Store(Protocol):
     """The whole database, as commands (open), hosts (leases, write, load) and jobs see it."""
 
-    def open(self, user_id: UserId) -> AbstractAsyncContextManager[UserStore]:
-        """Open one user's transaction: commits on leaving, rolls back on an error."""
+    def open(
+        self, user_id: UserId, *, reading: bool = False
+    ) -> AbstractAsyncContextManager[UserStore]:
+        """Open one user's transaction: commits on leaving, rolls back on an error.
+
+        A user's transactions run one after the other, so what was read still holds when it is
+        written. One opened for reading waits for nobody and may not write.
+        """
 
     async def find_user(
         self, *, telegram_id: int | None = None, username: str | None = None
@@ -192,7 +208,7 @@ class Store(Protocol):
     ) -> Sequence[Lease]:
         """Take users nobody owns (or whose lease ran out), each under the next epoch.
 
-        Only users who have something to run: a bot that is running, a position, a working
+        An unexpired lease of another owner is never taken. Only users who have something to run: a bot that is running, a position, a working
         order or a waiting host message.
         """
 
@@ -208,8 +224,11 @@ class Store(Protocol):
         """Write batches in one transaction with one fsync; return an error or None for each.
 
         A batch whose epoch is stale gets LeaseLost, one whose kill_version is stale gets
-        KillSwitched; the others are kept. Raise StoreUnavailable when nothing was kept.
-        A run given is saved in the same transaction.
+        KillSwitched, one that contradicts what is stored gets BatchRefused; the others are
+        kept. The epoch is the fence: a lease that ran out but was taken by nobody still
+        writes. Raise StoreUnavailable when nothing was kept. A run given is saved in the same
+        transaction. Orders, fills, entries, trades and decisions written twice are kept once;
+        the send of an order (state SENDING) is written once, the second time is refused.
         """
 
     async def load_user(self, user_id: UserId) -> UserLoad: ...
@@ -248,17 +267,6 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaperOrder:
-    """An order at the paper venue."""
-
-    venue_order_id: str
-    order: Order
-    open: bool
-    filled: Decimal
-    reject_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PaperChange:
     """What changed at the paper venue in one account at one moment: all or nothing.
 
@@ -289,5 +297,3 @@ class PaperBooks(Protocol):
     async def write(self, changes: Sequence[PaperChange]) -> None: ...
     async def order(self, account_id: AccountId, order_id: OrderId) -> PaperOrder | None: ...
     async def fills_of(self, account_id: AccountId, order_id: OrderId) -> Sequence[Fill]: ...
-
-

@@ -9,6 +9,7 @@ from enum import StrEnum
 from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.limits import GuardMemory, RiskLimits
 from tradefleet.domain.market import Stream, Symbol, Timeframe
+from tradefleet.domain.money import to_unit
 from tradefleet.domain.position import Position
 
 
@@ -41,6 +42,12 @@ class BotSpec:
     def stream(self) -> Stream:
         return Stream(self.venue, self.symbol, self.timeframe)
 
+    @property
+    def group(self) -> str:
+        """Name what the bot follows: bots of one group share one run of the strategy."""
+        params = ",".join(f"{name}={value}" for name, value in sorted(self.params.items()))
+        return f"{self.stream}|{self.strategy}|{params}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotMemory:
@@ -60,3 +67,11 @@ class BotMemory:
     last_price: Decimal | None = None
     last_exit_reason: str = ""
     guard: GuardMemory | None = None  # of the bot's own limits, when it has any
+
+    @property
+    def equity(self) -> Decimal:
+        """What the bot is worth in quote: cash, and what it holds at the last price seen."""
+        if self.position is None:
+            return self.cash
+        price = self.position.entry_price if self.last_price is None else self.last_price
+        return self.cash + to_unit(self.position.quantity * price)

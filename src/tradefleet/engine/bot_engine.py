@@ -1,0 +1,574 @@
+"""The whole decision path of one bot, as one pure step: event in, effects out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import assert_never
+
+from tradefleet.domain.bot import BotMemory, BotSpec, BotStatus
+from tradefleet.domain.effects import (
+    Decided,
+    Effect,
+    FillBooked,
+    GuardChanged,
+    MemoryChanged,
+    Notify,
+    OrderChanged,
+    OrderPlaced,
+    Protect,
+    SendOrder,
+    Topic,
+    TradeClosed,
+)
+from tradefleet.domain.events import (
+    BarClosed,
+    EntryDue,
+    Event,
+    ExitAsked,
+    StartAsked,
+    StopAsked,
+    StopHit,
+    TargetHit,
+)
+from tradefleet.domain.ids import FillId, OrderId, client_order_id
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.limits import Denied, GuardMemory, Halt, RiskLimits
+from tradefleet.domain.market import Side, TradingRules
+from tradefleet.domain.money import ONE, ZERO, money_context, to_unit
+from tradefleet.domain.order import (
+    Fill,
+    Order,
+    OrderEvent,
+    OrderKind,
+    OrderState,
+    Purpose,
+    Quarantined,
+    Rejected,
+    Voided,
+)
+from tradefleet.domain.position import Position, Trade
+from tradefleet.domain.signal import Entry, TradePlan
+from tradefleet.engine import exits, order_life, risk
+from tradefleet.engine.sizing import size_entry
+from tradefleet.engine.user_guard import UserGuard
+
+RETRY_FIRST = timedelta(seconds=5)  # after a refused exit; doubles up to RETRY_MOST
+RETRY_MOST = timedelta(seconds=60)
+
+
+@dataclass(slots=True, kw_only=True)
+class BotEngine:
+    """Runs one bot. No I/O, no clock, no randomness: same events, same effects.
+
+    spec, rules, plan, limits and guard are shared with other bots; entry_delay is how long a
+    live entry waits. Everything below `cash` is what the bot remembers: `memory()` is the
+    same for the store, `working` are its orders that are not final.
+    """
+
+    spec: BotSpec
+    rules: TradingRules
+    plan: TradePlan
+    guard: UserGuard
+    order_key: bytes
+    entry_delay: timedelta = timedelta(0)
+    limits: RiskLimits = RiskLimits()
+    own_guard: UserGuard | None = None
+    cash: Decimal = ZERO
+    seq: int = 0
+    decided_at: datetime | None = None
+    position: Position | None = None
+    last_price: Decimal | None = None
+    last_exit_reason: str = ""
+    running: bool = True
+    working: dict[OrderId, Order] = field(default_factory=dict)
+    fills_seen: dict[FillId, OrderId] = field(default_factory=dict)
+    retry_at: datetime | None = None
+    retry_wait: timedelta = RETRY_FIRST
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        spec: BotSpec,
+        memory: BotMemory | None,
+        working: Mapping[OrderId, Order],
+        fills_seen: Mapping[FillId, OrderId],
+        rules: TradingRules,
+        plan: TradePlan,
+        guard: UserGuard,
+        order_key: bytes,
+        entry_delay: timedelta = timedelta(0),
+    ) -> "BotEngine":
+        """Return the engine of a new bot, or of one that goes on from what the store kept."""
+        known = memory or BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
+        engine = cls(
+            spec=spec,
+            rules=rules,
+            plan=plan,
+            guard=guard,
+            order_key=order_key,
+            entry_delay=entry_delay,
+            limits=spec.limits or NO_LIMITS,
+            own_guard=own_guard_of(spec, known),
+            cash=known.cash,
+            seq=known.seq,
+            decided_at=known.decided_at,
+            position=known.position,
+            last_price=known.last_price,
+            last_exit_reason=known.last_exit_reason,
+            running=spec.status is BotStatus.RUNNING,
+            working=dict(working),
+            fills_seen=dict(fills_seen),
+        )
+        guard.allocate(spec.id, spec.account_id, spec.allocation)
+        with money_context():
+            engine._tell_exposure()
+        return engine
+
+    def step(self, event: Event) -> list[Effect]:
+        """Take one event and return what must be written down and done about it, in order."""
+        with money_context():
+            before = self.guard.memory
+            effects = self._decide(event)
+            if self.guard.memory is not before:
+                effects.append(GuardChanged(self.guard.memory))
+            return effects
+
+    def memory(self) -> BotMemory:
+        """Return all the bot remembers, as the store keeps it."""
+        return BotMemory(
+            bot_id=self.spec.id,
+            user_id=self.spec.user_id,
+            cash=self.cash,
+            seq=self.seq,
+            decided_at=self.decided_at,
+            position=self.position,
+            last_price=self.last_price,
+            last_exit_reason=self.last_exit_reason,
+            guard=self.own_guard.memory if self.own_guard else None,
+        )
+
+    @property
+    def is_flat(self) -> bool:
+        return self.position is None
+
+    @property
+    def levels(self) -> Protect:
+        """The stop and target to watch now: none for what is on sale already."""
+        position = self.position
+        if position is None or position.quantity <= self._on_sale():
+            return Protect(None, None)
+        return Protect(position.stop, position.targets[0][0] if position.targets else None)
+
+    def _decide(self, event: Event) -> list[Effect]:
+        match event:
+            case BarClosed():
+                return self._on_bar(event)
+            case StopHit():
+                return self._on_stop(event)
+            case TargetHit():
+                return self._on_target(event)
+            case EntryDue():
+                return self._on_entry_due(event)
+            case Fill():
+                return self._on_fill(event)
+            case ExitAsked(reason, at):
+                return self._void_held(reason) + self._exit_all(reason, at)
+            case StopAsked():
+                self.running = False
+                return self._void_held("the bot was stopped")
+            case StartAsked():
+                self.running = True
+                return []
+            case _:
+                return self._on_order_event(event)
+
+    # ---------------------------------------------------------------- bars
+
+    def _on_bar(self, event: BarClosed) -> list[Effect]:
+        if self.decided_at is not None and event.at <= self.decided_at:
+            return []  # decided upon already, before a restart
+        self.last_price = event.bar.close
+        if self.position is not None:
+            return self._hold(self.position, event)
+        if event.signal is not None and event.signal.entry is not None:
+            return self._consider(event.signal.entry, event)
+        return []
+
+    def _hold(self, position: Position, event: BarClosed) -> list[Effect]:
+        """Trail the stop, watch the drawdown, and leave when the strategy says so."""
+        effects: list[Effect] = []
+        held = exits.after_bar(position, event.bar.high, event.trail, self.plan, self.rules)
+        if held is not position:
+            self.position = held
+            effects.append(MemoryChanged(self.memory()))
+            if held.stop != position.stop:
+                effects.append(self.levels)
+        effects += self._marked(event.bar.close, event.at)
+        if event.signal is not None and event.signal.exit_reason:
+            effects += self._exit_all(event.signal.exit_reason, event.at)
+        return effects
+
+    def _marked(self, price: Decimal, at: datetime) -> list[Effect]:
+        assert self.position is not None
+        unrealized = self.position.unrealized(price)
+        value = to_unit(self.position.quantity * price)
+        texts: list[str] = []
+        for guard in self._guards():
+            guard.exposure(self.spec.id, value)
+            texts += guard.marked(self.spec.id, unrealized, at)
+        return [self._notice(Topic.GUARD, text, at, priority=2) for text in texts]
+
+    # ------------------------------------------------------------- entries
+
+    def _consider(self, entry: Entry, event: BarClosed) -> list[Effect]:
+        """Turn an entry signal into a held order, or say which guard said no."""
+        if not self.running or any(order.is_working for order in self.working.values()):
+            return []
+        at, close = event.at, event.bar.close
+        sized = size_entry(
+            entry, free_quote=self.cash, close=close, rules=self.rules, plan=self.plan
+        )
+        if isinstance(sized, Denied):
+            return [self._decided(at, "denied", sized.guard, sized.reason)]
+        order = replace(
+            self._order(Side.BUY, sized.quantity, Purpose.ENTRY, at, "; ".join(entry.reasons)),
+            reserved=sized.reserve,
+            hold_until=at + self.entry_delay,
+            lapses_at=at + self.spec.timeframe.delta,
+            lapse_price=sized.stop,
+        )
+        denied = self._review(order, close, at)
+        if denied is not None:
+            return [self._decided(at, "denied", denied.guard, denied.reason)]
+        self.seq, self.decided_at = order.seq, at
+        self.working[order.id] = order
+        for guard in self._guards():
+            guard.entry_placed(order, sized.reserve, at)
+        return [
+            OrderPlaced(order),
+            MemoryChanged(self.memory()),
+            self._decided(at, "entered", "", order.reason),
+        ]
+
+    def _review(self, order: Order, price: Decimal, at: datetime) -> Denied | None:
+        verdict = risk.review(
+            order,
+            price=price,
+            free_quote=self.cash,
+            balance=self.cash,
+            limits=self.limits,
+            rules=self.rules,
+        )
+        if isinstance(verdict, Denied):
+            return verdict
+        for guard in self._guards():
+            verdict = guard.review(order, cost=order.reserved, at=at)
+            if isinstance(verdict, Denied):
+                return verdict
+        return None
+
+    def _on_entry_due(self, event: EntryDue) -> list[Effect]:
+        """Send a held entry, unless the world has moved on since it was decided."""
+        order = self.working.get(event.order_id)
+        if order is None or order.state is not OrderState.CREATED:
+            return []
+        reason = self._why_void(order, event)
+        if reason:
+            return self._void(order, reason)
+        return [SendOrder(order.id)]
+
+    def _why_void(self, order: Order, event: EntryDue) -> str:
+        if not self.running:
+            return "the bot was stopped"
+        if self.guard.halt_for(self.spec.id, self.spec.account_id) is not Halt.RUN:
+            return "trading was switched off"
+        if order.lapses_at is not None and event.at > order.lapses_at:
+            return f"the next price came at {event.at:%H:%M:%S}, after {order.lapses_at:%H:%M:%S}"
+        if order.lapse_price is not None and event.price <= order.lapse_price:
+            return f"the price {event.price} is at or below the stop {order.lapse_price}"
+        if to_unit(order.quantity * event.price * (ONE + self.rules.fee)) > self.cash:
+            return f"{order.quantity} at {event.price} costs more than the free {self.cash}"
+        return ""
+
+    def _void_held(self, reason: str) -> list[Effect]:
+        held = [o for o in self.working.values() if o.state is OrderState.CREATED]
+        held = [o for o in held if o.purpose is Purpose.ENTRY]
+        return [effect for order in held for effect in self._void(order, reason)]
+
+    def _void(self, order: Order, reason: str) -> list[Effect]:
+        effects = self._on_order_event(Voided(order.id, reason))
+        return [*effects, self._decided(order.decided_at, "void", "entry", reason)]
+
+    # --------------------------------------------------------------- exits
+
+    def _on_stop(self, event: StopHit) -> list[Effect]:
+        position = self.position
+        if position is None or event.price > position.stop or self._waits(event.at):
+            return []
+        kind = position.stop_kind
+        unsold = position.quantity - self._on_sale()
+        return self._sell(unsold, event.at, kind, OrderKind.STOP, position.stop)
+
+    def _on_target(self, event: TargetHit) -> list[Effect]:
+        """Sell the parts of all targets the price has reached, nearest first."""
+        effects: list[Effect] = []
+        before = self.position
+        while (position := self.position) and position.targets and not self._waits(event.at):
+            level, part = position.targets[0]
+            if event.price < level:
+                break
+            unsold = position.quantity - self._on_sale()
+            part = exits.part_to_sell(position, part, event.price, unsold, self.rules)
+            number = len(self.plan.targets) - len(position.targets) + 1
+            self.position = replace(position, targets=position.targets[1:])
+            if part == ZERO:  # too small for the venue: it leaves with the last target
+                self._reached(number)
+            else:
+                effects += self._sell(part, event.at, f"target_{number}", OrderKind.TARGET, level)
+        if self.position is before:
+            return []
+        return [*effects, MemoryChanged(self.memory()), self.levels]
+
+    def _reached(self, number: int) -> None:
+        """Note that a target is behind us; from the first on, the stop stands at entry."""
+        assert self.position is not None
+        done = max(self.position.targets_done, number)
+        held = replace(self.position, targets_done=done)
+        self.position = exits.at_breakeven(held, self.plan, self.rules)
+
+    def _exit_all(self, reason: str, at: datetime) -> list[Effect]:
+        if self.position is None:
+            return []
+        return self._sell(self.position.quantity - self._on_sale(), at, reason)
+
+    def _sell(
+        self,
+        quantity: Decimal,
+        at: datetime,
+        reason: str,
+        kind: OrderKind = OrderKind.MARKET,
+        price: Decimal | None = None,
+    ) -> list[Effect]:
+        """Put quantity on sale at once; never more than is held and not on sale already."""
+        if quantity <= ZERO:
+            return []
+        order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason)
+        order = replace(order, kind=kind, price=price)
+        self.seq = order.seq
+        self.working[order.id] = order
+        return [OrderPlaced(order), MemoryChanged(self.memory()), SendOrder(order.id), self.levels]
+
+    def _on_sale(self) -> Decimal:
+        """Return how much of the position exits may still sell, unknown ones included."""
+        if not self.working:
+            return ZERO
+        sells = (o for o in self.working.values() if o.side is Side.SELL)
+        return sum((order.open_quantity for order in sells), ZERO)
+
+    def _waits(self, at: datetime) -> bool:
+        return self.retry_at is not None and at < self.retry_at
+
+    # -------------------------------------------------- orders and fills
+
+    def _on_order_event(self, event: OrderEvent) -> list[Effect]:
+        order = self.working.get(event.order_id)
+        if order is None:
+            return []  # final already: nothing new can be said of it
+        changed = order_life.after(order, event)
+        effects: list[Effect] = [OrderChanged(changed)]
+        self._keep(changed)
+        if isinstance(event, Rejected):
+            text = f"{self.spec.symbol}: the venue refused an order: {event.reason}"
+            effects.append(self._notice(Topic.ORDER, text, order.decided_at))
+        if isinstance(event, Quarantined):
+            text = f"{self.spec.symbol}: what became of an order is unknown; we keep looking."
+            effects.append(self._notice(Topic.FAULT, text, order.decided_at, priority=1))
+        if changed.is_final and changed.filled < changed.quantity:
+            effects += self._ended_short(changed)
+        return effects
+
+    def _ended_short(self, order: Order) -> list[Effect]:
+        """Clean up after an order that ended without trading all of its quantity."""
+        absent = order.state is OrderState.ABSENT
+        if order.purpose is Purpose.ENTRY:
+            if order.filled > ZERO:
+                return []
+            for guard in self._guards():
+                guard.entry_ended(self.spec.id, sent=order.sent_at is not None and not absent)
+            return self._decide_again(order) if absent else []
+        position = self.position
+        if position is None:
+            return []
+        if absent and order.kind is OrderKind.MARKET:
+            return self._sell(order.quantity - order.filled, order.decided_at, order.reason)
+        if not absent:
+            self.retry_at = (order.sent_at or order.decided_at) + self.retry_wait
+            self.retry_wait = min(2 * self.retry_wait, RETRY_MOST)
+        if order.kind is OrderKind.TARGET and order.price is not None:
+            unsold = (order.price, order.quantity - order.filled)
+            self.position = replace(position, targets=(unsold, *position.targets))
+        return [MemoryChanged(self.memory()), self.levels]
+
+    def _decide_again(self, order: Order) -> list[Effect]:
+        """Make a new order in place of an entry that provably never reached the venue.
+
+        One intent is sent once, ever: this is a new decision on the same signal, under a new
+        id, and it lapses when the first one would have.
+        """
+        fresh = self._order(
+            order.side, order.quantity, Purpose.ENTRY, order.decided_at, order.reason
+        )
+        again = replace(
+            fresh,
+            reserved=order.reserved,
+            hold_until=order.hold_until,
+            lapses_at=order.lapses_at,
+            lapse_price=order.lapse_price,
+        )
+        self.seq = again.seq
+        self.working[again.id] = again
+        for guard in self._guards():
+            guard.entry_placed(again, again.reserved, again.decided_at)
+        return [OrderPlaced(again), MemoryChanged(self.memory())]
+
+    def _keep(self, order: Order) -> None:
+        """Keep orders that may still say something: working ones, and absent ones, watched."""
+        if order.is_working or order.state is OrderState.ABSENT:
+            self.working[order.id] = order
+            return
+        del self.working[order.id]
+        for fill_id in [f for f, o in self.fills_seen.items() if o == order.id]:
+            del self.fills_seen[fill_id]
+
+    def _on_fill(self, fill: Fill) -> list[Effect]:
+        """Book a fill once: order, position, ledger, trade, guard."""
+        order = self.working.get(fill.order_id)
+        if order is None or fill.id in self.fills_seen:
+            return []  # every fill of a finished order is booked; venues repeat themselves
+        self.fills_seen[fill.id] = order.id
+        changed = order_life.after(order, fill)
+        self._keep(changed)
+        spec = self.spec
+        entry = LedgerEntry.of_fill(
+            fill, user_id=spec.user_id, account_id=spec.account_id, bot_id=spec.id
+        )
+        self.cash -= fill.cost * fill.side.sign
+        if fill.fee_asset == spec.symbol.quote:
+            self.cash -= fill.fee
+        follow = self._bought(changed, fill) if fill.side is Side.BUY else self._sold(changed, fill)
+        return [OrderChanged(changed), FillBooked(fill, entry), *follow]
+
+    def _bought(self, order: Order, fill: Fill) -> list[Effect]:
+        before = self.position
+        position = before.after(fill) if before else Position.opened_by(fill)
+        if position.targets_done == 0 and order.lapse_price is not None:
+            position = exits.protected(position, order.lapse_price, self.plan, self.rules)
+        self.position = position
+        self.last_price = fill.price
+        self._tell_exposure()
+        text = (
+            f"🟢 {fill.symbol}: bought {fill.quantity.normalize():f} at {fill.price.normalize():f},"
+            f" stop {position.stop.normalize():f}"
+        )
+        return [
+            MemoryChanged(self.memory()),
+            self.levels,
+            self._notice(Topic.FILL, text, fill.filled_at, priority=1),
+        ]
+
+    def _sold(self, order: Order, fill: Fill) -> list[Effect]:
+        assert self.position is not None
+        self.position = self.position.after(fill)
+        self.last_price, self.last_exit_reason = fill.price, order.reason
+        self.retry_at, self.retry_wait = None, RETRY_FIRST
+        if order.kind is OrderKind.TARGET:
+            self._reached(int(order.reason.removeprefix("target_")))
+        effects = self._close(order, fill) if self.position.quantity <= ZERO else []
+        self._tell_exposure()
+        topic = Topic.STOP if order.kind is OrderKind.STOP else Topic.FILL
+        text = (
+            f"🔴 {fill.symbol}: sold {fill.quantity.normalize():f} at {fill.price.normalize():f}"
+            f" ({order.reason})"
+        )
+        return [
+            *effects,
+            MemoryChanged(self.memory()),
+            self.levels,
+            self._notice(topic, text, fill.filled_at, priority=1),
+        ]
+
+    def _close(self, order: Order, fill: Fill) -> list[Effect]:
+        """Turn the sold-out position into a trade and let the guards judge it."""
+        position, spec = self.position, self.spec
+        assert position is not None
+        trade = Trade(
+            id=f"{spec.id}-{order.seq}",
+            user_id=spec.user_id,
+            account_id=spec.account_id,
+            bot_id=spec.id,
+            symbol=spec.symbol,
+            opened_at=position.opened_at,
+            closed_at=fill.filled_at,
+            quantity=position.original,
+            entry_price=position.entry_price,
+            exit_price=position.sold / position.sold_quantity,
+            gross_pnl=position.gross_pnl,
+            fees=position.fees_quote,
+            exit_reason=order.reason,
+        )
+        self.position = None
+        at = fill.filled_at
+        texts = [text for guard in self._guards() for text in guard.trade_closed(trade, at)]
+        notices = [self._notice(Topic.GUARD, text, at, priority=2) for text in texts]
+        return [TradeClosed(trade), *notices]
+
+    # --------------------------------------------------------------- small
+
+    def _guards(self) -> tuple[UserGuard, ...]:
+        return (self.guard,) if self.own_guard is None else (self.own_guard, self.guard)
+
+    def _tell_exposure(self) -> None:
+        """Tell the guards what the position is worth: at cost until a bar marks it."""
+        position = self.position
+        value = ZERO if position is None else sum((lot.cost for lot in position.lots), ZERO)
+        for guard in self._guards():
+            guard.exposure(self.spec.id, value)
+
+    def _order(
+        self, side: Side, quantity: Decimal, purpose: Purpose, at: datetime, reason: str
+    ) -> Order:
+        spec, seq = self.spec, self.seq + 1
+        return Order(
+            id=client_order_id(self.order_key, spec.user_id, spec.account_id, spec.id, seq),
+            user_id=spec.user_id,
+            account_id=spec.account_id,
+            bot_id=spec.id,
+            seq=seq,
+            symbol=spec.symbol,
+            side=side,
+            quantity=quantity,
+            purpose=purpose,
+            decided_at=at,
+            reason=reason,
+        )
+
+    def _decided(self, at: datetime, outcome: str, guard: str, reason: str) -> Decided:
+        return Decided(self.spec.id, self.spec.user_id, at, outcome, guard, reason)
+
+    def _notice(self, topic: Topic, text: str, at: datetime, priority: int = 5) -> Notify:
+        return Notify(self.spec.user_id, topic, text, at, priority)
+
+
+NO_LIMITS = RiskLimits()
+
+
+def own_guard_of(spec: BotSpec, memory: BotMemory) -> UserGuard | None:
+    """Return the guard of a bot's own limits, for the few bots that have any."""
+    if spec.limits is None:
+        return None
+    known = memory.guard or GuardMemory(user_id=spec.user_id)
+    guard = UserGuard(limits=spec.limits, tier=None, memory=known)
+    guard.allocate(spec.id, spec.account_id, spec.allocation)
+    return guard

@@ -1,0 +1,78 @@
+"""How a position is left: targets at shares of the original size, breakeven, trailing stop."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from tradefleet.domain.market import TradingRules
+from tradefleet.domain.money import ONE, ZERO, round_to_tick
+from tradefleet.domain.position import Position
+from tradefleet.domain.signal import TradePlan
+
+EXIT_STOP, EXIT_BREAKEVEN, EXIT_TRAIL = "stop", "breakeven", "trail"
+
+
+def protected(position: Position, stop: Decimal, plan: TradePlan, rules: TradingRules) -> Position:
+    """Return a position just bought with its stop and targets: multiples of R above entry.
+
+    R is the actual entry price minus the stop. Parts are shares of the original quantity,
+    rounded down to the step; the last takes the rest. When the fill was at or below the stop
+    there is no R: no targets, and the stop fires at the next price.
+    """
+    entry = position.entry_price
+    risk = entry - stop
+    targets: list[tuple[Decimal, Decimal]] = []
+    left = position.original
+    for number, (multiple, share) in enumerate(plan.targets, start=1):
+        last = number == len(plan.targets)
+        part = left if last else min(left, rules.round_quantity(position.original * share))
+        targets.append((round_to_tick(entry + multiple * risk, rules.price_tick), part))
+        left -= part
+    return replace(
+        position,
+        stop=stop,
+        stop_kind=EXIT_STOP,
+        targets=tuple(targets) if risk > 0 else (),
+        highest=max(position.highest, entry),
+    )
+
+
+def at_breakeven(position: Position, plan: TradePlan, rules: TradingRules) -> Position:
+    """Return the position with its stop at entry (plus the plan's offset), unless it is higher."""
+    level = position.entry_price * (ONE + plan.breakeven_offset)
+    stop = round_to_tick(level, rules.price_tick)
+    if stop <= position.stop:
+        return position
+    return replace(position, stop=stop, stop_kind=EXIT_BREAKEVEN)
+
+
+def after_bar(
+    position: Position, high: Decimal, trail: Decimal | None, plan: TradePlan, rules: TradingRules
+) -> Position:
+    """Return the position after a bar: its highest high, and the stop trailed below it.
+
+    The stop only tightens, and trails only once the first target is reached.
+    """
+    if high > position.highest:
+        position = replace(position, highest=high)
+    if not (plan.trails and position.targets_done and trail is not None):
+        return position
+    stop = round_to_tick(position.highest - trail, rules.price_tick)
+    if stop <= position.stop:
+        return position
+    return replace(position, stop=stop, stop_kind=EXIT_TRAIL)
+
+
+def part_to_sell(
+    position: Position, part: Decimal, price: Decimal, unsold: Decimal, rules: TradingRules
+) -> Decimal:
+    """Return how much to sell at a target: a part too small for the venue waits (zero).
+
+    unsold is what is held and not on sale already; when what would remain is too small to be
+    sold by itself later, all of it is sold now.
+    """
+    last = len(position.targets) == 1
+    part = unsold if last else min(part, unsold)
+    if not rules.allows(part, price):
+        return unsold if last else ZERO
+    rest = unsold - part
+    return unsold if rest > 0 and not rules.allows(rest, price) else part

@@ -1,0 +1,81 @@
+"""Group commit: whatever waits to be written goes out together, in order, with one fsync."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GROUP_MAX = 2000  # items in one write
+
+
+class Work:
+    """Counts what is under way, so that somebody can wait until nothing is."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def begin(self) -> None:
+        self._count += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        self._count -= 1
+        if self._count == 0:
+            self._idle.set()
+
+    @property
+    def is_idle(self) -> bool:
+        return self._count == 0
+
+    async def idle(self) -> None:
+        await self._idle.wait()
+
+
+class GroupCommit(Generic[T, R]):
+    """Writes items in the order they were added, as many at once as are waiting.
+
+    `run` must be running; when the write itself fails, run raises and nothing is lost but
+    what was not confirmed: whoever owns the process stops it and starts again from the store.
+    """
+
+    def __init__(self, write: Callable[[list[T]], Awaitable[Sequence[R]]], work: Work) -> None:
+        self._write = write
+        self._work = work
+        self._waiting: deque[tuple[T, Callable[[R], None]]] = deque()
+        self._wake = asyncio.Event()
+        self.groups = 0
+        self.items = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, item: T, done: Callable[[R], None]) -> None:
+        """Write item with the next group, then call done with its result."""
+        self._work.begin()
+        self._waiting.append((item, done))
+        self._wake.set()
+
+    async def write(self, item: T) -> R:
+        """Write item with the next group and return its result."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self.add(item, lambda result: None if future.done() else future.set_result(result))
+        return await future
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                count = min(GROUP_MAX, len(self._waiting))
+                group = [self._waiting.popleft() for _ in range(count)]
+                results = await self._write([item for item, _ in group])
+                self.groups += 1
+                self.items += count
+                for (_, done), result in zip(group, results, strict=True):
+                    done(result)
+                    self._work.end()

@@ -1,0 +1,98 @@
+"""One strategy run per group of followers: a fact is computed once, whoever follows it.
+
+A group is (stream, strategy, parameters). Its strategy takes every bar of the stream; the
+board says what that means, the host wakes the followers whom it concerns.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.ids import BotId
+from tradefleet.domain.market import Bar, Stream
+from tradefleet.domain.signal import Signal
+from tradefleet.store import SignalNote
+from tradefleet.strategy import Strategy, StrategySpec
+
+NOTES_MAX = 50  # kept per group
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Everybody who follows one strategy run; last_at is the opening of its last bar."""
+
+    key: str
+    stream: Stream
+    strategy: Strategy
+    bars_needed: int
+    followers: set[BotId] = field(default_factory=set)
+    last_at: datetime | None = None
+    warm: bool = False
+    signals: int = 0
+    bars: int = 0
+    fault: str = ""
+    notes: deque[SignalNote] = field(default_factory=lambda: deque(maxlen=NOTES_MAX))
+
+    def take(self, bar: Bar) -> Signal | None:
+        """Feed a bar that is later than the last one; return what the strategy says."""
+        self.last_at = bar.opened_at
+        self.bars += 1
+        signal = self.strategy.on_bar(bar)
+        if signal is not None:
+            self.signals += 1
+        return signal
+
+    def trail(self) -> Decimal | None:
+        return self.strategy.trail_distance() if self.strategy.plan.trails else None
+
+    def note(self, at: datetime, signal: Signal | None) -> None:
+        """Remember for /why what was said of the bar that closed at `at`."""
+        if signal is None or (signal.entry is None and not signal.exit_reason):
+            self.notes.append(SignalNote(self.key, at, "no", self.strategy.why_not()))
+            return
+        kind = "entry" if signal.entry is not None else "exit"
+        self.notes.append(SignalNote(self.key, at, kind, "; ".join(signal.reasons)))
+
+
+class SignalBoard:
+    """All groups of a host, by stream."""
+
+    def __init__(self, strategies: Mapping[str, StrategySpec]) -> None:
+        self._strategies = strategies
+        self.groups: dict[str, Group] = {}
+        self.by_stream: dict[Stream, list[Group]] = {}
+
+    def join(self, spec: BotSpec, build: Callable[[BotSpec], Strategy] | None = None) -> Group:
+        """Return the group a bot follows, made if it is the first; Refused for bad parameters."""
+        group = self.groups.get(spec.group)
+        if group is None:
+            known = self._strategies[spec.strategy]
+            strategy = build(spec) if build else known.build(spec.params)
+            group = Group(spec.group, spec.stream, strategy, known.bars_needed)
+            self.groups[spec.group] = group
+            self.by_stream.setdefault(spec.stream, []).append(group)
+        group.followers.add(spec.id)
+        return group
+
+    def leave(self, spec: BotSpec) -> None:
+        """Take a bot out of its group; a group nobody follows is forgotten."""
+        group = self.groups.get(spec.group)
+        if group is None:
+            return
+        group.followers.discard(spec.id)
+        if not group.followers:
+            del self.groups[spec.group]
+            self.by_stream[spec.stream].remove(group)
+            if not self.by_stream[spec.stream]:
+                del self.by_stream[spec.stream]
+
+    def take_notes(self) -> list[SignalNote]:
+        """Return all new notes and forget them here."""
+        notes: list[SignalNote] = []
+        for group in self.groups.values():
+            notes += group.notes
+            group.notes.clear()
+        return notes

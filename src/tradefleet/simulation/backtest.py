@@ -1,0 +1,150 @@
+"""Run one bot over recorded bars: the very strategy and engine objects that trade live."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tradefleet.domain.effects import Effect, FillBooked, OrderPlaced, SendOrder, TradeClosed
+from tradefleet.domain.errors import VenueRejected
+from tradefleet.domain.events import BarClosed, EntryDue, Event, StopHit, TargetHit
+from tradefleet.domain.ids import OrderId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.market import Bar
+from tradefleet.domain.money import ZERO, money_context
+from tradefleet.domain.order import Acknowledged, Armed, ClosedByVenue, Order, Purpose, Rejected
+from tradefleet.domain.position import Trade
+from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.simulation.paper_book import Costs, PaperBook
+from tradefleet.strategy import Strategy
+
+
+@dataclass(slots=True, kw_only=True)
+class Backtest:
+    """One bot, one market, one paper account; read the results after `run`.
+
+    holdings: (bar number, free quote, base held) from that bar on, one row per change, from
+    which the equity of every bar follows.
+    """
+
+    engine: BotEngine
+    strategy: Strategy
+    book: PaperBook
+    costs: Costs
+    timeframe: timedelta
+    signals: int = 0
+    bars_seen: int = 0
+    trades: list[Trade] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
+    orders: dict[OrderId, Order] = field(default_factory=dict)
+    holdings: list[tuple[int, Decimal, Decimal]] = field(default_factory=list)
+    _held: list[OrderId] = field(default_factory=list)
+    _taken: dict[OrderId, Decimal] = field(default_factory=dict)  # of this bar's volume
+
+    def run(self, bars: Iterable[Bar]) -> None:
+        """Play the bars in order: what was decided at a close happens from the next open on."""
+        engine, on_bar = self.engine, self.strategy.on_bar
+        self.holdings.append((0, engine.cash, ZERO))
+        for bar in bars:
+            if engine.working:
+                self._play(bar)
+            elif (position := engine.position) is not None and (
+                bar.low <= position.stop
+                or (position.targets and bar.high >= position.targets[0][0])
+            ):
+                self._play(bar)
+            signal = on_bar(bar)
+            self.bars_seen += 1
+            if signal is not None:
+                self.signals += 1
+            if engine.position is not None:
+                trail = self.strategy.trail_distance() if engine.position.targets_done else None
+                self._step(BarClosed(bar, bar.opened_at + self.timeframe, signal, trail))
+            elif signal is not None and signal.entry is not None:
+                self._step(BarClosed(bar, bar.opened_at + self.timeframe, signal, None))
+
+    def equity(self, bars: Sequence[Bar]) -> list[tuple[datetime, Decimal]]:
+        """Return the equity at the close of every bar that was run."""
+        curve: list[tuple[datetime, Decimal]] = []
+        changes = iter([*self.holdings[1:], (len(bars), ZERO, ZERO)])
+        (number, cash, base), following = self.holdings[0], next(changes)
+        with money_context():
+            for number, bar in enumerate(bars):
+                while following[0] <= number:
+                    (_, cash, base), following = following, next(changes)
+                curve.append((bar.opened_at + self.timeframe, cash + base * bar.close))
+        return curve
+
+    def _play(self, bar: Bar) -> None:
+        """Walk the bar's path: open, down to the low, up to the high."""
+        at, engine = bar.opened_at, self.engine
+        self._taken.clear()
+        held, self._held = self._held, []
+        for order_id in held:
+            self._step(EntryDue(order_id, bar.open, at))
+        self._touch(bar.open, at)
+        self._trade(bar.open, bar)
+        if (stop := engine.levels.stop) is not None and bar.low <= stop:
+            self._touch(stop, at)
+            self._trade(stop, bar)
+        while (target := engine.levels.target) is not None and bar.high >= target:
+            self._touch(target, at)
+            self._trade(target, bar)
+            if engine.levels.target == target:
+                break  # nothing could be sold at it
+
+    def _touch(self, price: Decimal, at: datetime) -> None:
+        levels = self.engine.levels
+        if levels.stop is not None and price <= levels.stop:
+            self._step(StopHit(price, at))
+        elif levels.target is not None and price >= levels.target:
+            self._step(TargetHit(price, at))
+
+    def _trade(self, price: Decimal, bar: Bar) -> None:
+        """Let the venue fill what waits, at price."""
+        share = self.costs.volume_share
+        for order_id in list(self.book.waiting):
+            taken = self._taken.get(order_id, ZERO)
+            paper, fill = self.book.fill(
+                order_id,
+                price=price,
+                at=bar.opened_at,
+                rules=self.engine.rules,
+                costs=self.costs,
+                most=None if share is None else share * bar.volume - taken,
+            )
+            if fill is not None:
+                self._taken[order_id] = taken + fill.quantity
+                self._step(fill)
+            if not paper.open:
+                self._step(ClosedByVenue(order_id, paper.filled))
+
+    def _step(self, event: Event) -> None:
+        effects: list[Effect] = self.engine.step(event)
+        for effect in effects:
+            match effect:
+                case OrderPlaced(order):
+                    self.orders[order.id] = order
+                    if order.purpose is Purpose.ENTRY:
+                        self._held.append(order.id)
+                case SendOrder(order_id):
+                    self._send(order_id)
+                case FillBooked(_, entry):
+                    self.entries.append(entry)
+                    position = self.engine.position
+                    base = ZERO if position is None else position.quantity
+                    self.holdings.append((self.bars_seen, self.engine.cash, base))
+                case TradeClosed(trade):
+                    self.trades.append(trade)
+                case _:
+                    pass  # a backtest keeps no journal and tells nobody
+
+    def _send(self, order_id: OrderId) -> None:
+        order = self.orders[order_id]
+        self._step(Armed(order_id, 0, order.decided_at, order.decided_at))
+        try:
+            paper = self.book.submit(order, self.engine.rules)
+        except VenueRejected as error:
+            self._step(Rejected(order_id, str(error)))
+        else:
+            self._step(Acknowledged(order_id, paper.venue_order_id))
