@@ -208,8 +208,8 @@ class Store(Protocol):
     ) -> Sequence[Lease]:
         """Take users nobody owns (or whose lease ran out), each under the next epoch.
 
-        An unexpired lease of another owner is never taken. Only users who have something to run: a bot that is running, a position, a working
-        order or a waiting host message.
+        An unexpired lease of another owner is never taken. Only users who have something to
+        run: a bot that is running, a position, a working order or a waiting host message.
         """
 
     async def renew_leases(self, owner: str, *, now: datetime, ttl: float) -> Sequence[Lease]:

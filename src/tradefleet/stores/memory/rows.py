@@ -1,0 +1,99 @@
+"""One user's rows in memory: every value in them is immutable, so nothing is ever copied."""
+
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.effects import Decided, Notify
+from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
+from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.position import Trade
+from tradefleet.domain.user import Account, User
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """What somebody did, and when."""
+
+    at: datetime
+    action: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Tables:
+    """What a user's transaction may change: tables by their key."""
+
+    user: dict[UserId, User] = field(default_factory=dict)
+    limits: dict[UserId, RiskLimits] = field(default_factory=dict)
+    accounts: dict[AccountId, Account] = field(default_factory=dict)
+    bots: dict[BotId, BotSpec] = field(default_factory=dict)
+    removed: dict[BotId, bool] = field(default_factory=dict)
+    memories: dict[BotId, BotMemory] = field(default_factory=dict)
+    entries: dict[str, LedgerEntry] = field(default_factory=dict)
+    switches: dict[tuple[Scope, str], Switch] = field(default_factory=dict)
+
+
+TABLES = tuple(Tables.__dataclass_fields__)
+
+
+@dataclass(slots=True)
+class Rows(Tables):
+    """All rows of one user; what only hosts write stands here and not in Tables."""
+
+    guard: GuardMemory | None = None
+    orders: dict[OrderId, Order] = field(default_factory=dict)
+    working: dict[OrderId, Order] = field(default_factory=dict)
+    fills: dict[tuple[AccountId, FillId], Fill] = field(default_factory=dict)
+    trades: dict[str, Trade] = field(default_factory=dict)
+    decisions: dict[BotId, dict[tuple[datetime, str, str], Decided]] = field(default_factory=dict)
+    audit: list[AuditLine] = field(default_factory=list)
+
+    def has_something_to_run(self) -> bool:
+        return (
+            bool(self.working)
+            or any(memory.position for memory in self.memories.values())
+            or any(
+                spec.status == "running" and spec.id not in self.removed
+                for spec in self.bots.values()
+            )
+        )
+
+
+class Draft:
+    """A user's tables as one transaction sees them: the committed ones under its own changes."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.user = ChainMap({}, rows.user)
+        self.limits = ChainMap({}, rows.limits)
+        self.accounts = ChainMap({}, rows.accounts)
+        self.bots = ChainMap({}, rows.bots)
+        self.removed = ChainMap({}, rows.removed)
+        self.memories = ChainMap({}, rows.memories)
+        self.entries = ChainMap({}, rows.entries)
+        self.switches = ChainMap({}, rows.switches)
+        self.audit: list[AuditLine] = []
+        self.notices: list[Notify] = []
+        self.messages: list[tuple[str, Mapping[str, Any]]] = []
+        self.kill_raised = False
+
+    def keep(self) -> None:
+        """Make the changes part of the committed rows."""
+        for name in TABLES:
+            getattr(self.rows, name).update(getattr(self, name).maps[0])
+        self.rows.audit += self.audit
+
+    @property
+    def has_changes(self) -> bool:
+        return bool(
+            self.audit
+            or self.notices
+            or self.messages
+            or any(getattr(self, name).maps[0] for name in TABLES)
+        )

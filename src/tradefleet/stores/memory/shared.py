@@ -1,0 +1,63 @@
+"""What in memory belongs to no single user: names, signals, leases, messages, notices."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.ids import UserId
+from tradefleet.domain.limits import Switch
+from tradefleet.domain.user import User
+from tradefleet.store import HostMessage, Lease, OutboxNotice, ReplayRun, SignalNote
+
+NOBODY = ""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A notice on its way: None is a time never to come."""
+
+    notice: OutboxNotice
+    due_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Shared:
+    """The tables over all users."""
+
+    usernames: dict[str, UserId] = field(default_factory=dict)
+    telegram_ids: dict[int, UserId] = field(default_factory=dict)
+    leases: dict[UserId, Lease] = field(default_factory=dict)
+    messages: dict[int, HostMessage] = field(default_factory=dict)
+    outbox: dict[int, Waiting] = field(default_factory=dict)
+    signals: dict[str, deque[SignalNote]] = field(default_factory=dict)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    runs: dict[str, ReplayRun] = field(default_factory=dict)
+    platform: Switch | None = None
+    last_id: int = 0
+
+    def next_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
+
+    def check_names(self, user: User) -> None:
+        """Raise Refused when another user has the name or the Telegram account."""
+        if self.usernames.get(user.username, user.id) != user.id:
+            raise Refused(f"The name {user.username} is taken.")
+        if user.telegram_id is None:
+            return
+        if self.telegram_ids.get(user.telegram_id, user.id) != user.id:
+            raise Refused("This Telegram account belongs to another user.")
+
+    def rename(self, before: User | None, after: User) -> None:
+        """Let the names lead to the user as it is now."""
+        if before:
+            self.usernames.pop(before.username, None)
+            self.telegram_ids.pop(before.telegram_id or 0, None)
+        self.usernames[after.username] = after.id
+        if after.telegram_id is not None:
+            self.telegram_ids[after.telegram_id] = after.id
+
+    def raise_kill_version(self, user_id: UserId) -> None:
+        lease = self.leases[user_id]
+        self.leases[user_id] = replace(lease, kill_version=lease.kill_version + 1)

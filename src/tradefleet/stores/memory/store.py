@@ -1,0 +1,246 @@
+"""The whole database in memory, as hosts and jobs see it."""
+
+import asyncio
+import secrets
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from tradefleet.clock import Clock
+from tradefleet.domain.effects import Notify
+from tradefleet.domain.errors import LeaseLost, StoreError, ensure
+from tradefleet.domain.ids import UserId
+from tradefleet.domain.limits import Scope, Switch
+from tradefleet.domain.order import OrderState
+from tradefleet.domain.user import User
+from tradefleet.store import (
+    ABSENT_WATCHED,
+    Batch,
+    HostMessage,
+    KillSwitched,
+    Lease,
+    OutboxNotice,
+    ReplayRun,
+    SignalNote,
+    UserLoad,
+)
+from tradefleet.stores.memory.journal import fault_in, keep
+from tradefleet.stores.memory.paper_books import MemoryPaperBooks
+from tradefleet.stores.memory.rows import Rows
+from tradefleet.stores.memory.shared import NOBODY, Shared, Waiting
+from tradefleet.stores.memory.user_store import MemoryUserStore
+
+
+class MemoryStore:
+    """Every user's rows; a user's transactions run one after the other."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rows: dict[UserId, Rows] = {}
+        self._shared = Shared()
+        self._turns: dict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.paper_books = MemoryPaperBooks()
+
+    @asynccontextmanager
+    async def open(
+        self, user_id: UserId, *, reading: bool = False
+    ) -> AsyncIterator[MemoryUserStore]:
+        async with nullcontext() if reading else self._turns[user_id]:
+            rows = self._rows.get(user_id) or Rows()
+            store = MemoryUserStore(user_id, rows, self._shared, self._clock)
+            yield store
+            if store.draft.has_changes:
+                ensure(not reading, "a change in a transaction that was opened for reading")
+                self._commit(store, rows)
+
+    def _commit(self, store: MemoryUserStore, rows: Rows) -> None:
+        user_id, draft, shared = store.user_id, store.draft, self._shared
+        user = draft.user.get(user_id)
+        if user and user != rows.user.get(user_id):
+            shared.check_names(user)
+            shared.rename(rows.user.get(user_id), user)
+        draft.keep()
+        self._rows[user_id] = rows
+        if user and user_id not in shared.leases:
+            shared.leases[user_id] = Lease(
+                user_id=user_id,
+                owner=NOBODY,
+                epoch=0,
+                expires_at=user.created_at,
+                kill_version=0,
+            )
+        if draft.kill_raised:
+            shared.raise_kill_version(user_id)
+        for notice in draft.notices:
+            self._post(notice)
+        for subject, payload in draft.messages:
+            number = shared.next_id()
+            shared.messages[number] = HostMessage(
+                id=number,
+                user_id=user_id,
+                subject=subject,
+                payload=payload,
+                created_at=self._clock.now(),
+            )
+
+    def _post(self, notice: Notify) -> None:
+        number = self._shared.next_id()
+        waiting = OutboxNotice(id=number, notice=notice, telegram_id=None, tries=0)
+        self._shared.outbox[number] = Waiting(waiting, notice.at)
+
+    async def find_user(
+        self, *, telegram_id: int | None = None, username: str | None = None
+    ) -> User | None:
+        user_id = None
+        if telegram_id is not None:
+            user_id = self._shared.telegram_ids.get(telegram_id)
+        elif username is not None:
+            user_id = self._shared.usernames.get(username)
+        return self._rows[user_id].user[user_id] if user_id else None
+
+    async def user_ids(self) -> Sequence[UserId]:
+        users = [user for rows in self._rows.values() for user in rows.user.values()]
+        return [user.id for user in sorted(users, key=lambda user: (user.created_at, user.id))]
+
+    # ownership
+
+    async def take_leases(
+        self, owner: str, *, now: datetime, ttl: float, limit: int
+    ) -> Sequence[Lease]:
+        taken: list[Lease] = []
+        waiting = {message.user_id for message in self._shared.messages.values()}
+        for user_id, lease in self._shared.leases.items():
+            if len(taken) == limit:
+                break
+            free = lease.owner == NOBODY or lease.expires_at <= now
+            if free and (user_id in waiting or self._rows[user_id].has_something_to_run()):
+                until = now + timedelta(seconds=ttl)
+                taken.append(replace(lease, owner=owner, epoch=lease.epoch + 1, expires_at=until))
+        self._shared.leases |= {lease.user_id: lease for lease in taken}
+        return taken
+
+    async def renew_leases(self, owner: str, *, now: datetime, ttl: float) -> Sequence[Lease]:
+        held = [
+            replace(lease, expires_at=now + timedelta(seconds=ttl))
+            for lease in self._shared.leases.values()
+            if lease.owner == owner and lease.expires_at > now
+        ]
+        self._shared.leases |= {lease.user_id: lease for lease in held}
+        return held
+
+    async def release_leases(self, owner: str) -> None:
+        for user_id, lease in self._shared.leases.items():
+            if lease.owner == owner:
+                self._shared.leases[user_id] = replace(lease, owner=NOBODY)
+
+    # the journal
+
+    async def write(
+        self, batches: Sequence[Batch], *, run: ReplayRun | None = None
+    ) -> Sequence[StoreError | None]:
+        errors = [self._write(batch) for batch in batches]
+        if run:
+            self._shared.runs[run.id] = run
+        return errors
+
+    def _write(self, batch: Batch) -> StoreError | None:
+        lease = self._shared.leases.get(batch.user_id)
+        if lease is None or lease.epoch != batch.epoch or lease.epoch == 0:
+            return LeaseLost(f"user {batch.user_id} is no longer ours")
+        if batch.kill_version is not None and batch.kill_version != lease.kill_version:
+            return KillSwitched(f"a kill switch over user {batch.user_id} was changed")
+        rows = self._rows[batch.user_id]
+        fault = fault_in(batch, rows)
+        if fault:
+            return fault
+        for record in batch.records:
+            keep(record, rows)
+            if isinstance(record, Notify):
+                self._post(record)
+        return None
+
+    async def load_user(self, user_id: UserId) -> UserLoad:
+        rows = self._rows[user_id]
+        absent = [o for o in rows.orders.values() if o.state is OrderState.ABSENT]
+        watched = sorted(absent, key=lambda o: (o.decided_at, o.id))[-ABSENT_WATCHED:]
+        orders = sorted(
+            [*rows.working.values(), *watched], key=lambda order: (order.decided_at, order.id)
+        )
+        ids = {order.id for order in orders}
+        bots = [spec for spec in rows.bots.values() if spec.id not in rows.removed]
+        platform = [self._shared.platform] if self._shared.platform else []
+        return UserLoad(
+            user=rows.user[user_id],
+            accounts=list(rows.accounts.values()),
+            bots=bots,
+            memories={spec.id: rows.memories[spec.id] for spec in bots},
+            working_orders=orders,
+            fill_ids=frozenset(fill.id for fill in rows.fills.values() if fill.order_id in ids),
+            guard=rows.guard,
+            limits=rows.limits.get(user_id),
+            switches=platform + list(rows.switches.values()),
+        )
+
+    # messages and notices
+
+    async def host_messages(self, owner: str, limit: int) -> Sequence[HostMessage]:
+        leases = self._shared.leases
+        messages = self._shared.messages.values()
+        return [m for m in messages if leases[m.user_id].owner == owner][:limit]
+
+    async def drop_messages(self, ids: Sequence[int]) -> None:
+        for number in ids:
+            self._shared.messages.pop(number, None)
+
+    async def due_notices(self, *, now: datetime, limit: int) -> Sequence[OutboxNotice]:
+        due = [w.notice for w in self._shared.outbox.values() if w.due_at and w.due_at <= now]
+        due.sort(key=lambda waiting: (waiting.notice.priority, waiting.notice.at, waiting.id))
+        return [replace(w, telegram_id=self._telegram_id(w.notice.user_id)) for w in due[:limit]]
+
+    def _telegram_id(self, user_id: UserId) -> int | None:
+        return self._rows[user_id].user[user_id].telegram_id
+
+    async def notice_sent(self, ids: Sequence[int], *, now: datetime) -> None:
+        for number in ids:
+            self._shared.outbox.pop(number, None)
+
+    async def notice_failed(self, id: int, *, retry_at: datetime | None, error: str) -> None:
+        waiting = self._shared.outbox[id]
+        waiting.notice = replace(waiting.notice, tries=waiting.notice.tries + 1)
+        waiting.due_at = retry_at
+
+    async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
+        for note in notes:
+            kept = deque(self._shared.signals.get(note.group, ()), maxlen=keep)
+            kept.append(note)
+            self._shared.signals[note.group] = kept
+
+    async def secret(self, name: str) -> bytes:
+        return self._shared.secrets.setdefault(name, secrets.token_bytes(32))
+
+    # switches over everybody
+
+    async def platform_switch(self) -> Switch | None:
+        return self._shared.platform
+
+    async def set_platform_switch(self, switch: Switch) -> None:
+        ensure(switch.scope is Scope.PLATFORM, "not a switch over the platform")
+        self._shared.platform = switch
+        for user_id in self._shared.leases:
+            self._shared.raise_kill_version(user_id)
+
+    # replays
+
+    async def replay_run(self, id: str) -> ReplayRun | None:
+        return self._shared.runs.get(id)
+
+    async def save_run(self, run: ReplayRun) -> None:
+        self._shared.runs[run.id] = run
+
+    async def ping(self) -> float:
+        return 0.0
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,158 @@
+"""One user's transaction in memory."""
+
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tradefleet.clock import Clock
+from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.effects import Decided, Notify
+from tradefleet.domain.errors import Refused, ensure
+from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
+from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.position import Trade
+from tradefleet.domain.user import Account, User
+from tradefleet.store import SignalNote
+from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
+from tradefleet.stores.memory.shared import Shared
+
+
+class MemoryUserStore:
+    """What one user owns; changes are seen by others once the store keeps the draft."""
+
+    def __init__(self, user_id: UserId, rows: Rows, shared: Shared, clock: Clock) -> None:
+        self._user_id = user_id
+        self._shared = shared
+        self._clock = clock
+        self.draft = Draft(rows)
+
+    @property
+    def user_id(self) -> UserId:
+        return self._user_id
+
+    async def user(self) -> User | None:
+        return self.draft.user.get(self._user_id)
+
+    async def save_user(self, user: User) -> None:
+        self._check_owner(user.id)
+        self._shared.check_names(user)
+        self.draft.user[user.id] = user
+
+    async def limits(self) -> RiskLimits | None:
+        return self.draft.limits.get(self._user_id)
+
+    async def save_limits(self, limits: RiskLimits) -> None:
+        self._check_registered()
+        self.draft.limits[self._user_id] = limits
+
+    async def accounts(self) -> Sequence[Account]:
+        return list(self.draft.accounts.values())
+
+    async def save_account(self, account: Account) -> None:
+        self._check_owner(account.user_id)
+        self._check_registered()
+        self.draft.accounts[account.id] = account
+
+    async def bots(self) -> Sequence[BotSpec]:
+        return [spec for spec in self.draft.bots.values() if spec.id not in self.draft.removed]
+
+    async def add_bot(self, spec: BotSpec) -> None:
+        self._check_owner(spec.user_id)
+        ensure(spec.account_id in self.draft.accounts, f"no account {spec.account_id}")
+        ensure(spec.id not in self.draft.bots, f"there is a bot {spec.id} already")
+        taken = {(bot.account_id, str(bot.symbol)) for bot in await self.bots()}
+        if (spec.account_id, str(spec.symbol)) in taken:
+            raise Refused(f"{spec.symbol} is already traded in this account.")
+        self.draft.bots[spec.id] = spec
+        self.draft.memories[spec.id] = BotMemory(
+            bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation
+        )
+
+    async def save_bot(self, spec: BotSpec) -> None:
+        self._check_owner(spec.user_id)
+        self._check_bot(spec.id)
+        self.draft.bots[spec.id] = spec
+
+    async def remove_bot(self, bot_id: BotId) -> None:
+        self._check_bot(bot_id)
+        self.draft.removed[bot_id] = True
+
+    async def memories(self) -> Mapping[BotId, BotMemory]:
+        return {spec.id: self.draft.memories[spec.id] for spec in await self.bots()}
+
+    async def guard(self) -> GuardMemory | None:
+        return self.draft.rows.guard
+
+    async def orders(self, bot_id: BotId | None = None, limit: int = 100) -> Sequence[Order]:
+        orders = [o for o in self.draft.rows.orders.values() if bot_id in (None, o.bot_id)]
+        return sorted(orders, key=lambda o: (o.decided_at, o.id))[-limit:]
+
+    async def fills(self, order_ids: Sequence[OrderId]) -> Sequence[Fill]:
+        wanted = set(order_ids)
+        fills = [fill for fill in self.draft.rows.fills.values() if fill.order_id in wanted]
+        return sorted(fills, key=lambda fill: (fill.filled_at, fill.id))
+
+    async def trades(
+        self, *, since: datetime | None = None, bot_id: BotId | None = None, limit: int = 1000
+    ) -> Sequence[Trade]:
+        trades = [
+            trade
+            for trade in self.draft.rows.trades.values()
+            if bot_id in (None, trade.bot_id) and (since is None or trade.closed_at >= since)
+        ]
+        return sorted(trades, key=lambda trade: (trade.closed_at, trade.id))[-limit:]
+
+    async def entries(self, account_id: AccountId | None = None) -> Sequence[LedgerEntry]:
+        entries = [e for e in self.draft.entries.values() if account_id in (None, e.account_id)]
+        return sorted(entries, key=lambda entry: (entry.booked_at, entry.id))
+
+    async def book(self, entry: LedgerEntry) -> None:
+        self._check_owner(entry.user_id)
+        ensure(entry.account_id in self.draft.accounts, f"no account {entry.account_id}")
+        self.draft.entries.setdefault(entry.id, entry)
+
+    async def decisions(self, bot_id: BotId, limit: int = 20) -> Sequence[Decided]:
+        decisions = self.draft.rows.decisions.get(bot_id, {}).values()
+        return sorted(decisions, key=lambda d: d.at)[-limit:]
+
+    async def signal_notes(self, group: str, limit: int = 20) -> Sequence[SignalNote]:
+        return list(self._shared.signals.get(group, ()))[-limit:]
+
+    async def switches(self) -> Sequence[Switch]:
+        everybody = [self._shared.platform] if self._shared.platform else []
+        own = sorted(self.draft.switches.values(), key=lambda s: (s.changed_at, s.scope_id))
+        return everybody + own
+
+    async def set_switch(self, switch: Switch) -> None:
+        known: Mapping[Scope, Container[str]] = {
+            Scope.USER: {self._user_id},
+            Scope.ACCOUNT: self.draft.accounts,
+            Scope.BOT: self.draft.bots,
+        }
+        ensure(switch.scope_id in known.get(switch.scope, ()), "a switch over nothing of theirs")
+        self.draft.switches[switch.scope, switch.scope_id] = switch
+        self.draft.kill_raised = True
+
+    async def ask_host(self, subject: str, payload: Mapping[str, Any]) -> None:
+        self._check_registered()
+        self.draft.messages.append((subject, dict(payload)))
+
+    async def notify(self, notice: Notify) -> None:
+        self._check_owner(notice.user_id)
+        self._check_registered()
+        self.draft.notices.append(notice)
+
+    async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
+        self.draft.audit.append(AuditLine(self._clock.now(), action, dict(detail)))
+
+    def _check_owner(self, user_id: UserId) -> None:
+        ensure(user_id == self._user_id, "a row of another user")
+
+    def _check_registered(self) -> None:
+        ensure(self._user_id in self.draft.user, f"no user {self._user_id}")
+
+    def _check_bot(self, bot_id: BotId) -> None:
+        there = bot_id in self.draft.bots and bot_id not in self.draft.removed
+        ensure(there, f"no bot {bot_id}")
