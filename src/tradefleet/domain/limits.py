@@ -101,8 +101,10 @@ class GuardMemory:
     """What a user's guard remembers between orders, as it is kept in the store.
 
     entries_today counts orders that opened since `day` began (UTC); realized_* are net sums
-    in quote; peak_equity is the highest equity seen; circuit_open_until ends the breaker's
-    cool-down; paused_reason is set until somebody resumes.
+    in quote; peak_equity is the highest equity seen, peak_allocations what was allocated
+    then; circuit_open_until ends the breaker's cool-down; paused_reason is set until somebody
+    resumes. today_base and month_base are the realized sums from which losses are counted
+    anew, after the breaker tripped or somebody resumed.
     """
 
     user_id: UserId
@@ -118,6 +120,9 @@ class GuardMemory:
     circuit_open_until: datetime | None = None
     circuit_reason: str = ""
     paused_reason: str = ""
+    today_base: Decimal = Decimal(0)
+    month_base: Decimal = Decimal(0)
+    peak_allocations: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
