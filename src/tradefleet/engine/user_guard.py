@@ -108,8 +108,7 @@ class UserGuard:
         self._settle()
         self._allocated = _moved(self._allocated, self._allocations.pop(bot_id, ZERO), ZERO)
         self._set_unrealized(bot_id, ZERO)
-        self._fill_slot(bot_id, exposure=ZERO, pending=ZERO)
-        self._slots.pop(bot_id, None)
+        self._empty_slot(bot_id)
 
     def restore(
         self,
@@ -236,7 +235,7 @@ class UserGuard:
         )
 
     def entry_ended(self, bot_id: BotId, *, sent: bool) -> None:
-        """Free what an entry bound; one that was never sent gives its quota back."""
+        """Free what a final entry still bound; one that was never sent gives its quota back."""
         slot = self._slots.get(bot_id)
         if slot is None or slot.placed_on is None:
             return
@@ -247,8 +246,16 @@ class UserGuard:
             self.memory = replace(memory, entries_today=memory.entries_today - 1)
 
     def exposure(self, bot_id: BotId, value: Decimal) -> None:
-        """Note the quote value of a bot's position, zero when it is flat."""
-        self._fill_slot(bot_id, exposure=value)
+        """Note the quote value of a bot's position, zero when it is flat.
+
+        What it rises by, a working entry has bought: that much less is pending.
+        """
+        slot = self._slots.get(bot_id)
+        if slot is None or not slot.pending or value <= slot.exposure:
+            self._fill_slot(bot_id, exposure=value)
+            return
+        left = MONEY.subtract(MONEY.add(slot.pending, slot.exposure), value)
+        self._fill_slot(bot_id, exposure=value, pending=max(left, ZERO))
 
     def marked(self, bot_id: BotId, unrealized: Decimal, at: datetime) -> list[str]:
         """Note what closing the bot's position now would add to its realized total.
@@ -280,7 +287,7 @@ class UserGuard:
                 losses_in_row=memory.losses_in_row + 1 if pnl < 0 else 0,
             )
         self._set_unrealized(trade.bot_id, ZERO)
-        self._fill_slot(trade.bot_id, exposure=ZERO)
+        self._empty_slot(trade.bot_id)
         if self._idle:
             return []
         self._raise_peak()
@@ -449,6 +456,11 @@ class UserGuard:
             self._slots[bot_id] = slot
         else:
             self._slots.pop(bot_id, None)
+
+    def _empty_slot(self, bot_id: BotId) -> None:
+        slot = self._slots.pop(bot_id, None)
+        if slot is not None:
+            self._exposed = _moved(self._exposed, MONEY.add(slot.exposure, slot.pending), ZERO)
 
 
 def _moved(total: Decimal, old: Decimal, new: Decimal) -> Decimal:
