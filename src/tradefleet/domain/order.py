@@ -204,6 +204,15 @@ class Fill:
     filled_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """What the venue says of one order: filled is its total in base."""
+
+    venue_order_id: str
+    is_open: bool
+    filled: Decimal
+
+
 OrderEvent: TypeAlias = (
     Armed
     | Acknowledged
