@@ -1,0 +1,120 @@
+"""How fast we may ask: token buckets, quotas over a window, back-off; time is an argument.
+
+Times are seconds on any clock that does not run backwards.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tradefleet.domain.errors import ensure
+
+TINY = 1e-9  # what rounding may leave of a wait that is over
+
+
+class Priority(IntEnum):
+    """Who goes first when a venue's rate is short; the lower, the sooner."""
+
+    EXIT = 0
+    CANCEL = 1
+    PROTECTIVE = 2
+    RECONCILIATION = 3
+    ENTRY = 4
+    READ = 5
+
+
+class TokenBucket:
+    """At most `burst` at once and `rate` a second after that.
+
+    A bucket may be asked for more than it holds when it is full: that waits until it is full
+    and then overdraws it, so nothing larger than the burst waits for ever.
+    """
+
+    __slots__ = ("_tokens", "_updated", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        ensure(rate > 0 and burst > 0, "a bucket needs a rate and a burst above zero")
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._updated: float | None = None
+
+    def take(self, now: float, n: float = 1, *, keep: float = 0) -> float:
+        """Take n tokens and return 0, or take none and return the seconds to wait for them.
+
+        keep: so many are left for those who go first; whoever goes first keeps none.
+        """
+        self._refill(now)
+        missing = min(n + keep, self.burst) - self._tokens
+        if missing > TINY:
+            return missing / self.rate
+        self._tokens -= n
+        return 0.0
+
+    def pause(self, now: float, seconds: float) -> None:
+        """Grant nothing for this long: the venue said that we were too fast."""
+        self._refill(now)
+        self._tokens = min(self._tokens, min(1.0, self.burst) - seconds * self.rate)
+
+    def _refill(self, now: float) -> None:
+        if self._updated is not None and now > self._updated:
+            self._tokens = min(self.burst, self._tokens + (now - self._updated) * self.rate)
+        self._updated = now if self._updated is None else max(now, self._updated)
+
+
+class Quota:
+    """At most `limit` in any span of `period` seconds; remembers no more than `limit` times."""
+
+    __slots__ = ("_taken", "limit", "period")
+
+    def __init__(self, limit: int, period: float) -> None:
+        ensure(limit > 0 and period > 0, "a quota needs a limit and a period above zero")
+        self.limit = limit
+        self.period = period
+        self._taken: deque[float] = deque(maxlen=limit)
+
+    def take(self, now: float) -> float:
+        """Count one and return 0, or count none and return the seconds until one is free."""
+        wait = self.retry_after(now)
+        if wait == 0:
+            self._taken.append(now)
+        return wait
+
+    def retry_after(self, now: float) -> float:
+        """Return the seconds until one more is allowed, 0 when it is now."""
+        if len(self._taken) < self.limit:
+            return 0.0
+        wait = self._taken[0] + self.period - now
+        return wait if wait > TINY else 0.0
+
+    def left(self, now: float) -> int:
+        """Return how many more are allowed now."""
+        return self.limit - sum(1 for taken in self._taken if taken + self.period > now)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waiting times between tries: first, then factor times the one before, at most `most`."""
+
+    first: float
+    factor: float
+    most: float
+
+    def __post_init__(self) -> None:
+        ensure(0 < self.first <= self.most and self.factor >= 1, f"{self} never ends")
+
+    def wait(self, failures: int, jitter: float = 0.0) -> float:
+        """Return the seconds to wait after so many failures in a row, none after no failure.
+
+        jitter in [0, 1) takes up to half of it away, so that many who failed together do not
+        come back together; whoever wants chance brings the number.
+        """
+        if failures <= 0:
+            return 0.0
+        wait = self.first
+        for _ in range(failures - 1):
+            wait *= self.factor
+            if wait >= self.most:
+                wait = self.most
+                break
+        return wait * (1 - jitter / 2)
