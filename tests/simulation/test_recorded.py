@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradefleet.domain.errors import Refused
@@ -96,6 +96,7 @@ def test_what_others_did_to_the_decimal_context_changes_no_digit():
 prices = st.decimals("1e-8", "1e6", allow_nan=False, places=8)
 
 
+@settings(deadline=None)
 @given(st.lists(prices, min_size=4, max_size=4), st.decimals(0, "1e9", places=8))
 def test_whatever_bar_is_written_is_read_back(four, volume):
     low, open_, close, high = sorted(four)
@@ -231,6 +232,7 @@ def test_an_open_quote_is_refused_and_swallows_no_line():
     assert "Line 2 has a quote" in refusal_of(HEADER, '"' + ROW, NEXT)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=5))
 def test_whatever_the_lines_hold_they_are_read_or_refused(lines):
     try:

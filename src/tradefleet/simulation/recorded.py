@@ -1,16 +1,19 @@
 """Bars read from the lines of a CSV file; whatever is wrong is refused with its line and cure."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from operator import itemgetter
+from typing import TypeAlias
 
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Bar, Timeframe, bar_fault
 from tradefleet.domain.money import ZERO, money_context
 from tradefleet.simulation.checked_bar import checked_bar
+
+Pick: TypeAlias = Callable[[list[str]], tuple[str, ...]]
 
 COLUMNS = ("opened_at", "open", "high", "low", "close", "volume")
 HEADER = ",".join(COLUMNS)
@@ -64,7 +67,7 @@ def _unquoted(number: int, text: str) -> list[str]:
         raise Refused(f"Line {number} has a quote that is never closed; remove it.") from None
 
 
-def _columns(number: int, fields: list[str]) -> tuple["itemgetter[str]", int]:
+def _columns(number: int, fields: list[str]) -> tuple[Pick, int]:
     """Return what takes the six fields of a bar out of a row, and how many fields a row has."""
     names = [field.strip().lower() for field in fields]
     missing = [name for name in COLUMNS if name not in names]
@@ -81,7 +84,7 @@ def _columns(number: int, fields: list[str]) -> tuple["itemgetter[str]", int]:
 
 def _bars(
     rows: Iterator[tuple[int, list[str]]],
-    pick: "itemgetter[str]",
+    pick: Pick,
     width: int,
     shortest: timedelta,
 ) -> Iterator[Bar]:
@@ -102,15 +105,14 @@ def _bars(
 
 def _bar(number: int, opened_at: datetime, texts: list[str]) -> Bar:
     try:
-        numbers = o, h, l, c, v = tuple(map(float, texts))  # noqa: E741
-        values = tuple(map(Decimal, texts))
+        o, h, l, c, v = map(float, texts)  # noqa: E741
+        values = open_, high, low, close, volume = tuple(map(Decimal, texts))
     except (ValueError, InvalidOperation):
         raise _unreadable(number, texts) from None
     # The floats first: they tell what is not a number, which decimals refuse to compare.
-    if PRICE_MIN <= l <= o <= h >= c >= l and h <= PRICE_MAX and v <= VOLUME_MAX:
-        open_, high, low, close, volume = values
-        if low <= open_ <= high >= close >= low and volume >= ZERO:
-            return checked_bar(opened_at, open_, high, low, close, volume, numbers)
+    in_range = PRICE_MIN <= l <= o <= h >= c >= l and h <= PRICE_MAX and v <= VOLUME_MAX
+    if in_range and low <= open_ <= high >= close >= low and volume >= ZERO:
+        return checked_bar(opened_at, open_, high, low, close, volume, (o, h, l, c, v))
     raise _impossible(number, texts, values)
 
 

@@ -17,7 +17,7 @@ def load_bars(path: Path, timeframe: Timeframe) -> list[Bar]:
     try:
         with path.open("rb") as file:
             packed = file.peek(2).startswith(GZIP_START)
-            lines = TextIOWrapper(gzip.open(file) if packed else file, encoding="utf-8")
+            lines = TextIOWrapper(gzip.GzipFile(fileobj=file) if packed else file, encoding="utf-8")
             return read_bars(lines, timeframe)
     except Refused as refusal:
         raise Refused(f"{path}: {refusal}") from None
