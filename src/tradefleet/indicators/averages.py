@@ -1,14 +1,8 @@
-"""Averages over a stream of numbers: exponential, simple over a window, Wilder's.
-
-An average that is not known yet is NaN: every comparison with it is false, which is what an
-unknown value must do to a condition.
-"""
+"""Averages over a stream of numbers: exponential, over a window, Wilder's."""
 
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from math import nan
-from typing import Protocol
 
 
 class Ema:
@@ -22,31 +16,13 @@ class Ema:
 
     def update(self, x: float) -> float:
         value = self.value
-        if value == value:  # known
-            value += self._weight * (x - value)
-        else:
-            value = x
+        value = x if value != value else value + self._weight * (x - value)
         self.value = value
         return value
 
 
-class Average(Protocol):
-    """An average over `period` values; NaN until there are as many."""
-
-    @property
-    def update(self) -> Callable[[float], None]: ...
-
-    @property
-    def value(self) -> float: ...
-
-
 class Window:
-    """The last `size` values. Adding is cheap, sums are taken when somebody asks.
-
-    A sum is taken over the window itself, newest last, and never carried along: so it depends
-    on nothing but the window, is exactly zero over zeros, and one huge value leaves no trace
-    once it has left.
-    """
+    """The last `size` values; what is asked of it is NaN until there are enough."""
 
     __slots__ = ("_size", "_values", "update")
 
@@ -56,27 +32,17 @@ class Window:
         self.update: Callable[[float], None] = self._values.append
 
     @property
-    def total(self) -> float:
-        """Return the sum of the whole window; NaN until it is full."""
+    def mean(self) -> float:
         values = self._values
-        return sum(values) if len(values) == self._size else nan
+        return sum(values) / self._size if len(values) == self._size else nan
 
     @property
-    def value(self) -> float:
-        """Return the simple mean of the whole window; NaN until it is full."""
-        values = self._values
-        size = self._size
-        return sum(values) / size if len(values) == size else nan
-
-    def mean(self, count: int, skip: int = 0) -> float:
-        """Return the mean of `count` values that end `skip` before the last; NaN if too few."""
-        if len(self._values) < skip + count:
-            return nan
-        return sum(islice(reversed(self._values), skip, skip + count)) / count
-
     def lowest(self) -> float:
-        """Return the smallest value of the whole window; NaN until it is full."""
         return min(self._values) if len(self._values) == self._size else nan
+
+    @property
+    def highest(self) -> float:
+        return max(self._values) if len(self._values) == self._size else nan
 
 
 class WilderAverage:
@@ -91,13 +57,10 @@ class WilderAverage:
 
     def update(self, x: float) -> None:
         value = self.value
-        if value == value:  # known
+        if value == value:
             self.value = value + (x - value) / self._period
             return
         self._first.append(x)
         if len(self._first) == self._period:
             self.value = sum(self._first) / self._period
             self._first.clear()
-
-
-SMOOTHINGS: dict[str, Callable[[int], Average]] = {"simple": Window, "wilder": WilderAverage}
