@@ -1,24 +1,44 @@
 """What a command is. One per file in commands/, named COMMAND."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from tradefleet.clock import Clock, Ids
+from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.ids import AccountId
+from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
-from tradefleet.domain.user import Role
+from tradefleet.domain.user import Account, Mode, Role, User
 from tradefleet.store import UserStore
 from tradefleet.strategy import StrategySpec
 from tradefleet.venue import VenueSpec
 
 RequestT = TypeVar("RequestT")
+SECRET = "secret"  # in the metadata of a request's field: never echoed, stored or audited
+TRADES_MAX = 100_000  # that one reply looks at
+REST = "rest"  # in the metadata of a request's last field: takes all words that are left
+
+
+def secret() -> str:
+    """Return a request's field for a secret; nothing but the handler ever sees its value."""
+    made: str = field(default="", repr=False, metadata={SECRET: True})
+    return made
+
+
+def rest_of_words() -> str:
+    """Return a request's last field, for free text of many words."""
+    made: str = field(default="", metadata={REST: True})
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What the user is told: a text, a table if useful, and the same as data for programs.
 
-    data is a frozen dataclass (or None): JSON in the API, cards on the web.
+    data is a frozen dataclass (or None): JSON in the API, cards on the web. Words that held a
+    secret are answered with a reply even when refused, so that the surface deletes them.
     """
 
     text: str
@@ -26,34 +46,84 @@ class Reply:
     rows: tuple[tuple[str, ...], ...] = ()
     data: Any = None
     delete_request: bool = False  # the message held a secret: the surface must delete it
+    refused: bool = False  # nothing was done, and the text says why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """What there is to choose from: strategies, venues, and the rules of a venue's symbol."""
+    """What there is to choose from: strategies, venues, and the rules of a venue's symbol.
+
+    rules raises Refused for a symbol the venue does not trade.
+    """
 
     strategies: Mapping[str, StrategySpec]
     venues: Mapping[str, VenueSpec]
     commands: Mapping[str, "AnyCommand"]
     rules: Callable[[str, Symbol], Awaitable[TradingRules]]
+    tiers: Mapping[str, Tier] = field(default_factory=lambda: TIERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """All a handler may touch: the caller's own store, the time, new ids and the catalog."""
+    """All a handler may touch: the caller's own store, the time, new ids and the catalog.
+
+    user is the caller as stored or, when registered is false, as /start would store them.
+    """
 
     store: UserStore
     clock: Clock
     ids: Ids
     catalog: Catalog
+    user: User
+    registered: bool
+
+    @property
+    def tier(self) -> Tier:
+        """What the caller's subscription allows; the free tier when theirs is no longer there."""
+        return self.catalog.tiers.get(self.user.tier) or self.catalog.tiers["free"]
+
+    async def open_account(self, venue: VenueSpec) -> Account:
+        """Return the caller's account at a venue that needs no keys, opened if there is none."""
+        id = AccountId(f"{self.user.id}:{venue.name}")
+        known = [account for account in await self.store.accounts() if account.id == id]
+        account = (
+            known[0]
+            if known
+            else Account(
+                id=id,
+                user_id=self.user.id,
+                venue=venue.name,
+                mode=Mode.PAPER,
+                created_at=self.clock.now(),
+            )
+        )
+        if not known:
+            await self.store.save_account(account)
+        return account
+
+    async def bots(self, symbol: Symbol | None = None, exchange: str = "") -> Sequence[BotSpec]:
+        """Return the caller's bots, or those named; raise Refused when there is none."""
+        everything = await self.store.bots()
+        if not everything:
+            raise Refused("You have no trading pairs yet. Add one: /addpair BTC/USDT 1000")
+        found = [
+            bot
+            for bot in everything
+            if symbol in (None, bot.symbol) and exchange.lower() in ("", bot.venue)
+        ]
+        if not found:
+            pairs = ", ".join(dict.fromkeys(str(bot.symbol) for bot in everything))
+            raise Refused(f"You have no such pair. Your pairs: {pairs}.")
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec(Generic[RequestT]):
     """How to list, read and run a command.
 
-    usage is what a wrong call is answered with; example a call that works; group orders
-    /help. registers: may be used before /start. dangerous: surfaces ask for confirmation.
+    usage is what a wrong call is answered with; example a call that works; group and place
+    order /help. registers: may be used before /start. dangerous: surfaces ask for confirmation.
+    changes: it changes something of the user's, and is audited.
     """
 
     name: str
@@ -63,10 +133,18 @@ class CommandSpec(Generic[RequestT]):
     request: type[RequestT]
     handler: Callable[[RequestT, Context], Awaitable[Reply]]
     group: str = "Info"
+    place: int = 50
     aliases: tuple[str, ...] = ()
     role: Role = Role.USER
     registers: bool = False
     dangerous: bool = False
+    changes: bool = False
+
+    @property
+    def takes_secrets(self) -> bool:
+        """Whether its words may hold a secret: such a message is to be deleted at once."""
+        request: Any = self.request
+        return any(f.metadata.get(SECRET) for f in fields(request))
 
 
 AnyCommand: TypeAlias = CommandSpec[Any]

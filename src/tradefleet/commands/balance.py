@@ -1,0 +1,80 @@
+"""/balance: what each account holds by our books, and how much of it no pair owns."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.domain.ledger import FREE, Balances
+from tradefleet.domain.user import Account
+from tradefleet.drawing import money
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AssetBalance:
+    """One asset of one account: total = what its pairs own + what no pair owns."""
+
+    exchange: str
+    mode: str
+    asset: str
+    total: Decimal
+    in_pairs: Decimal
+    unallocated: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBalances:
+    balances: tuple[AssetBalance, ...]
+
+
+async def balance(request: Balance, context: Context) -> Reply:
+    accounts = await context.store.accounts()
+    if not accounts:
+        text = "🏦 No account is connected yet. Try it without real money: /connect paper"
+        return Reply(text=text, data=AccountBalances(()))
+    found: list[AssetBalance] = []
+    for account in accounts:
+        found += await of_account(account, context)
+    if not found:
+        names = ", ".join(account.venue for account in accounts)
+        return Reply(text=f"🏦 Nothing is booked yet on {names}.", data=AccountBalances(()))
+    return Reply(
+        text="🏦 Your Balances",
+        columns=("Account", "Asset", "Total", "In pairs", "Unallocated"),
+        rows=tuple(row(each) for each in found),
+        data=AccountBalances(tuple(found)),
+    )
+
+
+async def of_account(account: Account, context: Context) -> list[AssetBalance]:
+    books = Balances()
+    for entry in await context.store.entries(account.id):
+        books.book(entry)
+    found = []
+    for asset, total in sorted(books.account_totals().items()):
+        free = books.of(FREE, asset)
+        if total or free:
+            mode = account.mode.value
+            found.append(AssetBalance(account.venue, mode, asset, total, total - free, free))
+    return found
+
+
+def row(each: AssetBalance) -> tuple[str, ...]:
+    name = each.exchange if each.exchange == each.mode else f"{each.exchange} ({each.mode})"
+    amounts = (each.total, each.in_pairs, each.unallocated)
+    return (name, each.asset, *(money(amount, each.asset) for amount in amounts))
+
+
+COMMAND = CommandSpec(
+    name="balance",
+    summary="What your accounts hold",
+    usage="/balance",
+    example="/balance",
+    request=Balance,
+    handler=balance,
+    place=5,
+)

@@ -1,0 +1,124 @@
+"""/config: what your pairs run with, or everything about one of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+
+from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.limits import RiskLimits
+from tradefleet.domain.market import Symbol
+from tradefleet.drawing import money, percent
+
+COLUMNS = ("Pair", "Exchange", "Strategy", "Timeframe", "Balance", "Changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    symbol: Symbol | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairConfig:
+    """params: every parameter of the strategy as it is used."""
+
+    symbol: str
+    exchange: str
+    mode: str
+    strategy: str
+    timeframe: str
+    balance: Decimal
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """limits: the user's own or the default ones, by name; a limit that is off is not there."""
+
+    tier: str
+    limits: Mapping[str, str]
+    pairs: tuple[PairConfig, ...]
+
+
+async def config(request: Config, context: Context) -> Reply:
+    bots = await context.bots(request.symbol) if request.symbol else await context.store.bots()
+    modes = {account.id: account.mode.value for account in await context.store.accounts()}
+    limits = limits_shown((await context.store.limits()) or RiskLimits.default())
+    data = Configuration(
+        tier=context.user.tier,
+        limits=limits,
+        pairs=tuple(configured(bot, modes[bot.account_id], context) for bot in bots),
+    )
+    if len(bots) == 1 and request.symbol:
+        return one_pair(bots[0], data, context)
+    lines = ["⚙️ Configuration", f"Tier: {data.tier} (at most {context.tier.bots} trading pairs)"]
+    lines += [f"{name}: {value}" for name, value in limits.items()]
+    rows = tuple(
+        (
+            pair.symbol,
+            f"{pair.exchange} ({pair.mode})",
+            pair.strategy,
+            pair.timeframe,
+            money(pair.balance, bot.symbol.quote),
+            ", ".join(f"{name}={value}" for name, value in bot.params.items()) or "-",
+        )
+        for bot, pair in zip(bots, data.pairs, strict=True)
+    )
+    return Reply(text="\n".join(lines), columns=COLUMNS, rows=rows, data=data)
+
+
+def one_pair(bot: BotSpec, data: Configuration, context: Context) -> Reply:
+    """Show one pair with every parameter of its strategy."""
+    pair = data.pairs[0]
+    lines = [
+        f"⚙️ {pair.symbol}",
+        f"Exchange: {pair.exchange} ({pair.mode})",
+        f"Strategy: {pair.strategy}",
+        f"Timeframe: {pair.timeframe}",
+        f"Balance: {money(pair.balance, bot.symbol.quote)}",
+    ]
+    meanings = context.catalog.strategies[bot.strategy].parameters
+    rows = tuple((name, pair.params[name], *meanings[name]) for name in meanings)
+    columns = ("Parameter", "Value", "Default", "Meaning")
+    return Reply(text="\n".join(lines), columns=columns, rows=rows, data=data)
+
+
+def configured(bot: BotSpec, mode: str, context: Context) -> PairConfig:
+    known = context.catalog.strategies.get(bot.strategy)
+    defaults = {name: text for name, (text, _) in known.parameters.items()} if known else {}
+    return PairConfig(
+        symbol=str(bot.symbol),
+        exchange=bot.venue,
+        mode=mode,
+        strategy=bot.strategy,
+        timeframe=str(bot.timeframe),
+        balance=bot.allocation,
+        params=defaults | dict(bot.params),
+    )
+
+
+def limits_shown(limits: RiskLimits) -> dict[str, str]:
+    """Return the limits that are on: "daily loss share" as 5.00%."""
+    shown = {}
+    for each in fields(limits):
+        value = getattr(limits, each.name)
+        if value is None or value == frozenset():
+            continue
+        name = each.name.removesuffix("_max").replace("_", " ")
+        if name.endswith(" share"):
+            name, value = name.removesuffix(" share"), percent(value)
+        shown[name.capitalize()] = (
+            ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+        )
+    return shown
+
+
+COMMAND = CommandSpec(
+    name="config",
+    summary="View configuration",
+    usage="/config [symbol]",
+    example="/config",
+    request=Config,
+    handler=config,
+    place=2,
+)

@@ -1,0 +1,58 @@
+"""/resume: allow entries again after /pause, an open circuit breaker or a pause by the guard."""
+
+from dataclasses import dataclass
+
+from tradefleet.command import CommandSpec, Context, Reply, rest_of_words
+from tradefleet.domain.limits import Halt, Scope, Switch
+from tradefleet.drawing import halt_texts
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    reason: str = rest_of_words()
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """lifted: what had forbidden entries until now; still_halted: why the operator still does."""
+
+    lifted: tuple[str, ...]
+    still_halted: str
+
+
+async def resume(request: Resume, context: Context) -> Reply:
+    now = context.clock.now()
+    switches = await context.store.switches()
+    reason = request.reason or "you said /resume"
+    lifted = [
+        f"Pause: {switch.reason}"
+        for switch in switches
+        if switch.scope is Scope.USER and switch.halt is not Halt.RUN
+    ]
+    lifted += halt_texts(await context.store.guard(), now)
+    switch = Switch(
+        scope=Scope.USER, scope_id=context.user.id, halt=Halt.RUN, reason=reason, changed_at=now
+    )
+    await context.store.set_switch(switch)
+    await context.store.ask_host("switches_changed", {})
+    await context.store.ask_host("resume", {"reason": reason})
+    platform = [s.reason for s in switches if s.scope is Scope.PLATFORM and s.halt is not Halt.RUN]
+    lines = ["▶️ Resumed: new entries are allowed again."]
+    if not lifted:
+        lines = ["▶️ Nothing was paused."]
+    lines += [f"Lifted: {text}" for text in lifted]
+    lines += [f"⚠️ The operator has stopped all trading: {text}" for text in platform]
+    return Reply(text="\n".join(lines), data=Resumed(tuple(lifted), "; ".join(platform)))
+
+
+COMMAND = CommandSpec(
+    name="resume",
+    summary="Allow new entries again",
+    usage="/resume [reason]",
+    example="/resume",
+    request=Resume,
+    handler=resume,
+    group="Trading",
+    place=4,
+    changes=True,
+)

@@ -1,0 +1,60 @@
+"""/start_trading: let all pairs, or one, open positions from the next bar on."""
+
+from dataclasses import dataclass, replace
+
+from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.limits import Halt
+from tradefleet.domain.market import Symbol
+from tradefleet.drawing import count
+
+
+@dataclass(frozen=True, slots=True)
+class StartTrading:
+    symbol: Symbol | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradingStarted:
+    """started: symbols that did not trade before; running: how many of the user's pairs do now."""
+
+    started: tuple[str, ...]
+    running: int
+
+
+async def start_trading(request: StartTrading, context: Context) -> Reply:
+    chosen = await context.bots(request.symbol)
+    started = [bot for bot in chosen if bot.status is not BotStatus.RUNNING]
+    for bot in started:
+        await context.store.save_bot(replace(bot, status=BotStatus.RUNNING, note=""))
+        await context.store.ask_host("bot_changed", {"bot_id": bot.id})
+    running = sum(bot.status is BotStatus.RUNNING for bot in await context.store.bots())
+    if not started:
+        text = f"🟢 Already trading: {', '.join(str(bot.symbol) for bot in chosen)}"
+    elif len(chosen) == 1:
+        text = f"🚀 Trading Started: {chosen[0].symbol}"
+    else:
+        text = f"🚀 Trading Started\n{count(running, 'pair')} now trading."
+    lines = [text]
+    lines += [
+        f"⚠️ {bot.symbol} had been set aside: {bot.note}"
+        for bot in started
+        if bot.status is BotStatus.SET_ASIDE
+    ]
+    if any(switch.halt is not Halt.RUN for switch in await context.store.switches()):
+        lines.append("⏸️ New entries are switched off for now; /status says why.")
+    data = TradingStarted(tuple(str(bot.symbol) for bot in started), running)
+    return Reply(text="\n".join(lines), data=data)
+
+
+COMMAND = CommandSpec(
+    name="start_trading",
+    summary="Start trading (all pairs or specific)",
+    usage="/start_trading [symbol]",
+    example="/start_trading BTC/USDT",
+    request=StartTrading,
+    handler=start_trading,
+    group="Trading",
+    place=1,
+    changes=True,
+)

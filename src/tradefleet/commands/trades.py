@@ -1,0 +1,100 @@
+"""/trades: the latest closed trades, the newest first; /why <number> explains one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.position import Trade
+from tradefleet.drawing import count, money, percent, price, quantity
+
+TRADES_SHOWN_MAX = 50
+COLUMNS = ("#", "Pair", "Closed", "Quantity", "Entry", "Exit", "PnL", "%", "Reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    number: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedTrade:
+    """A closed trade; pnl is net of fees, pnl_percentage of what was paid."""
+
+    id: str
+    symbol: str
+    side: str
+    opened_at: datetime
+    closed_at: datetime
+    quantity: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    gross_pnl: Decimal
+    fees: Decimal
+    pnl: Decimal
+    pnl_percentage: Decimal
+    exit_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TradeList:
+    trades: tuple[ClosedTrade, ...]
+
+
+async def trades(request: Trades, context: Context) -> Reply:
+    if not 1 <= request.number <= TRADES_SHOWN_MAX:
+        raise Refused(f"Ask for 1 to {TRADES_SHOWN_MAX} trades.")
+    found = list(reversed(await context.store.trades(limit=request.number)))
+    if not found:
+        return Reply(text="📒 No closed trades yet.", data=TradeList(()))
+    return Reply(
+        text=f"📒 Your last {count(len(found), 'trade')} (/why <#> explains one)",
+        columns=COLUMNS,
+        rows=tuple(row(number, trade) for number, trade in enumerate(found, 1)),
+        data=TradeList(tuple(map(closed, found))),
+    )
+
+
+def row(number: int, trade: Trade) -> tuple[str, ...]:
+    quote = trade.symbol.quote
+    return (
+        str(number),
+        str(trade.symbol),
+        f"{trade.closed_at:%Y-%m-%d %H:%M}",
+        quantity(trade.quantity),
+        price(trade.entry_price, quote),
+        price(trade.exit_price, quote),
+        money(trade.pnl, quote),
+        percent(trade.pnl_percentage / 100),
+        trade.exit_reason,
+    )
+
+
+def closed(trade: Trade) -> ClosedTrade:
+    return ClosedTrade(
+        id=trade.id,
+        symbol=str(trade.symbol),
+        side=trade.side,
+        opened_at=trade.opened_at,
+        closed_at=trade.closed_at,
+        quantity=trade.quantity,
+        entry_price=trade.entry_price,
+        exit_price=trade.exit_price,
+        gross_pnl=trade.gross_pnl,
+        fees=trade.fees,
+        pnl=trade.pnl,
+        pnl_percentage=trade.pnl_percentage,
+        exit_reason=trade.exit_reason,
+    )
+
+
+COMMAND = CommandSpec(
+    name="trades",
+    summary="Your latest closed trades",
+    usage="/trades [number]",
+    example="/trades 10",
+    request=Trades,
+    handler=trades,
+    place=8,
+)

@@ -1,0 +1,256 @@
+"""Run any command, for any user, from any surface, in one transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import cached_property
+from math import ceil
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from tradefleet.clock import Clock, Ids
+from tradefleet.command import REST, SECRET, AnyCommand, Catalog, Context, Reply
+from tradefleet.domain.errors import Refused, StoreUnavailable
+from tradefleet.domain.ids import UserId
+from tradefleet.domain.market import Symbol
+from tradefleet.domain.money import money_context, parse_amount
+from tradefleet.domain.user import Role, User
+from tradefleet.store import Store, UserStore
+
+VALUE_LENGTH_MAX = 200  # of a value that is no secret; a refusal may repeat it
+NOT_REGISTERED = "You are not registered yet; send /start first."
+
+
+def nobody_waits(user_id: UserId) -> float:
+    """Say that a user may be served now."""
+    return 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatcher:
+    """The one door through which every user request comes in.
+
+    pace tells how many seconds a user must wait before the next command, 0 when none.
+    """
+
+    catalog: Catalog
+    store: Store
+    clock: Clock
+    ids: Ids
+    pace: Callable[[UserId], float] = field(default=nobody_waits)
+
+    async def run(
+        self,
+        user_id: UserId,
+        name: str,
+        words: Sequence[str] | Mapping[str, object] = (),
+        *,
+        username: str = "",
+        telegram_id: int | None = None,
+    ) -> Reply:
+        """Run the named command for a user; raise Refused with a text for that user.
+
+        words: what was typed after the command, or its request as JSON. username and
+        telegram_id: the caller as the surface knows them, for /start.
+        """
+        command = self.find(name)
+        meant = command or self.meant(name)
+        try:
+            if (seconds := self.pace(user_id)) > 0:
+                raise Refused(f"Too many commands; try again in {ceil(seconds)} s.")
+            if command is None:
+                raise Refused(self.suggestion(name))
+            request = read_request(command, words)
+            async with self.store.open(user_id, reading=not command.changes) as store:
+                caller = User(
+                    id=user_id,
+                    username=username or user_id,
+                    created_at=self.clock.now(),
+                    telegram_id=telegram_id,
+                )
+                reply = await self._handle(command, request, store, caller)
+        except (Refused, StoreUnavailable) as refusal:
+            if not words or meant is None or not meant.takes_secrets:
+                raise
+            return Reply(text=str(refusal), refused=True, delete_request=True)
+        return replace(reply, delete_request=reply.delete_request or holds_secret(request))
+
+    async def _handle(
+        self, command: AnyCommand, request: Any, store: UserStore, caller: User
+    ) -> Reply:
+        """Run the handler inside the user's transaction, and note what changes something."""
+        user = await store.user()
+        if user is None and not command.registers:
+            raise Refused(NOT_REGISTERED)
+        if command.role is Role.ADMIN and (user is None or user.role is not Role.ADMIN):
+            raise Refused(self.suggestion(command.name))  # as if it did not exist
+        context = Context(
+            store=store,
+            clock=self.clock,
+            ids=self.ids,
+            catalog=self.catalog,
+            user=user or caller,
+            registered=user is not None,
+        )
+        with money_context():
+            reply = await command.handler(request, context)
+        if command.changes:
+            await store.audit(command.name, audited(request))
+        return reply
+
+    @cached_property
+    def _names(self) -> Mapping[str, AnyCommand]:
+        commands = self.catalog.commands.values()
+        return {
+            name.lower(): command
+            for command in commands
+            for name in (command.name, *command.aliases)
+        }
+
+    def find(self, name: str) -> AnyCommand | None:
+        """Return the command of a name or alias, in any case, with or without the slash."""
+        return self._names.get(name.removeprefix("/").lower())
+
+    def meant(self, name: str) -> AnyCommand | None:
+        """Return the command a mistyped name comes closest to, if it comes close to any."""
+        close = get_close_matches(name.removeprefix("/").lower(), self._names, n=1, cutoff=0.6)
+        return self._names[close[0]] if close else None
+
+    def suggestion(self, name: str) -> str:
+        """Return what an unknown command is answered with; it never repeats the words."""
+        meant = self.meant(name)
+        known = meant is not None and meant.role is Role.USER
+        hint = f"Did you mean /{meant.name}? " if meant is not None and known else ""
+        return f"I do not know that command. {hint}/help lists all."
+
+
+def name_and_words(message: str) -> tuple[str, list[str]]:
+    """Split a chat message into a command's name and its words: "/status@MyBot X" → status, X."""
+    first, *words = message.split() or [""]
+    return first.removeprefix("/").partition("@")[0].lower(), words
+
+
+def usage_of(command: AnyCommand) -> str:
+    """Return how to write a command."""
+    return f"Usage: {command.usage}\nExample: {command.example}"
+
+
+# ---- from words, or from JSON, to a typed request
+
+
+def read_request(command: AnyCommand, words: Sequence[str] | Mapping[str, object]) -> Any:
+    """Build the request of command; Refused says what is wrong, or how to write it.
+
+    A command that takes secrets is refused with its usage alone, whatever is wrong.
+    """
+    try:
+        named = words if isinstance(words, Mapping) else named_words(command, words)
+        return request_from(command, named)
+    except Refused:
+        if command.takes_secrets:
+            raise Refused(usage_of(command)) from None
+        raise
+
+
+def named_words(command: AnyCommand, words: Sequence[str]) -> dict[str, object]:
+    """Give each word the name of its field: name=value words first, the others by position."""
+    wanted = {f.name: f for f in fields(command.request)}
+    types = get_type_hints(command.request)
+    texts = next((name for name in wanted if get_origin(types[name]) is Mapping), None)
+    named: dict[str, object] = {}
+    extra: dict[str, str] = {}
+    positional: list[str] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals and key.lower() in wanted and key.lower() != texts:
+            named[key.lower()] = value
+        elif equals and texts and key.isidentifier():
+            extra[key] = value
+        else:
+            positional.append(word)
+    places = [name for name in wanted if name not in named and name != texts]
+    if places and wanted[places[-1]].metadata.get(REST):
+        head = len(places) - 1
+        positional = [*positional[:head], *filter(None, [" ".join(positional[head:])])]
+    if len(positional) > len(places):
+        raise Refused(usage_of(command))
+    named |= dict(zip(places, positional, strict=False))
+    return named | ({texts: extra} if texts and extra else {})
+
+
+def request_from(command: AnyCommand, named: Mapping[str, object]) -> Any:
+    """Build the request from values by field name; None stands for the default."""
+    wanted = {f.name: f for f in fields(command.request)}
+    for name in named:
+        if name not in wanted:
+            raise Refused(
+                f"There is no field {name[:40]!r}; there is: {', '.join(wanted) or 'none'}."
+            )
+    given = {name: value for name, value in named.items() if value is not None}
+    if any(is_required(f) and f.name not in given for f in wanted.values()):
+        raise Refused(usage_of(command))
+    if not command.takes_secrets:
+        for name, value in given.items():
+            if len(str(value)) > VALUE_LENGTH_MAX:
+                raise Refused(f"{name} is too long; the most is {VALUE_LENGTH_MAX} characters.")
+    types = get_type_hints(command.request)
+    return command.request(**{name: read(types[name], name, given[name]) for name in given})
+
+
+def is_required(wanted: "Field[Any]") -> bool:
+    return wanted.default is MISSING and wanted.default_factory is MISSING
+
+
+def read(kind: Any, name: str, value: object) -> object:
+    """Return value as the field's type."""
+    if get_origin(kind) is Mapping:
+        if not isinstance(value, Mapping):
+            raise Refused(f"{name} must be an object of names and values.")
+        return {str(key): str(item) for key, item in value.items()}
+    if isinstance(value, Mapping | list | tuple):
+        raise Refused(f"{name} must be a single value.")
+    inner = next((k for k in get_args(kind) if k is not NoneType), kind)
+    if isinstance(value, bool) is not (inner is bool) and not isinstance(value, str):
+        raise Refused(f"{name} must not be {value}.")
+    return READERS[inner](str(value), name)
+
+
+def read_bool(text: str, name: str) -> bool:
+    word = text.strip().lower()
+    if word not in TRUE | FALSE:
+        raise Refused(f"{name} must be true or false, not {text!r}.")
+    return word in TRUE
+
+
+def read_int(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise Refused(f"{name} must be a whole number, not {text!r}.")
+    return int(text)
+
+
+TRUE = frozenset({"true", "yes", "on", "1"})
+FALSE = frozenset({"false", "no", "off", "0"})
+READERS: Mapping[Any, Callable[[str, str], object]] = {
+    str: lambda text, name: text,
+    Decimal: parse_amount,
+    Symbol: lambda text, name: Symbol.parse(text),
+    bool: read_bool,
+    int: read_int,
+}
+
+
+# ---- what may be written down of a request
+
+
+def holds_secret(request: Any) -> bool:
+    """Say whether a secret was given."""
+    return any(f.metadata.get(SECRET) and getattr(request, f.name) for f in fields(request))
+
+
+def audited(request: Any) -> dict[str, str]:
+    """Return what the audit log keeps of a request: everything given but secrets."""
+    values = {
+        f.name: getattr(request, f.name) for f in fields(request) if not f.metadata.get(SECRET)
+    }
+    return {name: str(value) for name, value in values.items() if value not in (None, "", {})}

@@ -1,0 +1,106 @@
+"""How money, times and tables are written for people, the same in every reply and surface."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from tradefleet.command import Reply
+from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.limits import GuardMemory
+from tradefleet.domain.money import MONEY, UNIT, ZERO, show
+
+DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI"})
+CENT = Decimal("0.01")
+NUMERIC = re.compile(r"[+-]?\$?\d[\d.]*( [A-Z0-9]+|%)?|-|")
+
+STATUS_TEXTS = {
+    BotStatus.RUNNING: "🟢 Running",
+    BotStatus.STOPPED: "🔴 Stopped",
+    BotStatus.SET_ASIDE: "⚠️ Set aside",
+}
+
+
+def status_text(status: BotStatus) -> str:
+    """Write whether a bot trades."""
+    return STATUS_TEXTS[status]
+
+
+def halt_texts(guard: GuardMemory | None, now: datetime) -> list[str]:
+    """Say what a user's guard has against new entries now."""
+    if guard is None:
+        return []
+    texts = []
+    if guard.circuit_open_until and guard.circuit_open_until > now:
+        until = moment(guard.circuit_open_until)
+        texts.append(f"Circuit breaker until {until}: {guard.circuit_reason}")
+    if guard.paused_reason:
+        texts.append(f"Paused until /resume: {guard.paused_reason}")
+    return texts
+
+
+def money(amount: Decimal, asset: str) -> str:
+    """Write an amount: $1000.00 for what counts dollars, 0.05000000 BTC for anything else."""
+    if asset not in DOLLARS:
+        return f"{show(amount)} {asset}"
+    cents = amount.quantize(CENT, ROUND_HALF_EVEN, MONEY)
+    return f"{'-' if cents < 0 else ''}${abs(cents):f}"
+
+
+def price(value: Decimal, asset: str) -> str:
+    """Write a price: like money, but dollars with as many decimals as it needs, two at least."""
+    if asset not in DOLLARS:
+        return money(value, asset)
+    whole, _, digits = f"{value.quantize(UNIT, ROUND_HALF_EVEN, MONEY):f}".partition(".")
+    return f"${whole}.{digits.rstrip('0').ljust(2, '0')}"
+
+
+def quantity(value: Decimal) -> str:
+    """Write a quantity of base without the zeros it does not need."""
+    text = show(value)
+    return text.rstrip("0").rstrip(".")
+
+
+def percent(share: Decimal) -> str:
+    """Write a share: 5.00% for 0.05."""
+    points = (share * 100).quantize(CENT, ROUND_HALF_EVEN, MONEY)
+    return f"{abs(points) if points == 0 else points:f}%"
+
+
+def pnl(amount: Decimal, of: Decimal, asset: str) -> str:
+    """Write a profit or loss and its share of what it was made with: -$20.00 (-4.00%)."""
+    share = MONEY.divide(amount, of) if of > 0 else ZERO
+    return f"{money(amount, asset)} ({percent(share)})"
+
+
+def moment(at: datetime) -> str:
+    """Write a time: 2026-01-01T00:05:00Z."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things: 1 pair, 3 pairs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def draw(reply: Reply) -> str:
+    """Return a reply as plain text, its table below the text."""
+    if not reply.rows:
+        return reply.text
+    return f"{reply.text}\n\n{draw_table(reply.columns, reply.rows)}"
+
+
+def draw_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table for a monospaced font; a column of numbers is aligned to the right."""
+    lines = [columns, *rows]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    right = [all(map(NUMERIC.fullmatch, cells)) for cells in zip(*rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(cells, widths, right, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(map(line, lines))

@@ -1,0 +1,35 @@
+"""The one file that knows which concrete class stands behind each contract."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from tradefleet import commands, strategies, venues
+from tradefleet.clock import Clock, Ids
+from tradefleet.command import Catalog
+from tradefleet.dispatcher import Dispatcher, nobody_waits
+from tradefleet.domain.ids import UserId
+from tradefleet.domain.limits import TIERS, Tier
+from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.plugins import find_plugins
+from tradefleet.store import Store
+from tradefleet.venue import VenueSpec
+
+
+def build_dispatcher(
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    *,
+    rules: Callable[[str, Symbol], Awaitable[TradingRules]],
+    known_venues: Mapping[str, VenueSpec] | None = None,
+    tiers: Mapping[str, Tier] = TIERS,
+    pace: Callable[[UserId], float] = nobody_waits,
+) -> Dispatcher:
+    """Build the door every surface uses; a test passes its own parts."""
+    catalog = Catalog(
+        strategies=find_plugins(strategies, "STRATEGY"),
+        venues=find_plugins(venues, "VENUE") if known_venues is None else known_venues,
+        commands=find_plugins(commands, "COMMAND"),
+        rules=rules,
+        tiers=tiers,
+    )
+    return Dispatcher(catalog=catalog, store=store, clock=clock, ids=ids, pace=pace)
