@@ -144,7 +144,7 @@ class UserLoad:
     bots: Sequence[BotSpec]
     memories: Mapping[BotId, BotMemory]
     working_orders: Sequence[Order]  # not final, and the latest ABSENT ones, oldest first
-    fill_ids: frozenset[FillId]  # of the working orders
+    fill_ids: Mapping[FillId, OrderId]  # booked for the working orders
     guard: GuardMemory | None
     limits: RiskLimits | None
     switches: Sequence[Switch]

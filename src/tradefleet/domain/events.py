@@ -73,12 +73,5 @@ class StartAsked:
 
 
 Event: TypeAlias = (
-    BarClosed
-    | StopHit
-    | TargetHit
-    | EntryDue
-    | ExitAsked
-    | StopAsked
-    | StartAsked
-    | OrderEvent
+    BarClosed | StopHit | TargetHit | EntryDue | ExitAsked | StopAsked | StartAsked | OrderEvent
 )

@@ -55,9 +55,7 @@ class LedgerEntry:
         ensure(all(total == 0 for total in sums.values()), f"entry {self.id} does not balance")
 
     @classmethod
-    def of_fill(
-        cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId
-    ) -> Self:
+    def of_fill(cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId) -> Self:
         """Book a fill: base against the market, quote against the market, the fee to fees."""
         place, sign = place_of(bot_id), fill.side.sign
         base, quote = fill.quantity * sign, -fill.cost * sign

@@ -22,7 +22,9 @@ class Side(StrEnum):
 
 
 CRYPTO_QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "ETH", "BNB")
-FOREX = frozenset("USD EUR GBP JPY CHF AUD NZD CAD XAU XAG SEK NOK".split())
+FOREX = frozenset(
+    ["USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "XAU", "XAG", "SEK", "NOK"]
+)
 CODE = re.compile(r"[A-Z0-9]{2,15}")
 
 
@@ -149,9 +151,7 @@ class Bar:
     low: Decimal
     close: Decimal
     volume: Decimal
-    numbers: tuple[float, float, float, float, float] = field(
-        init=False, repr=False, compare=False
-    )
+    numbers: tuple[float, float, float, float, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ensure(self.opened_at.tzinfo is not None, "a bar needs an aware time")

@@ -26,9 +26,7 @@ class OrderState(StrEnum):
     QUARANTINED = "quarantined"  # unknown for too long: a human must look
 
 
-FINAL_STATES = frozenset(
-    {OrderState.DONE, OrderState.REJECTED, OrderState.VOID, OrderState.ABSENT}
-)
+FINAL_STATES = frozenset({OrderState.DONE, OrderState.REJECTED, OrderState.VOID, OrderState.ABSENT})
 
 
 class CancelState(StrEnum):

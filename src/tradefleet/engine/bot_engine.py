@@ -1,10 +1,9 @@
 """The whole decision path of one bot, as one pure step: event in, effects out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import assert_never
 
 from tradefleet.domain.bot import BotMemory, BotSpec, BotStatus
 from tradefleet.domain.effects import (
@@ -123,7 +122,7 @@ class BotEngine:
         )
         guard.allocate(spec.id, spec.account_id, spec.allocation)
         with money_context():
-            engine._tell_exposure()
+            engine._restore_guards()
         return engine
 
     def step(self, event: Event) -> list[Effect]:
@@ -205,7 +204,8 @@ class BotEngine:
             effects.append(MemoryChanged(self.memory()))
             if held.stop != position.stop:
                 effects.append(self.levels)
-        effects += self._marked(event.bar.close, event.at)
+        if not all(guard.is_idle for guard in self._guards()):
+            effects += self._marked(event.bar.close, event.at)
         if event.signal is not None and event.signal.exit_reason:
             effects += self._exit_all(event.signal.exit_reason, event.at)
         return effects
@@ -377,6 +377,8 @@ class BotEngine:
         if order is None:
             return []  # final already: nothing new can be said of it
         changed = order_life.after(order, event)
+        if changed is order:
+            return []
         effects: list[Effect] = [OrderChanged(changed)]
         self._keep(changed)
         if isinstance(event, Rejected):
@@ -529,12 +531,24 @@ class BotEngine:
     def _guards(self) -> tuple[UserGuard, ...]:
         return (self.guard,) if self.own_guard is None else (self.own_guard, self.guard)
 
-    def _tell_exposure(self) -> None:
-        """Tell the guards what the position is worth: at cost until a bar marks it."""
-        position = self.position
-        value = ZERO if position is None else sum((lot.cost for lot in position.lots), ZERO)
+    def _restore_guards(self) -> None:
+        """Tell the guards what the bot has in the market as it is taken from the store."""
+        position, price = self.position, self.last_price
+        entries = (o for o in self.working.values() if o.purpose is Purpose.ENTRY)
+        entry = next((order for order in entries if order.is_working), None)
+        unrealized = position.unrealized(price) if position and price else ZERO
         for guard in self._guards():
-            guard.exposure(self.spec.id, value)
+            guard.restore(
+                self.spec.id, exposure=self._exposure(), unrealized=unrealized, entry=entry
+            )
+
+    def _exposure(self) -> Decimal:
+        """What the position cost: its worth until a bar marks it."""
+        return ZERO if self.position is None else sum((p.cost for p in self.position.lots), ZERO)
+
+    def _tell_exposure(self) -> None:
+        for guard in self._guards():
+            guard.exposure(self.spec.id, self._exposure())
 
     def _order(
         self, side: Side, quantity: Decimal, purpose: Purpose, at: datetime, reason: str

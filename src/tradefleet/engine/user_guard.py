@@ -125,6 +125,11 @@ class UserGuard:
             self._slots.setdefault(bot_id, Slot()).placed_on = _utc_day(entry.decided_at)
 
     @property
+    def is_idle(self) -> bool:
+        """Say that nothing is limited, so that nothing need be counted or marked."""
+        return self._idle
+
+    @property
     def equity(self) -> Decimal:
         """Allocations and all results, open ones included, in quote."""
         settled = MONEY.add(self._allocated, self.memory.realized_total)

@@ -48,6 +48,8 @@ class GroupCommit(Generic[T, R]):
         self._work = work
         self._waiting: deque[tuple[T, Callable[[R], None]]] = deque()
         self._wake = asyncio.Event()
+        self._marks: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.added = 0
         self.groups = 0
         self.items = 0
 
@@ -57,6 +59,7 @@ class GroupCommit(Generic[T, R]):
     def add(self, item: T, done: Callable[[R], None]) -> None:
         """Write item with the next group, then call done with its result."""
         self._work.begin()
+        self.added += 1
         self._waiting.append((item, done))
         self._wake.set()
 
@@ -65,6 +68,14 @@ class GroupCommit(Generic[T, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self.add(item, lambda result: None if future.done() else future.set_result(result))
         return await future
+
+    async def flushed(self) -> None:
+        """Return once everything added so far is written."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.items == self.added:
+            return
+        self._marks.append((self.added, future))
+        await future
 
     async def run(self) -> None:
         while True:
@@ -79,3 +90,5 @@ class GroupCommit(Generic[T, R]):
                 for (_, done), result in zip(group, results, strict=True):
                     done(result)
                     self._work.end()
+                while self._marks and self._marks[0][0] <= self.items:
+                    self._marks.popleft()[1].set_result(None)

@@ -5,19 +5,36 @@ board says what that means, the host wakes the followers whom it concerns.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.market import Bar, Stream
-from tradefleet.domain.signal import Signal
+from tradefleet.domain.signal import Signal, TradePlan
 from tradefleet.store import SignalNote
 from tradefleet.strategy import Strategy, StrategySpec
 
 NOTES_MAX = 50  # kept per group
+
+
+class Silent:
+    """The strategy of a bot that only guards what it holds: it never says anything."""
+
+    def __init__(self, plan: TradePlan) -> None:
+        self.plan = plan
+
+    def on_bar(self, bar: Bar) -> Signal | None:
+        return None
+
+    def why_not(self) -> str:
+        return "the bot is set aside"
+
+    def trail_distance(self) -> Decimal | None:
+        return None
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +45,7 @@ class Group:
     stream: Stream
     strategy: Strategy
     bars_needed: int
-    followers: set[BotId] = field(default_factory=set)
+    followers: dict[BotId, None] = field(default_factory=dict)  # ordered
     last_at: datetime | None = None
     warm: bool = False
     signals: int = 0
@@ -65,16 +82,18 @@ class SignalBoard:
         self.groups: dict[str, Group] = {}
         self.by_stream: dict[Stream, list[Group]] = {}
 
-    def join(self, spec: BotSpec, build: Callable[[BotSpec], Strategy] | None = None) -> Group:
+    def join(self, spec: BotSpec) -> Group:
         """Return the group a bot follows, made if it is the first; Refused for bad parameters."""
         group = self.groups.get(spec.group)
         if group is None:
-            known = self._strategies[spec.strategy]
-            strategy = build(spec) if build else known.build(spec.params)
+            known = self._strategies.get(spec.strategy)
+            if known is None:
+                raise Refused(f"There is no strategy {spec.strategy!r}.")
+            strategy = known.build(spec.params)
             group = Group(spec.group, spec.stream, strategy, known.bars_needed)
             self.groups[spec.group] = group
             self.by_stream.setdefault(spec.stream, []).append(group)
-        group.followers.add(spec.id)
+        group.followers[spec.id] = None
         return group
 
     def leave(self, spec: BotSpec) -> None:
@@ -82,7 +101,7 @@ class SignalBoard:
         group = self.groups.get(spec.group)
         if group is None:
             return
-        group.followers.discard(spec.id)
+        group.followers.pop(spec.id, None)
         if not group.followers:
             del self.groups[spec.group]
             self.by_stream[spec.stream].remove(group)

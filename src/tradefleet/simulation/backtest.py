@@ -46,11 +46,12 @@ class Backtest:
         engine, on_bar = self.engine, self.strategy.on_bar
         self.holdings.append((0, engine.cash, ZERO))
         for bar in bars:
-            if engine.working:
-                self._play(bar)
-            elif (position := engine.position) is not None and (
-                bar.low <= position.stop
-                or (position.targets and bar.high >= position.targets[0][0])
+            if engine.working or (
+                (position := engine.position) is not None
+                and (
+                    bar.low <= position.stop
+                    or (position.targets and bar.high >= position.targets[0][0])
+                )
             ):
                 self._play(bar)
             signal = on_bar(bar)

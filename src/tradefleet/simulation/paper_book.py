@@ -1,6 +1,5 @@
 """One account at a simulated venue: its balances, its waiting orders, and how they fill."""
 
-
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -95,7 +94,8 @@ class PaperBook:
                 if quantity <= 0:
                     return paper, None
             self.number += 1
-            fill = self._priced(paper, quantity, slipped(price, order.side, costs.slippage), at, rules)
+            price = slipped(price, order.side, costs.slippage)
+            fill = self._priced(paper, quantity, price, at, rules)
             spent, asset = _spending(fill)
             if self.balances.get(asset, ZERO) < spent:
                 del self.waiting[order_id]
@@ -110,7 +110,12 @@ class PaperBook:
             return paper, fill
 
     def _priced(
-        self, paper: PaperOrder, quantity: Decimal, price: Decimal, at: datetime, rules: TradingRules
+        self,
+        paper: PaperOrder,
+        quantity: Decimal,
+        price: Decimal,
+        at: datetime,
+        rules: TradingRules,
     ) -> Fill:
         order = paper.order
         cost = to_unit(quantity * price)
@@ -141,5 +146,3 @@ def _spending(fill: Fill) -> tuple[Decimal, str]:
     if fill.side is Side.BUY:
         return fill.cost + fill.fee, fill.symbol.quote
     return fill.quantity, fill.symbol.base
-
-

@@ -1,0 +1,161 @@
+"""The lane of one account: its orders go to the venue one after the other, and come back.
+
+A lane sends each intent once, ever. What is not proven is unknown, and an unknown order is
+looked up until there is evidence; it is never sent again.
+"""
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from tradefleet.clock import Clock
+from tradefleet.domain.effects import OrderChanged
+from tradefleet.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
+from tradefleet.domain.events import Event
+from tradefleet.domain.ids import OrderId
+from tradefleet.domain.order import (
+    Acknowledged,
+    Armed,
+    CancelSent,
+    NotFound,
+    Order,
+    OrderState,
+    OutcomeLost,
+    Purpose,
+    Rejected,
+)
+from tradefleet.engine import order_life, reconcile
+from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.venue import AccountLink
+
+
+class Job(StrEnum):
+    """What a lane can be asked to do with an order."""
+
+    SEND = "send"
+    CANCEL = "cancel"
+    LOOK_UP = "look_up"
+
+
+class LaneBot(Protocol):
+    """A bot as a lane sees it: its engine, and the lease epoch it trades under."""
+
+    @property
+    def engine(self) -> BotEngine: ...
+    @property
+    def epoch(self) -> int: ...
+
+
+BotT = TypeVar("BotT", bound=LaneBot)
+BotT_contra = TypeVar("BotT_contra", bound=LaneBot, contravariant=True)
+
+
+class LaneOwner(Protocol[BotT_contra]):
+    """What a lane needs of the host that runs its user."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def arm(self, bot: BotT_contra, record: OrderChanged, *, opens: bool) -> bool:
+        """Write the record that lets an order leave, under the user's lease.
+
+        False: the store refused (another host owns the user, or a kill switch was thrown);
+        the owner takes the user from the store again, and nothing may be sent.
+        """
+
+    async def tell(self, bot: BotT_contra, event: Event) -> None:
+        """Let a bot take an event and return once what follows is written down."""
+
+    def later(self, wait: timedelta, job: Job, bot: BotT_contra, order_id: OrderId) -> None:
+        """Put a job on the bot's lane after a while."""
+
+
+@dataclass(slots=True, eq=False)
+class AccountLane(Generic[BotT]):
+    """Works off what one account has to do; busy while a task is working on it."""
+
+    owner: LaneOwner[BotT]
+    link: AccountLink
+    jobs: deque[tuple[Job, BotT, OrderId]] = field(default_factory=deque)
+    busy: bool = False
+
+    async def work(self) -> None:
+        """Do all jobs that wait, in order."""
+        while self.jobs:
+            job, bot, order_id = self.jobs.popleft()
+            order = bot.engine.working.get(order_id)
+            if order is None:
+                continue
+            match job:
+                case Job.SEND:
+                    await self._send(bot, order)
+                case Job.CANCEL:
+                    await self._cancel(bot, order)
+                case Job.LOOK_UP:
+                    await self._look_up(bot, order)
+
+    async def _send(self, bot: BotT, order: Order) -> None:
+        """Write down that the order is about to leave, then let it leave, once."""
+        if order.state is not OrderState.CREATED:
+            return
+        now = self.owner.clock.now()
+        armed = Armed(order.id, bot.epoch, now, now + self.link.timing.deadline)
+        sending = order_life.after(order, armed)
+        opens = order.purpose is Purpose.ENTRY
+        if not await self.owner.arm(bot, OrderChanged(sending), opens=opens):
+            return
+        bot.engine.step(armed)  # written down already
+        try:
+            venue_order_id = await self.link.submit(sending)
+        except VenueRejected as rejection:
+            await self.owner.tell(bot, Rejected(order.id, str(rejection)))
+        except (OutcomeUnknown, VenueUnavailable) as loss:
+            await self.owner.tell(bot, OutcomeLost(order.id, str(loss)))
+            self._look_again(bot, order.id, self.link.timing.visibility)
+        else:
+            await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
+
+    async def _cancel(self, bot: BotT, order: Order) -> None:
+        await self.owner.tell(bot, CancelSent(order.id))
+        with suppress(VenueRejected, OutcomeUnknown, VenueUnavailable):
+            await self.link.cancel(order)  # only the look-up says what became of it
+        await self._look_up(bot, order)
+
+    async def _look_up(self, bot: BotT, order: Order) -> None:
+        """Ask the venue about an order and pass on what is new; without evidence, ask again."""
+        try:
+            report = await self.link.look_up(order)
+            fills = await self.link.fills_of(order) if report is not None else ()
+        except VenueUnavailable:
+            self._look_again(bot, order.id, timedelta(seconds=2))
+            return
+        known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
+        for event in reconcile.order_news(order, report, fills, known, now):
+            await self.owner.tell(bot, event)
+            if isinstance(event, NotFound):
+                await self._without_evidence(bot, order.id)
+
+    async def _without_evidence(self, bot: BotT, order_id: OrderId) -> None:
+        """Decide whether an order not found is absent, must be quarantined, or asked for again."""
+        order = bot.engine.working.get(order_id)
+        if order is None:
+            return
+        timing = self.link.timing
+        verdict = order_life.resolve(
+            order,
+            self.owner.clock.now(),
+            grace=timing.grace,
+            negatives_needed=timing.negatives,
+        )
+        if verdict is not None:
+            await self.owner.tell(bot, verdict)
+        order, now = bot.engine.working.get(order_id), self.owner.clock.now()
+        due = order_life.look_up_due(order, now, timing.visibility) if order else None
+        if due is not None:
+            self._look_again(bot, order_id, due - now)
+
+    def _look_again(self, bot: BotT, order_id: OrderId, wait: timedelta) -> None:
+        self.owner.later(wait, Job.LOOK_UP, bot, order_id)

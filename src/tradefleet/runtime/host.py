@@ -1,0 +1,395 @@
+"""Runs the bots of all users this host owns: take, step, write down, act.
+
+Prices and bars come in from feeds, orders go out through account lanes. Everything a bot
+asks for is written down before it is done. A fault stays in its bot; a user whose lease or
+kill switch changed is taken from the store again; a store that cannot be written stops the
+host, and starting again is the recovery.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from tradefleet.clock import Clock
+from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.effects import (
+    BotStatusChanged,
+    CancelOrder,
+    Effect,
+    Notify,
+    OrderChanged,
+    OrderPlaced,
+    Protect,
+    Record,
+    SendOrder,
+    Topic,
+)
+from tradefleet.domain.errors import StoreError
+from tradefleet.domain.events import BarClosed, EntryDue, Event, StopAsked, StopHit, TargetHit
+from tradefleet.domain.ids import BotId, OrderId, UserId
+from tradefleet.domain.limits import Tier
+from tradefleet.domain.market import Bar, Stream, Symbol
+from tradefleet.domain.order import Purpose
+from tradefleet.domain.signal import Signal
+from tradefleet.engine.trigger_book import TriggerBook
+from tradefleet.runtime.accounts import AccountLane, Job
+from tradefleet.runtime.group_commit import GroupCommit, Work
+from tradefleet.runtime.hosted import HostedBot, HostedUser
+from tradefleet.runtime.signal_board import Group, SignalBoard
+from tradefleet.store import Batch, ReplayRun, Store
+from tradefleet.strategy import StrategySpec
+from tradefleet.venue import Venue
+
+logger = logging.getLogger(__name__)
+
+SLICE_SECONDS = 0.005  # how long bots may step before others get the loop
+Market = tuple[str, Symbol]  # venue and symbol
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Host:
+    """Use it as an async context: its tasks live as long as the context.
+
+    owner names this host in leases; live hosts hold entries for their strategy's delay and
+    keep notes of every bar for /why; cursor, when given, is written with every group (replay).
+    """
+
+    store: Store
+    clock: Clock
+    venues: Mapping[str, Venue]
+    strategies: Mapping[str, StrategySpec]
+    tiers: Mapping[str, Tier]
+    order_key: bytes
+    owner: str
+    live: bool = True
+    cursor: ReplayRun | None = None
+    users: dict[UserId, HostedUser] = field(default_factory=dict)
+    retired: dict[UserId, HostedUser] = field(default_factory=dict)  # dropped, lanes still busy
+    bots: dict[BotId, HostedBot] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
+    board: SignalBoard = field(init=False)
+    journal: GroupCommit[Batch, StoreError | None] = field(init=False)
+    books: defaultdict[Market, TriggerBook] = field(init=False)
+    held: defaultdict[Market, dict[OrderId, HostedBot]] = field(init=False)
+    _dirty: list[HostedUser] = field(default_factory=list)
+    _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    _journal_task: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.board = SignalBoard(self.strategies)
+        self.journal = GroupCommit(self._write, self.work)
+        self.books = defaultdict(TriggerBook)
+        self.held = defaultdict(dict)
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._journal_task = self._tasks.create_task(self.journal.run(), name="journal")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            await self.settle()
+        if self._journal_task is not None:
+            self._journal_task.cancel()
+        await self._tasks.__aexit__(kind, error, trace)
+
+    async def settle(self) -> None:
+        """Return once nothing is under way: all is written down and every lane is idle."""
+        self.flush()
+        while not self.work.is_idle:
+            await self.work.idle()
+            self.flush()
+
+    # ------------------------------------------------------------- markets
+
+    def price(self, venue: str, symbol: Symbol, price: Decimal, at: datetime) -> None:
+        """The market of a symbol is at price now: send held entries, fire stops and targets."""
+        market = (venue, symbol)
+        if held := self.held.get(market):
+            self._release(held, price, at)
+        book = self.books.get(market)
+        if book is not None and len(book):
+            for hit in book.hits(price):
+                fired = StopHit(price, at) if hit.kind == "stop" else TargetHit(price, at)
+                self.deliver(self.bots[hit.bot_id], fired)
+        self.flush()
+
+    def sweep_down(self, venue: str, symbol: Symbol, low: Decimal, at: datetime) -> bool:
+        """The price fell through every level down to low; say whether anything was fired."""
+        hits = self.books[venue, symbol].stops_down_to(low)
+        for level, bot_id in hits:
+            self.deliver(self.bots[bot_id], StopHit(level, at))
+        self.flush()
+        return bool(hits)
+
+    def sweep_up(self, venue: str, symbol: Symbol, high: Decimal, at: datetime) -> bool:
+        """The price rose through every level up to high; say whether anything was fired."""
+        book = self.books[venue, symbol]
+        seen: set[tuple[Decimal, BotId]] = set()
+        while fresh := [hit for hit in book.targets_up_to(high) if hit not in seen]:
+            for level, bot_id in fresh:
+                self.deliver(self.bots[bot_id], TargetHit(level, at))
+            seen.update(fresh)
+        self.flush()
+        return bool(seen)
+
+    def _release(self, held: dict[OrderId, HostedBot], price: Decimal, at: datetime) -> None:
+        for order_id, bot in list(held.items()):
+            order = bot.engine.working.get(order_id)
+            if order is not None and order.hold_until is not None and at < order.hold_until:
+                continue
+            del held[order_id]
+            self.deliver(bot, EntryDue(order_id, price, at))
+
+    async def bar(self, stream: Stream, bar: Bar, *, late: bool = False) -> None:
+        """A bar closed: run each group's strategy once and wake the followers it concerns.
+
+        A late bar (found while repairing a gap) is only learned from: nobody acts on it.
+        """
+        for group in list(self.board.by_stream.get(stream, ())):
+            if group.fault or (group.last_at is not None and bar.opened_at <= group.last_at):
+                continue
+            signal, trail = self._ask(group, bar)
+            at = bar.opened_at + stream.timeframe.delta
+            if self.live and not late and not group.fault:
+                group.note(at, signal)
+            await self._wake(group, BarClosed(bar, at, None if late else signal, trail))
+
+    def _ask(self, group: Group, bar: Bar) -> tuple[Signal | None, Decimal | None]:
+        """Run a group's strategy; when it fails, its followers, and only they, are set aside."""
+        with self._catch() as caught:
+            return group.take(bar), group.trail()
+        fault = group.fault = repr(caught[0])
+        for bot_id in group.followers:
+            self.set_aside(self.bots[bot_id], fault)
+        return None, None
+
+    async def _wake(self, group: Group, event: BarClosed) -> None:
+        enters = event.signal is not None and event.signal.entry is not None
+        started = self.clock.monotonic()
+        for number, bot_id in enumerate(list(group.followers)):
+            bot = self.bots.get(bot_id)
+            if bot is None or not (enters or bot.engine.position is not None):
+                continue
+            self.deliver(bot, event)
+            if number & 15 == 15 and self.clock.monotonic() - started > SLICE_SECONDS:
+                self.flush()
+                await asyncio.sleep(0)
+                started = self.clock.monotonic()
+        self.flush()
+
+    # ------------------------------------------------- take, step, write down, act
+
+    def deliver(self, bot: HostedBot, event: Event) -> None:
+        """Let a bot take an event; what it asks for waits for the next flush."""
+        if bot.user.gone:
+            return
+        with self._catch() as caught:
+            self._collect(bot, bot.engine.step(event))
+        if caught:
+            self.set_aside(bot, repr(caught[0]))
+
+    def _collect(self, bot: HostedBot, effects: list[Effect]) -> None:
+        user, spec = bot.user, bot.engine.spec
+        if effects and not (user.records or user.acts):
+            self._dirty.append(user)
+        for effect in effects:
+            match effect:
+                case Protect(stop, target):
+                    self.books[spec.venue, spec.symbol].set(spec.id, stop, target)
+                case SendOrder() | CancelOrder():
+                    user.acts.append((bot, effect))
+                case _:
+                    if isinstance(effect, OrderPlaced) and effect.order.purpose is Purpose.ENTRY:
+                        self.held[spec.venue, spec.symbol][effect.order.id] = bot
+                    user.records.append(effect)
+
+    def record(self, user: HostedUser, records: list[Record]) -> None:
+        """Have something written down that concerns a user but no single bot."""
+        if not (user.records or user.acts):
+            self._dirty.append(user)
+        user.records += records
+
+    def flush(self) -> None:
+        """Give everything that bots asked for to the journal; acts follow once it is durable."""
+        dirty, self._dirty = self._dirty, []
+        for user in dirty:
+            self._flush_user(user, None)
+
+    def _flush_user(self, user: HostedUser, then: Callable[[], None] | None) -> None:
+        records, user.records = user.records, []
+        acts, user.acts = user.acts, []
+        if records:
+            batch = Batch(user_id=user.id, epoch=user.lease.epoch, records=tuple(records))
+            self.journal.add(batch, partial(self._written, user, acts, then))
+            return
+        for bot, act in acts:
+            self._act(bot, act)
+        if then is not None:
+            then()
+
+    async def _write(self, batches: list[Batch]) -> list[StoreError | None]:
+        return list(await self.store.write(batches, run=self.cursor))
+
+    def _written(
+        self,
+        user: HostedUser,
+        acts: list[tuple[HostedBot, SendOrder | CancelOrder]],
+        then: Callable[[], None] | None,
+        error: StoreError | None,
+    ) -> None:
+        if error is not None:
+            self._refused(user, error)
+        else:
+            for bot, act in acts:
+                self._act(bot, act)
+        if then is not None:
+            then()
+
+    def _act(self, bot: HostedBot, act: SendOrder | CancelOrder) -> None:
+        job = Job.SEND if isinstance(act, SendOrder) else Job.CANCEL
+        self.put(bot, job, act.order_id)
+
+    def _refused(self, user: HostedUser, error: StoreError) -> None:
+        """The store did not keep what a user's bots decided: what is in memory is wrong."""
+        if user.gone:
+            return
+        logger.warning("user %s is taken from the store again: %s", user.id, error)
+        self.drop(user)  # whoever holds the lease takes them again: runtime/ownership.py
+
+    # --------------------------------------------------------------- lanes
+
+    def put(self, bot: HostedBot, job: Job, order_id: OrderId) -> None:
+        """Put a job on the lane of a bot's account."""
+        lane = bot.user.lanes[bot.engine.spec.account_id]
+        lane.jobs.append((job, bot, order_id))
+        if not lane.busy:
+            lane.busy = True
+            self.work.begin()
+            self._tasks.create_task(self._run_lane(lane))
+
+    async def _run_lane(self, lane: AccountLane[HostedBot]) -> None:
+        try:
+            await lane.work()
+        finally:
+            lane.busy = False
+            self.work.end()
+
+    async def arm(self, bot: HostedBot, record: OrderChanged, *, opens: bool) -> bool:
+        user = bot.user
+        if user.gone:
+            return False
+        batch = Batch(
+            user_id=user.id,
+            epoch=user.lease.epoch,
+            records=(record,),
+            kill_version=user.lease.kill_version if opens else None,
+        )
+        error = await self.journal.write(batch)
+        if error is not None:
+            self._refused(user, error)
+        return error is None and not user.gone
+
+    async def tell(self, bot: HostedBot, event: Event) -> None:
+        self.deliver(bot, event)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if bot.user in self._dirty:
+            self._dirty.remove(bot.user)
+        self._flush_user(bot.user, lambda: written.set_result(None))
+        await written
+
+    def later(self, wait: timedelta, job: Job, bot: HostedBot, order_id: OrderId) -> None:
+        self.work.begin()
+        self._tasks.create_task(self._later(wait, job, bot, order_id))
+
+    async def _later(self, wait: timedelta, job: Job, bot: HostedBot, order_id: OrderId) -> None:
+        try:
+            await self.clock.sleep(wait.total_seconds())
+            if not bot.user.gone:
+                self.put(bot, job, order_id)
+        finally:
+            self.work.end()
+
+    # --------------------------------------------------------------- users
+
+    def add(self, bot: HostedBot) -> None:
+        """Run a bot: from now on it is woken, and its levels are watched."""
+        spec = bot.engine.spec
+        self.bots[spec.id] = bot
+        bot.user.bots[spec.id] = bot
+        levels = bot.engine.levels
+        if levels.stop is not None:
+            self.books[spec.venue, spec.symbol].set(spec.id, levels.stop, levels.target)
+
+    def remove(self, bot: HostedBot) -> None:
+        """Run a bot no longer."""
+        spec = bot.engine.spec
+        self.bots.pop(spec.id, None)
+        bot.user.bots.pop(spec.id, None)
+        self.board.leave(spec)
+        market = (spec.venue, spec.symbol)
+        if market in self.books:
+            self.books[market].clear(spec.id)
+        held = self.held.get(market, {})
+        for order_id in [order_id for order_id, owner in held.items() if owner is bot]:
+            del held[order_id]
+
+    def drop(self, user: HostedUser) -> None:
+        """Forget a user; nothing of theirs is sent from here on."""
+        user.gone = True
+        if any(lane.busy for lane in user.lanes.values()):
+            self.retired[user.id] = user
+        for bot in list(user.bots.values()):
+            self.remove(bot)
+        self.users.pop(user.id, None)
+
+    def is_retiring(self, user_id: UserId) -> bool:
+        """Say whether something of a dropped user is still on its way to a venue."""
+        user = self.retired.get(user_id)
+        if user is not None and not any(lane.busy for lane in user.lanes.values()):
+            del self.retired[user_id]
+            return False
+        return user is not None
+
+    def set_aside(self, bot: HostedBot, fault: str) -> None:
+        """Stop a bot that failed: no new entries, its position stays guarded, its user is told."""
+        logger.error("bot %s is set aside: %s", bot.id, fault)
+        if bot.fault:
+            return
+        bot.fault = fault
+        spec, now = bot.engine.spec, self.clock.now()
+        note = f"stopped after a fault: {fault}"[:500]
+        text = f"⚠️ {spec.symbol}: your bot hit a fault and was set aside; others go on. {note}"
+        self._collect(
+            bot,
+            [
+                BotStatusChanged(spec.id, spec.user_id, BotStatus.SET_ASIDE, note),
+                Notify(spec.user_id, Topic.FAULT, text, now, 1),
+            ],
+        )
+        self.deliver(bot, StopAsked(now))
+
+    @contextmanager
+    def _catch(self) -> Iterator[list[Exception]]:
+        """Catch what a bot's own code raises; the store's errors concern everybody and go on."""
+        caught: list[Exception] = []
+        try:
+            yield caught
+        except StoreError:
+            raise
+        except Exception as error:  # the one place: faults stay in their bot
+            logger.debug("fault", exc_info=True)
+            caught.append(error)

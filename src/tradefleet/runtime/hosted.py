@@ -1,0 +1,48 @@
+"""What a host keeps of a user and of a bot while it runs them."""
+
+from dataclasses import dataclass, field
+
+from tradefleet.domain.effects import CancelOrder, Record, SendOrder
+from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.user import Account
+from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.user_guard import UserGuard
+from tradefleet.runtime.accounts import AccountLane
+from tradefleet.runtime.signal_board import Group
+from tradefleet.store import Lease
+
+
+@dataclass(slots=True, eq=False)
+class HostedBot:
+    """One bot with its engine, its user and the group it follows; fault is why it is set aside."""
+
+    engine: BotEngine
+    user: "HostedUser"
+    group: Group
+    fault: str = ""
+
+    @property
+    def id(self) -> BotId:
+        return self.engine.spec.id
+
+    @property
+    def epoch(self) -> int:
+        return self.user.lease.epoch
+
+
+@dataclass(slots=True, eq=False)
+class HostedUser:
+    """One user under lease. records and acts wait to be written down, then done."""
+
+    lease: Lease
+    guard: UserGuard
+    accounts: dict[AccountId, Account]
+    bots: dict[BotId, HostedBot] = field(default_factory=dict)
+    lanes: dict[AccountId, "AccountLane[HostedBot]"] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    acts: list[tuple[HostedBot, SendOrder | CancelOrder]] = field(default_factory=list)
+    gone: bool = False
+
+    @property
+    def id(self) -> UserId:
+        return self.lease.user_id

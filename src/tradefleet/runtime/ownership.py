@@ -1,0 +1,196 @@
+"""Who owns which users, and what their commands ask of the host that owns them.
+
+Every few seconds a host prolongs its leases, takes users nobody owns, and drops those it has
+lost. What a command wants from a running bot arrives as a message in the user's own
+transaction, so that a command that was rolled back has told nobody.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.effects import GuardChanged, Notify, Topic
+from tradefleet.domain.errors import BrokenInvariant, Refused, VenueError
+from tradefleet.domain.events import ExitAsked, StartAsked, StopAsked
+from tradefleet.domain.ids import AccountId, BotId
+from tradefleet.domain.limits import Halt, RiskLimits
+from tradefleet.runtime.feed import Feed
+from tradefleet.runtime.host import Host
+from tradefleet.runtime.hosted import HostedUser
+from tradefleet.runtime.recovery import (
+    fund_account,
+    open_accounts,
+    resume_order,
+    start_bot,
+    take_user,
+)
+from tradefleet.store import HostMessage, Lease
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_MAX = 200  # taken at once
+USERS_MAX = 5000  # taken at once
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Ownership:
+    """Keeps a live host's users in step with leases and commands."""
+
+    host: Host
+    feeds: dict[str, Feed]
+    lease_seconds: float = 15.0
+    poll_seconds: float = 0.5
+    users_max: int = USERS_MAX
+
+    async def run(self) -> None:
+        """Renew leases, take users and work off messages until cancelled."""
+        renewed_at = self.host.clock.monotonic()
+        while True:
+            if self.host.clock.monotonic() - renewed_at >= self.lease_seconds / 3:
+                renewed_at = self.host.clock.monotonic()
+                await self._renew()
+            await self.take_users()
+            await self.read_messages()
+            await self.host.clock.sleep(self.poll_seconds)
+
+    # ------------------------------------------------------------------ leases
+
+    async def take_users(self) -> None:
+        """Take users nobody owns, and those whom the store refused, from the store."""
+        host = self.host
+        leases = await host.store.take_leases(
+            host.owner,
+            now=host.clock.now(),
+            ttl=self.lease_seconds,
+            limit=max(0, self.users_max - len(host.users)),
+        )
+        for lease in leases:
+            await self._take(lease)
+
+    async def _take(self, lease: Lease) -> None:
+        user = await take_user(self.host, lease)
+        await self._warm(user)
+        logger.info("took user %s: %d bots, epoch %d", user.id, len(user.bots), lease.epoch)
+
+    async def _warm(self, user: HostedUser) -> None:
+        """Warm the groups of a user's bots; a market that cannot be reached stops nobody else."""
+        for bot in list(user.bots.values()):
+            feed = self.feeds.get(bot.group.stream.venue)
+            if feed is None or bot.group.last_at is not None:
+                continue
+            try:
+                await feed.warm(bot.group)
+            except (Refused, VenueError) as error:
+                self.host.set_aside(bot, f"no market data: {error}")
+                self.host.flush()
+        self._follow()
+
+    def _follow(self) -> None:
+        for feed in self.feeds.values():
+            feed.changed()
+
+    async def _renew(self) -> None:
+        host = self.host
+        held = await host.store.renew_leases(
+            host.owner, now=host.clock.now(), ttl=self.lease_seconds
+        )
+        leases = {lease.user_id: lease for lease in held}
+        for user in list(host.users.values()):
+            lease = leases.get(user.id)
+            if lease is None or lease.epoch != user.lease.epoch:
+                logger.error("lost the lease of user %s; dropping them", user.id)
+                host.drop(user)
+            else:
+                user.lease = lease
+        for user_id, lease in leases.items():
+            if user_id not in host.users and not host.is_retiring(user_id):
+                await self._take(lease)  # the store refused a write of theirs
+
+    # ---------------------------------------------------------------- messages
+
+    async def read_messages(self) -> None:
+        """Work off what commands left for this host, oldest first."""
+        messages = await self.host.store.host_messages(self.host.owner, MESSAGES_MAX)
+        for message in messages:
+            user = self.host.users.get(message.user_id)
+            if user is not None:
+                await self._handle(user, message)
+        if messages:
+            self.host.flush()
+            await self.host.store.drop_messages([message.id for message in messages])
+
+    async def _handle(self, user: HostedUser, message: HostMessage) -> None:
+        match message.subject:
+            case "bot_changed":
+                await self._bot_changed(user, BotId(message.payload["bot_id"]))
+            case "allocate":
+                await self._allocate(user, AccountId(message.payload["account_id"]))
+            case "force_exit":
+                self._force_exit(user, BotId(message.payload["bot_id"]))
+            case "switches_changed":
+                await self._switches_changed(user)
+            case "resume":
+                self._resume(user, message.payload["reason"])
+            case unknown:
+                raise BrokenInvariant(f"no host knows a message {unknown!r}")
+
+    async def _bot_changed(self, user: HostedUser, bot_id: BotId) -> None:
+        """Bring one bot in step with what its user wants."""
+        host, now = self.host, self.host.clock.now()
+        load = await host.store.load_user(user.id)
+        spec = next((spec for spec in load.bots if spec.id == bot_id), None)
+        bot = user.bots.get(bot_id)
+        if spec is None:
+            if bot is not None:
+                host.remove(bot)
+                user.guard.forget(bot_id)
+                self._follow()
+            return
+        if bot is not None and bot.fault and spec.status is BotStatus.RUNNING:
+            host.remove(bot)
+            bot = None  # its user starts it again: from the store, with a fresh strategy
+        if bot is None:
+            await open_accounts(host, user, load)
+            if spec.account_id not in user.lanes:
+                return
+            bot = await start_bot(host, user, spec, load)
+            for order in bot.engine.working.values():
+                resume_order(host, bot, order)
+            await self._warm(user)
+            return
+        bot.engine.spec = spec
+        starts = spec.status is BotStatus.RUNNING
+        host.deliver(bot, StartAsked(now) if starts else StopAsked(now))
+
+    async def _allocate(self, user: HostedUser, account_id: AccountId) -> None:
+        load = await self.host.store.load_user(user.id)
+        await open_accounts(self.host, user, load)
+        if account_id in user.lanes:
+            await fund_account(self.host, user, account_id)
+        for spec in load.bots:
+            if spec.id not in user.bots and spec.account_id in user.lanes:
+                await start_bot(self.host, user, spec, load)
+        await self._warm(user)
+
+    def _force_exit(self, user: HostedUser, bot_id: BotId) -> None:
+        bot = user.bots.get(bot_id)
+        if bot is not None:
+            self.host.deliver(bot, ExitAsked("force_exit", self.host.clock.now()))
+
+    async def _switches_changed(self, user: HostedUser) -> None:
+        """Obey the kill switches as they stand now; flatten what must be flat."""
+        host = self.host
+        load = await host.store.load_user(user.id)
+        user.guard.set_switches(load.switches)
+        user.guard.set_limits(load.limits or RiskLimits.default(), host.tiers.get(load.user.tier))
+        await self._renew()
+        for bot in list(user.bots.values()):
+            spec = bot.engine.spec
+            if user.guard.halt_for(spec.id, spec.account_id) is Halt.FLATTEN:
+                host.deliver(bot, ExitAsked("kill_switch", host.clock.now()))
+
+    def _resume(self, user: HostedUser, reason: str) -> None:
+        now = self.host.clock.now()
+        texts = user.guard.resume(reason, now) + user.guard.reset_breaker(reason, now)
+        notices = [Notify(user.id, Topic.GUARD, text, now) for text in texts]
+        self.host.record(user, [GuardChanged(user.guard.memory), *notices])

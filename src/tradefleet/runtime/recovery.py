@@ -1,0 +1,149 @@
+"""Start-up, crash recovery and takeover are one path: take a user from the store and go on.
+
+Under a fresh lease: load bots, memories, orders and limits; open the accounts; put every
+order that is not final where it belongs. What was never sent may still be sent or lapses by
+its own rule, what may have been sent is unknown until the venue has told, and nothing is ever
+sent again.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+from tradefleet.domain.bot import BotMemory, BotSpec, BotStatus
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.ids import AccountId, FillId, OrderId
+from tradefleet.domain.ledger import EXTERNAL, LedgerEntry
+from tradefleet.domain.limits import GuardMemory, RiskLimits
+from tradefleet.domain.money import ONE, ZERO
+from tradefleet.domain.order import Order, OrderState, OutcomeLost, Purpose
+from tradefleet.domain.signal import TradePlan
+from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.user_guard import UserGuard
+from tradefleet.runtime.accounts import AccountLane, Job
+from tradefleet.runtime.host import Host
+from tradefleet.runtime.hosted import HostedBot, HostedUser
+from tradefleet.runtime.signal_board import Group, Silent
+from tradefleet.store import Lease, UserLoad
+
+
+async def take_user(host: Host, lease: Lease) -> HostedUser:
+    """Run a user from where the store says they stand."""
+    load = await host.store.load_user(lease.user_id)
+    user = HostedUser(
+        lease=lease,
+        guard=UserGuard(
+            limits=load.limits or RiskLimits.default(),
+            tier=host.tiers.get(load.user.tier),
+            memory=load.guard or GuardMemory(user_id=lease.user_id),
+            switches=load.switches,
+        ),
+        accounts={account.id: account for account in load.accounts},
+    )
+    host.users[user.id] = user
+    await open_accounts(host, user, load)
+    for spec in load.bots:
+        if spec.account_id in user.lanes:
+            await start_bot(host, user, spec, load)
+    for order in load.working_orders:
+        bot = user.bots.get(order.bot_id)
+        if bot is not None:
+            resume_order(host, bot, order)
+    host.flush()
+    return user
+
+
+async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
+    """Open a lane for each account whose venue this host knows, and bring its deposits up."""
+    for account in load.accounts:
+        venue = host.venues.get(account.venue)
+        if venue is None or account.id in user.lanes:
+            continue
+        link = await venue.link(account, partial(hear, host, user))
+        user.accounts[account.id] = account
+        user.lanes[account.id] = AccountLane(host, link)
+        await fund_account(host, user, account.id)
+
+
+async def fund_account(host: Host, user: HostedUser, account_id: AccountId) -> None:
+    """Let a paper account have what the ledger says was paid in."""
+    async with host.store.open(user.id) as store:
+        entries = await store.entries(account_id)
+    await user.lanes[account_id].link.fund(deposits_of(entries))
+
+
+def deposits_of(entries: Sequence[LedgerEntry]) -> Mapping[str, Decimal]:
+    """Return what came in from outside, by asset."""
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for entry in entries:
+        for posting in entry.postings:
+            if posting.place == EXTERNAL:
+                totals[posting.asset] -= posting.amount
+    return dict(totals)
+
+
+def hear(host: Host, user: HostedUser, order_id: OrderId) -> None:
+    """The venue has news of an order: look it up."""
+    for bot in user.bots.values():
+        if order_id in bot.engine.working and not user.gone:
+            host.put(bot, Job.LOOK_UP, order_id)
+            return
+
+
+async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad) -> HostedBot:
+    """Put a bot on the host; one that is set aside, or cannot be built, only guards."""
+    memory = load.memories.get(spec.id)
+    group, fault = join_group(host, spec, memory)
+    plan = group.strategy.plan
+    orders = {o.id: o for o in load.working_orders if o.bot_id == spec.id}
+    engine = BotEngine.start(
+        spec=spec,
+        memory=memory,
+        working=orders,
+        fills_seen=known_fills(load, orders),
+        rules=await host.venues[spec.venue].market.rules(spec.symbol),
+        plan=plan,
+        guard=user.guard,
+        order_key=host.order_key,
+        entry_delay=timedelta(seconds=plan.entry_delay if host.live else 0),
+    )
+    bot = HostedBot(engine, user, group)
+    host.add(bot)
+    if fault:
+        host.set_aside(bot, fault)
+    return bot
+
+
+def join_group(host: Host, spec: BotSpec, memory: BotMemory | None) -> tuple[Group, str]:
+    """Return the group a bot follows, or a silent one and the fault that keeps it out."""
+    fault = ""
+    if spec.status is not BotStatus.SET_ASIDE:
+        try:
+            return host.board.join(spec), ""
+        except Refused as error:
+            fault = f"its strategy cannot run: {error}"
+    position = memory.position if memory else None
+    parts = position.targets_done + len(position.targets) if position else 0
+    plan = TradePlan(targets=((ONE, ZERO),) * parts)  # levels and parts are the position's own
+    return Group("silent", spec.stream, Silent(plan), bars_needed=0), fault
+
+
+def known_fills(load: UserLoad, orders: Mapping[OrderId, Order]) -> dict[FillId, OrderId]:
+    return {fill_id: order for fill_id, order in load.fill_ids.items() if order in orders}
+
+
+def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
+    """Put an order that is not final where it belongs."""
+    match order.state:
+        case OrderState.CREATED if order.purpose is Purpose.ENTRY:
+            spec = bot.engine.spec
+            host.held[spec.venue, spec.symbol][order.id] = bot  # sent, or lapses, at a price
+        case OrderState.CREATED:
+            host.put(bot, Job.SEND, order.id)
+        case OrderState.SENDING:
+            host.deliver(bot, OutcomeLost(order.id, "the host stopped while it was sent"))
+            host.put(bot, Job.LOOK_UP, order.id)
+        case _:
+            host.put(bot, Job.LOOK_UP, order.id)
