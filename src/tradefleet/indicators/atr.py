@@ -1,9 +1,11 @@
 """ATR: how far a bar reaches on average, gaps included, in price."""
 
 from collections import deque
-from math import nan
+from decimal import Decimal
+from math import isfinite, nan
 from typing import Protocol
 
+from tradefleet.domain.money import ZERO, from_float
 from tradefleet.indicators import Numbers
 from tradefleet.indicators.averages import WilderAverage
 
@@ -67,3 +69,9 @@ class WilderAtr:
     @property
     def value(self) -> float:
         return self._average.value
+
+
+def stop_below(level: float, atrs: float, atr: float) -> Decimal:
+    """Return the price so many ATR below a level; zero while either is unknown."""
+    stop = level - atrs * atr
+    return from_float(stop) if isfinite(stop) else ZERO

@@ -49,7 +49,7 @@ def read(parameters: type[T], texts: Mapping[str, str]) -> T:
     known = {f.name: f for f in fields(cast(Any, parameters))}
     for name in texts:
         if name not in known:
-            close = get_close_matches(name, known, n=3, cutoff=0.5)
+            close = get_close_matches(name[:SHOWN_MAX], known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(close)}? All" if close else "all"
             raise Refused(f"There is no parameter {_shown(name)}; {hint}: {', '.join(known)}.")
     return parameters(**{name: _value(known[name], text) for name, text in texts.items()})

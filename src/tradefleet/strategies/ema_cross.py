@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from math import isfinite
 
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Bar
-from tradefleet.domain.money import ZERO, from_float, money_context
-from tradefleet.indicators.atr import new_atr
+from tradefleet.domain.money import ZERO, money_context
+from tradefleet.indicators.atr import new_atr, stop_below
 from tradefleet.indicators.averages import Ema
 from tradefleet.indicators.parameters import choice, describe, number, read
 from tradefleet.indicators.tolerance import PRICE
@@ -109,9 +108,7 @@ class EmaCross:
         return Entry(stop, self._parameters.size, score=0, strength=0.0, reasons=ENTRY_REASONS)
 
     def _stop(self) -> Decimal:
-        """Return the stop; zero while the ATR is unknown."""
-        stop = float(self._close) - self._parameters.stop_atr * self._atr.value
-        return from_float(stop) if isfinite(stop) else ZERO
+        return stop_below(float(self._close), self._parameters.stop_atr, self._atr.value)
 
     def why_not(self) -> str:
         if self._count < self._warmup:

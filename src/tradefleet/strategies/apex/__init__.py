@@ -5,7 +5,6 @@ join it. The mirror image of an entry, the opposite signal, closes a long; so do
 crossing below EMA 21.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from itertools import islice
@@ -15,7 +14,7 @@ from tradefleet.domain.market import Bar
 from tradefleet.domain.money import ZERO, from_float
 from tradefleet.indicators import Numbers
 from tradefleet.indicators.adx import new_adx
-from tradefleet.indicators.atr import new_atr
+from tradefleet.indicators.atr import new_atr, stop_below
 from tradefleet.indicators.averages import Ema, Window
 from tradefleet.indicators.candles import engulfs, is_hammer
 from tradefleet.indicators.macd import Macd
@@ -23,7 +22,7 @@ from tradefleet.indicators.parameters import describe, read
 from tradefleet.indicators.rsi import new_rsi
 from tradefleet.indicators.tolerance import AT_LEAST, AT_MOST, PRICE
 from tradefleet.indicators.vwap import Vwap
-from tradefleet.strategies.apex.parameters import BARS_NEEDED, FILTERS, ApexParameters
+from tradefleet.strategies.apex.parameters import BARS_NEEDED, FILTERS, ApexParameters, Sizes
 from tradefleet.strategy import Entry, Signal, StrategySpec, TradePlan
 
 LONG, SHORT = 1, -1
@@ -46,13 +45,13 @@ class Apex:
         "_filter_volumes",
         "_first_two_min",
         "_floor_volumes",
-        "_fractions",
         "_is_below",
         "_lows",
         "_macd",
         "_mid",
         "_parameters",
         "_rsi",
+        "_sizes",
         "_slow",
         "_vwap",
         "_warmup",
@@ -62,7 +61,7 @@ class Apex:
     def __init__(self, parameters: ApexParameters) -> None:
         p = self._parameters = parameters
         self.plan: TradePlan = p.plan()
-        self._fractions = p.fractions()
+        self._sizes = Sizes(p)
         self._fast, self._mid, self._slow = Ema(p.ema_fast), Ema(p.ema_mid), Ema(p.ema_slow)
         self._macd = Macd(p.macd_fast, p.macd_slow, p.macd_signal)
         self._vwap = Vwap(p.vwap)
@@ -178,17 +177,17 @@ class Apex:
         volume, mean = self._bar[4], self._floor_volumes.mean
         if not volume >= p.floor_volume * mean * AT_LEAST:
             return _too_low(volume, p.floor_volume, p.floor_volume_bars, mean)
-        if not adx >= p.adx_bands[0]:
+        fraction = self._sizes.fraction(adx, score)
+        if not fraction:
             return f"ADX {_figure(adx)} is below {p.adx_bands[0]:g}: no size"
         strength = self._strength(adx)
         if strength < p.momentum_min:
             return f"momentum score {strength:.6g} is below {p.momentum_min:g}"
-        stop = self._stop()
+        stop = stop_below(self._lows.lowest, p.stop_atr, self._atr.value)
         if not ZERO < stop < self._close:
             return f"stop {stop:f} is not between 0 and the close {self._close:f}"
-        sizes = self._fractions[bisect_right(p.adx_bands, adx) - 1]
         reasons = (*points, f"ADX {adx:.4g}, momentum score {strength:.3g}")
-        return Entry(stop, sizes[score >= p.score_full], score, strength, reasons)
+        return Entry(stop, fraction, score, strength, reasons)
 
     def _strength(self, adx: float) -> float:
         """Return the momentum score; an RSI that is not known adds nothing."""
@@ -196,11 +195,6 @@ class Apex:
         rsi = self._rsi.value
         far = abs(rsi - 50.0) / 50.0 if rsi == rsi else 0.0
         return p.momentum_rsi * far + p.momentum_adx * min(adx / 50.0, 1.0) + p.momentum_base
-
-    def _stop(self) -> Decimal:
-        """Return the stop; zero while it is not known."""
-        stop = self._lows.lowest - self._parameters.stop_atr * self._atr.value
-        return from_float(stop) if isfinite(stop) else ZERO
 
     def why_not(self) -> str:
         if self._count < self._warmup:

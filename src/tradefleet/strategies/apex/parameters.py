@@ -1,5 +1,6 @@
 """What APEX can be told: every number of its rules, with its default and its bounds."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -117,20 +118,6 @@ class ApexParameters:
                 breakeven_offset=self.breakeven_offset,
             )
 
-    def fractions(self) -> tuple[tuple[Decimal, Decimal], ...]:
-        """Return for each ADX band the share of the balance: with few points, with enough."""
-        with money_context():
-            return tuple(
-                (self._clamped(size * self.size_part), self._clamped(size)) for size in self.sizes
-            )
-
-    def _clamped(self, size: Decimal) -> Decimal:
-        return min(max(size, self.size_min), self.size_max)
-
-    def volume_bars(self) -> int:
-        """Return how many volumes the longest of their means looks back on."""
-        return max(self.filter_volume_bars, self.floor_volume_bars, self.entry_volume_bars + 1)
-
     def bars_needed(self) -> int:
         """Return how many bars leave no trace of where the averages began.
 
@@ -139,9 +126,30 @@ class ApexParameters:
         """
         emas = 10 * max(self.ema_slow, self.macd_slow + self.macd_signal)
         smoothed = 20 * max(self.rsi, self.atr, 2 * self.adx) if self.smoothing == "wilder" else 0
-        volumes = self.volume_bars()
+        volumes = max(self.filter_volume_bars, self.entry_volume_bars + 1, self.floor_volume_bars)
         windows = max(self.vwap, self.swing, volumes, self.rsi + 2, self.atr + 1, 2 * self.adx)
         return max(BARS_NEEDED, self.warmup, emas, smoothed, windows)
+
+
+class Sizes:
+    """The share of the balance an entry takes, from trend strength and points."""
+
+    __slots__ = ("_bands", "_fractions", "_score_full")
+
+    def __init__(self, parameters: ApexParameters) -> None:
+        p = parameters
+        self._bands, self._score_full = p.adx_bands, p.score_full
+        with money_context():
+            self._fractions = [
+                [min(max(size * part, p.size_min), p.size_max) for part in (p.size_part, ONE)]
+                for size in p.sizes
+            ]
+
+    def fraction(self, adx: float, score: int) -> Decimal:
+        """Return the share; zero below the first band, and while the ADX is unknown."""
+        if not adx >= self._bands[0]:
+            return ZERO
+        return self._fractions[bisect_right(self._bands, adx) - 1][score >= self._score_full]
 
 
 def _rising(names: str, *values: float | Decimal) -> None:
