@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from tests.doors import BINANCE, PAPER, Door
+from tests.doors import BINANCE, Door
 from tradefleet.domain.effects import MemoryChanged
 
 ONE_PAIR = """

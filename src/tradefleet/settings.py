@@ -1,0 +1,307 @@
+"""Every setting: read from the environment and .env, checked, and explained when wrong."""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.limits import TIERS, Tier
+from tradefleet.domain.tiers import tiers_from
+
+ENV_FILE = Path(".env")
+DATABASES = ("sqlite", "postgresql", "postgres")
+MARKETS_TO_COME = ("binance", "bybit", "kraken")
+ADDRESS = re.compile(r"https?://[^\s/]+\S*")
+TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
+WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
+WEBHOOK_SECRET_CURE = (
+    "say 16 to 256 letters, digits, _ or -, for example the output of `openssl rand -hex 32`"
+)
+MOCKED_PRODUCTION = (
+    "true means that nobody ever trades for real, and ENVIRONMENT is production; "
+    "remove it, or set ENVIRONMENT=staging"
+)
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+# What ENVIRONMENT decides where nothing else is said.
+BY_ENVIRONMENT: Mapping[str, Mapping[str, object]] = {
+    "development": {"log_level": "DEBUG"},
+    "staging": {"max_concurrent_users": 200},
+    "production": {"mock_trading": False, "max_concurrent_users": 1000, "log_format": "json"},
+}
+
+
+class Settings(BaseSettings):
+    """The service's settings; a field is the variable of the same name in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    mock_trading: bool = True
+    max_concurrent_users: int = Field(50, ge=1, le=1_000_000)
+
+    data_dir: Path = Path("data")
+    database_url: SecretStr = SecretStr("")  # "" becomes a file in data_dir
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8080, ge=1, le=65535)
+
+    telegram_bot_token: SecretStr | None = None
+    telegram_api_url: str = "https://api.telegram.org"
+    telegram_mode: Literal["polling", "webhook"] = "polling"
+    telegram_webhook_url: str = ""
+    telegram_webhook_secret: SecretStr | None = None
+    telegram_webhook_port: int = Field(8443, ge=1, le=65535)
+
+    webhook_url: SecretStr | None = None
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    tiers_file: Path | None = None
+    rate_limit_per_minute: int = Field(60, ge=1, le=100_000)
+
+    paper_market: str = "synthetic"
+    paper_seed: int = Field(1, ge=0, lt=2**63)
+    paper_fee: Decimal = Field(Decimal("0.001"), ge=0, le=Decimal("0.1"))
+    paper_slippage: Decimal = Field(Decimal(0), ge=0, le=Decimal("0.1"))
+
+    max_bots_per_server: int = Field(1000, ge=1, le=1_000_000)
+    max_memory_per_bot_mb: int = Field(50, ge=1, le=100_000)
+    lease_ttl: int = Field(30, ge=5, le=3600)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Put in what other settings decide."""
+        filled = dict(given)
+        for name, case in (("environment", str.lower), ("log_level", str.upper)):
+            if isinstance(filled.get(name), str):
+                filled[name] = case(filled[name])
+        filled = {**BY_ENVIRONMENT.get(filled.get("environment", "development"), {}), **filled}
+        if not filled.get("database_url"):
+            filled["database_url"] = (
+                f"sqlite:///{filled.get('data_dir', 'data')}/trading_service.db"
+            )
+        return filled
+
+    def tiers(self) -> Mapping[str, Tier]:
+        """Return the tiers, with the operator's file in place; Refused says what is wrong in it."""
+        return TIERS if self.tiers_file is None else read_tiers(self.tiers_file)
+
+    def faults(self) -> "list[Fault]":
+        """Return what is wrong though each value by itself is well written."""
+        found = [Fault(name, text) for name, text in self._fault_texts()]
+        try:
+            self.tiers()
+        except Refused as refusal:
+            found.append(Fault("TIERS_FILE", str(refusal)))
+        return found
+
+    def _fault_texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the variable and the cure of each rule that is broken."""
+        plain = {name.upper(): _plain(value) for name, value in self}
+        scheme = plain["DATABASE_URL"].partition("://")[0].partition("+")[0]
+        if scheme not in DATABASES:
+            yield "DATABASE_URL", "write sqlite:///data/x.db or postgresql://user:password@host/db"
+        if plain["TELEGRAM_BOT_TOKEN"] and not TOKEN.fullmatch(plain["TELEGRAM_BOT_TOKEN"]):
+            yield "TELEGRAM_BOT_TOKEN", "must look like 123456:ABC-def, as @BotFather says it"
+        for name in ("TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_URL"):
+            if plain[name] and not ADDRESS.fullmatch(plain[name]):
+                yield name, "must be an address like https://example.org"
+        if self.paper_market != "synthetic":
+            to_come = self.paper_market.lower() in MARKETS_TO_COME
+            cause = "its prices come with its venue adapter; " if to_come else ""
+            yield "PAPER_MARKET", f"{cause}this version has: synthetic"
+        is_production = self.environment is Environment.PRODUCTION
+        if is_production and self.mock_trading:
+            yield "MOCK_TRADING", MOCKED_PRODUCTION
+        if self.telegram_mode == "webhook":
+            if not plain["TELEGRAM_WEBHOOK_URL"]:
+                yield "TELEGRAM_WEBHOOK_URL", "say the public address Telegram sends updates to"
+            elif is_production and not plain["TELEGRAM_WEBHOOK_URL"].startswith("https://"):
+                yield "TELEGRAM_WEBHOOK_URL", "Telegram sends updates to https:// only"
+            if not WEBHOOK_SECRET.fullmatch(plain["TELEGRAM_WEBHOOK_SECRET"]):
+                yield "TELEGRAM_WEBHOOK_SECRET", WEBHOOK_SECRET_CURE
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a variable, with the cure; it never holds the value of a secret."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """One variable as it is used; source: default, default of an ENVIRONMENT, .env, environment."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """All variables, and what is wrong; a value that cannot be read is shown by its default."""
+
+    settings: Settings
+    variables: tuple[Resolved, ...]
+    faults: tuple[Fault, ...]
+    hints: tuple[str, ...]
+
+
+NAMES = {name.upper(): field for name, field in Settings.model_fields.items()}
+
+
+def load_settings(env_file: Path = ENV_FILE) -> Settings:
+    """Return the settings; Refused lists every problem with its cure."""
+    inspection = inspect_settings(env_file)
+    if inspection.faults:
+        lines = [f"{fault.name}: {fault.text}" for fault in inspection.faults]
+        raise Refused("The configuration has problems:\n" + "\n".join(f"- {x}" for x in lines))
+    return inspection.settings
+
+
+def inspect_settings(env_file: Path = ENV_FILE) -> Inspection:
+    """Read all settings and say where each comes from and what is wrong."""
+    in_file = {k.upper(): v or "" for k, v in dotenv_values(env_file).items()}
+    in_environment = {k.upper(): v for k, v in os.environ.items()}
+    settings, faults = _read(env_file)
+    by_environment = BY_ENVIRONMENT[settings.environment]
+    variables = []
+    for name in NAMES:
+        if in_environment.get(name):
+            source = "environment"
+        elif in_file.get(name):
+            source = ".env"
+        else:
+            of = f" of {settings.environment}" if name.lower() in by_environment else ""
+            source = f"default{of}"
+        variables.append(Resolved(name, shown(name, getattr(settings, name.lower())), source))
+    hints = (*_unused(in_file, cutoff=0.6, all_of_them=True), *_unused(in_environment, cutoff=0.88))
+    return Inspection(settings, tuple(variables), tuple(faults), tuple(dict.fromkeys(hints)))
+
+
+def _read(env_file: Path) -> tuple[Settings, list[Fault]]:
+    """Return the settings and all faults; in place of what cannot be read stands its default."""
+    given: dict[str, Any] = {"_env_file": env_file}
+    faults: list[Fault] = []
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        faults = [_fault(each["loc"], each["msg"]) for each in error.errors()]
+        given |= {fault.name.lower(): NAMES[fault.name].default for fault in faults}
+        settings = Settings(**given)
+    return settings, faults + settings.faults()
+
+
+def _fault(where: tuple[int | str, ...], text: str) -> Fault:
+    """Put pydantic's words beside a value that would do."""
+    name = str(where[0]).upper()
+    return Fault(name, f"{text[0].lower()}{text[1:]}; for example {_plain(NAMES[name].default)}")
+
+
+def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = False) -> list[str]:
+    """Name variables that look like ours and are not; of a file, all that are not."""
+    hints = []
+    for name in given:
+        if name in NAMES:
+            continue
+        close = get_close_matches(name, NAMES, n=1, cutoff=cutoff)
+        if close and close[0] not in given:
+            hints.append(f"{name} is not a setting; did you mean {close[0]}?")
+        elif all_of_them:
+            hints.append(f"{name} is not used by this version")
+    return hints
+
+
+def read_tiers(path: Path) -> Mapping[str, Tier]:
+    """Read a tiers file, TOML or JSON by its suffix."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise Refused(f"{path} cannot be read; check the path and its permissions") from None
+    try:
+        written = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise Refused(f"{path} is not {kind}: {error}") from None
+    return tiers_from(written)
+
+
+# ---- how values are shown
+
+
+def is_secret(name: str) -> bool:
+    return "SecretStr" in str(NAMES[name].annotation)
+
+
+def shown(name: str, value: object) -> str:
+    """Write a value for people: of a secret only the ends and the length."""
+    text = _plain(value)
+    if name == "DATABASE_URL":
+        return hide_password(text)
+    return mask(text) if is_secret(name) and text else text
+
+
+def mask(secret: str) -> str:
+    """Return the first and last four characters and the length; less of what is short."""
+    ends = f"{secret[:4]}…{secret[-4:]}" if len(secret) >= 16 else "…"
+    return f"{ends} ({len(secret)} characters)"
+
+
+def hide_password(url: str) -> str:
+    """Return a database address without its password, also when it stands in the query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return mask(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if url.count("@") > parts.netloc.count("@"):  # a password with a slash, say: not to be read
+        return mask(url)
+    name, colon, _ = user.partition(":")
+    netloc = f"{name}:***{at}{host}" if colon else parts.netloc
+    query = re.sub(r"(?i)(password|passwd)=[^&]*", r"\1=***", parts.query)
+    return (
+        url
+        if netloc == parts.netloc and query == parts.query
+        else urlunsplit(parts._replace(netloc=netloc, query=query))
+    )
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

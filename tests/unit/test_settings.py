@@ -1,0 +1,263 @@
+"""Settings are read, resolved and explained; what is shown never holds a secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.limits import TIERS
+from tradefleet.settings import (
+    NAMES,
+    Settings,
+    hide_password,
+    inspect_settings,
+    is_secret,
+    load_settings,
+    mask,
+    read_tiers,
+)
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {
+    "TELEGRAM_BOT_TOKEN": "123456:ABCdefGHIjklMNOpqrSTUvwxYZ",
+    "TELEGRAM_WEBHOOK_SECRET": "s3cr3t-s3cr3t-s3cr3t-s3cr3t",
+    "WEBHOOK_URL": "https://hooks.example.org/services/T000/B000/XXXXXXXXXXXX",
+    "DATABASE_URL": "postgresql://user:hunter2hunter2@db.example.org/tradefleet",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch, tmp_path):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def fault_names(**variables):
+    write_env(**variables)
+    return [fault.name for fault in inspect_settings().faults]
+
+
+def write_env(**variables):
+    Path(".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+
+
+def resolved():
+    return {each.name: each for each in inspect_settings().variables}
+
+
+# ---- defaults, files, environment
+
+
+def test_nothing_set_is_a_sound_configuration():
+    settings = load_settings()
+    assert settings.faults() == []
+    assert settings.mock_trading is True
+    assert settings.database_url.get_secret_value() == "sqlite:///data/trading_service.db"
+
+
+def test_the_database_lies_in_the_data_directory():
+    write_env(DATA_DIR="/srv/bots")
+    url = load_settings().database_url.get_secret_value()
+    assert url == "sqlite:////srv/bots/trading_service.db"
+
+
+@pytest.mark.parametrize(
+    ("environment", "mocked", "users", "level", "log"),
+    [
+        ("development", True, 50, "DEBUG", "text"),
+        ("staging", True, 200, "INFO", "text"),
+        ("production", False, 1000, "INFO", "json"),
+        ("Production", False, 1000, "INFO", "json"),
+    ],
+)
+def test_the_environment_decides_defaults(environment, mocked, users, level, log):
+    write_env(ENVIRONMENT=environment)
+    settings = load_settings()
+    assert (settings.mock_trading, settings.max_concurrent_users) == (mocked, users)
+    assert (settings.log_level, settings.log_format) == (level, log)
+
+
+def test_what_is_said_wins_over_what_the_environment_decides():
+    write_env(ENVIRONMENT="production", MAX_CONCURRENT_USERS="7", LOG_LEVEL="warning")
+    assert load_settings().max_concurrent_users == 7
+    assert load_settings().log_level == "WARNING"
+
+
+def test_each_value_says_where_it_comes_from(monkeypatch):
+    write_env(HTTP_PORT="9000", HTTP_HOST="0.0.0.0", ENVIRONMENT="staging", TELEGRAM_BOT_TOKEN="")
+    monkeypatch.setenv("HTTP_PORT", "9001")
+    found = resolved()
+    assert (found["HTTP_PORT"].value, found["HTTP_PORT"].source) == ("9001", "environment")
+    assert (found["HTTP_HOST"].value, found["HTTP_HOST"].source) == ("0.0.0.0", ".env")
+    assert (found["LEASE_TTL"].value, found["LEASE_TTL"].source) == ("30", "default")
+    assert found["MAX_CONCURRENT_USERS"].source == "default of staging"
+    assert found["TELEGRAM_BOT_TOKEN"].source == "default"
+
+
+# ---- what is wrong, and the cure
+
+
+@pytest.mark.parametrize(
+    ("variables", "wrong"),
+    [
+        ({"HTTP_PORT": "eighty"}, ["HTTP_PORT"]),
+        ({"HTTP_PORT": "70000"}, ["HTTP_PORT"]),
+        ({"ENVIRONMENT": "live"}, ["ENVIRONMENT"]),
+        ({"LOG_LEVEL": "LOUD"}, ["LOG_LEVEL"]),
+        ({"MAX_CONCURRENT_USERS": "0", "PAPER_FEE": "2"}, ["MAX_CONCURRENT_USERS", "PAPER_FEE"]),
+        ({"PAPER_FEE": "NaN"}, ["PAPER_FEE"]),
+        ({"DATABASE_URL": "mysql://x/y"}, ["DATABASE_URL"]),
+        ({"PAPER_MARKET": "binance"}, ["PAPER_MARKET"]),
+        ({"TELEGRAM_BOT_TOKEN": "your_telegram_bot_token"}, ["TELEGRAM_BOT_TOKEN"]),
+        ({"TELEGRAM_API_URL": "localhost:80"}, ["TELEGRAM_API_URL"]),
+        ({"WEBHOOK_URL": "ftp://x"}, ["WEBHOOK_URL"]),
+        ({"ENVIRONMENT": "production", "MOCK_TRADING": "true"}, ["MOCK_TRADING"]),
+        ({"TELEGRAM_MODE": "webhook"}, ["TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_SECRET"]),
+        ({"TIERS_FILE": "nowhere.toml"}, ["TIERS_FILE"]),
+        ({"HTTP_PORT": "x", "PAPER_MARKET": "moon"}, ["HTTP_PORT", "PAPER_MARKET"]),
+    ],
+)
+def test_a_fault_names_its_variable(variables, wrong):
+    assert fault_names(**variables) == wrong
+
+
+def test_the_webhook_of_production_is_https():
+    webhook = {"TELEGRAM_MODE": "webhook", "TELEGRAM_WEBHOOK_SECRET": "x" * 16}
+    address = {"TELEGRAM_WEBHOOK_URL": "http://bot.example.org"}
+    assert fault_names(**webhook, **address) == []
+    assert fault_names(**webhook, **address, ENVIRONMENT="production") == ["TELEGRAM_WEBHOOK_URL"]
+
+
+def test_a_start_with_faults_is_refused_with_all_of_them():
+    write_env(HTTP_PORT="eighty", PAPER_MARKET="kraken")
+    with pytest.raises(Refused, match=r"(?s)HTTP_PORT: .*8080.*PAPER_MARKET: .*venue adapter"):
+        load_settings()
+
+
+def test_a_misspelt_variable_is_pointed_out(monkeypatch):
+    write_env(TELEGRM_BOT_TOKEN="1:a", ENCRYPTION_KEY="x")
+    monkeypatch.setenv("DATABSE_URL", "sqlite:///x.db")
+    assert inspect_settings().hints == (
+        "TELEGRM_BOT_TOKEN is not a setting; did you mean TELEGRAM_BOT_TOKEN?",
+        "ENCRYPTION_KEY is not used by this version",
+        "DATABSE_URL is not a setting; did you mean DATABASE_URL?",
+    )
+
+
+# ---- secrets
+
+
+def test_no_secret_is_ever_shown():
+    write_env(**SECRETS)
+    everything = repr(inspect_settings()) + repr(load_settings()) + str(resolved())
+    for name, value in SECRETS.items():
+        assert value not in everything, name
+    assert "hunter2" not in everything
+    assert resolved()["TELEGRAM_BOT_TOKEN"].value == "1234…wxYZ (33 characters)"
+
+
+def test_no_secret_is_shown_when_something_is_wrong():
+    write_env(**{name: f"{value} broken" for name, value in SECRETS.items()}, HTTP_PORT="x")
+    inspection = inspect_settings()
+    assert inspection.faults
+    for value in (*SECRETS.values(), "hunter2"):
+        assert value not in repr(inspection)
+
+
+def test_every_setting_that_sounds_secret_is_one():
+    sounding = {name for name in NAMES if re.search("TOKEN|SECRET|KEY|PASSWORD", name)}
+    assert {name for name in NAMES if is_secret(name)} == sounding | {"DATABASE_URL", "WEBHOOK_URL"}
+
+
+def test_a_short_secret_shows_its_length_alone():
+    assert mask("hunter2") == "… (7 characters)"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///data/x.db", "sqlite:///data/x.db"),
+        ("postgresql://h/db", "postgresql://h/db"),
+        ("postgresql://u@h/db", "postgresql://u@h/db"),
+        ("postgresql://u:pw@h:5432/db", "postgresql://u:***@h:5432/db"),
+        ("postgresql://u:p@w@h/db", "postgresql://u:***@h/db"),
+        ("postgresql://h/db?user=u&password=pw", "postgresql://h/db?user=u&password=***"),
+        ("postgresql://u:p/w@h/db", "post…h/db (23 characters)"),
+        ("postgresql://[u:pw@h/db", "post…h/db (23 characters)"),
+    ],
+)
+def test_a_database_address_is_shown_without_its_password(url, expected):
+    assert hide_password(url) == expected
+
+
+# ---- the tiers file
+
+
+def test_a_tiers_file_changes_tiers_and_adds_some():
+    Path("tiers.toml").write_text("[free]\nbots = 5\n")
+    write_env(TIERS_FILE="tiers.toml")
+    tiers = load_settings().tiers()
+    assert (tiers["free"].bots, tiers["free"].entries_per_day) == (5, 5)
+    assert tiers["premium"] == TIERS["premium"]
+
+
+def test_without_a_tiers_file_the_tiers_are_the_built_in_ones():
+    assert load_settings().tiers() == TIERS
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("t.toml", "[free\n", "not TOML"),
+        ("t.json", "{", "not JSON"),
+        ("t.json", "[]", "one section per tier"),
+        ("t.json", '{"free": 3}', "section of limits"),
+    ],
+)
+def test_a_tiers_file_that_cannot_be_read_is_refused(name, text, message):
+    Path(name).write_text(text)
+    with pytest.raises(Refused, match=message):
+        read_tiers(Path(name))
+
+
+# ---- the example file
+
+
+def example_lines():
+    return (ROOT / ".env.example").read_text().splitlines()
+
+
+def test_the_example_shows_every_variable_once_with_its_default():
+    shown = {}
+    for line in example_lines():
+        if match := re.fullmatch(r"(?:# )?([A-Z_]+)=(.*)", line):
+            assert match[1] not in shown
+            shown[match[1]] = match[2]
+    assert shown == {name: each.value for name, each in resolved().items()}
+
+
+def test_the_example_as_it_stands_is_a_sound_configuration():
+    inspection = inspect_settings(ROOT / ".env.example")
+    assert (inspection.faults, inspection.hints) == ((), ())
+
+
+def test_every_variable_of_the_example_is_explained():
+    block = []
+    for line in [*example_lines(), ""]:
+        if line:
+            block.append(line)
+            continue
+        names = [line for line in block if re.fullmatch(r"(?:# )?[A-Z_]+=.*", line)]
+        assert not names or len(block) > len(names), block
+        block = []
+
+
+def test_both_example_files_are_the_same():
+    assert (ROOT / "environment.example").read_text() == (ROOT / ".env.example").read_text()
+
+
+def test_a_setting_cannot_be_changed_later():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().http_port = 1
