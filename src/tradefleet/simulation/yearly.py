@@ -89,7 +89,7 @@ def _volatility(returns: Sequence[Decimal], daily: Decimal) -> Decimal | None:
     mean = sum(returns, ZERO) / len(returns)
     variance = sum(((change - mean) ** 2 for change in returns), ZERO) / (len(returns) - 1)
     square = (variance + daily**2) ** DAYS - daily ** (2 * DAYS)
-    return _meaningful(square.sqrt()) if variance else ZERO
+    return _meaningful(max(square, ZERO).sqrt())
 
 
 def _ratio(growth: Decimal | None, risk: Decimal | None) -> Decimal | None:
