@@ -1,1 +1,1 @@
-"""HTTP."""
+"""HTTP: health for monitors; the REST interface joins it here."""

@@ -1,4 +1,4 @@
-"""The one file that knows which concrete class stands behind each contract."""
+"""The door for user requests, with every command, strategy and venue there is."""
 
 from collections.abc import Awaitable, Callable, Mapping
 

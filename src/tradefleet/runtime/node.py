@@ -1,0 +1,126 @@
+"""One running process: host, feeds, ownership, outbox and small jobs, started and stopped as one.
+
+Whatever fails in here stops the whole process, cleanly; starting again is the recovery.
+"""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tradefleet.domain.effects import Notify, Topic
+from tradefleet.runtime.feed import Feed
+from tradefleet.runtime.host import Host
+from tradefleet.runtime.ownership import Ownership
+from tradefleet.runtime.signal_board import NOTES_MAX
+
+logger = logging.getLogger(__name__)
+
+JOB_SECONDS = 5.0
+LAG_SECONDS = 1.0
+
+Task = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Node:
+    """others are tasks that run beside the host until the node stops (surfaces, outbox).
+
+    recovered is set once every user was taken for the first time; lag is how late the event
+    loop last was, in seconds.
+    """
+
+    host: Host
+    feeds: dict[str, Feed]
+    ownership: Ownership
+    others: Sequence[Task] = ()
+    recovered: asyncio.Event = field(default_factory=asyncio.Event)
+    lag: float = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until stop is set: then take nothing new, finish what is under way, let go."""
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(_forever(task)) for task in self.others]
+            async with self.host:
+                await self.ownership.take_users()
+                self.recovered.set()
+                gc.collect()
+                gc.freeze()  # what was built at start lives on: spare the collector the walk
+                jobs = [self.ownership.run, self._keep_notes, self._watch, self._measure_lag]
+                jobs += [feed.run for feed in self.feeds.values()]
+                async with asyncio.TaskGroup() as inside:
+                    running = [inside.create_task(_forever(job)) for job in jobs]
+                    await stop.wait()
+                    for task in running:
+                        task.cancel()
+                await self.host.settle()
+                await self.host.store.release_leases(self.host.owner)
+            for task in beside:
+                task.cancel()
+
+    async def _keep_notes(self) -> None:
+        """Keep what strategies said of each bar, for /why."""
+        while True:
+            await self.host.clock.sleep(JOB_SECONDS)
+            if notes := self.host.board.take_notes():
+                await self.host.store.note_signals(notes, keep=NOTES_MAX)
+
+    async def _watch(self) -> None:
+        """Tell users with a position when the prices that guard it stop coming."""
+        while True:
+            await self.host.clock.sleep(JOB_SECONDS)
+            now = self.host.clock.now()
+            for feed in self.feeds.values():
+                silent = set(feed.check_stale())
+                for bot in self.host.bots.values() if silent else ():
+                    spec = bot.engine.spec
+                    if spec.symbol in silent and bot.engine.position is not None:
+                        text = f"⚠️ No prices of {spec.symbol} are coming in; its stop waits for one."
+                        notice = Notify(spec.user_id, Topic.SYSTEM, text, now, 1)
+                        self.host.record(bot.user, [notice])
+            self.host.flush()
+
+    async def _measure_lag(self) -> None:
+        while True:
+            before = self.host.clock.monotonic()
+            await self.host.clock.sleep(LAG_SECONDS)
+            self.lag = max(0.0, self.host.clock.monotonic() - before - LAG_SECONDS)
+
+    async def health(self) -> dict[str, Any]:
+        """Return what a monitor wants to know: measured values, each with its status."""
+        host = self.host
+        metrics = {
+            "database_ms": rated((await host.store.ping()) * 1000, 100, 500),
+            "event_loop_lag_ms": rated(self.lag * 1000, 100, 1000),
+            "journal_queue": rated(len(host.journal), 1000, 5000),
+            "stale_symbols": rated(sum(len(feed.stale) for feed in self.feeds.values()), 1, 1e9),
+            "set_aside_bots": rated(sum(bool(b.fault) for b in host.bots.values()), 1, 1e9),
+            "active_users": {"value": len(host.users), "status": "healthy"},
+            "active_bots": {
+                "value": sum(bot.engine.running for bot in host.bots.values()),
+                "status": "healthy",
+            },
+        }
+        worst = [metric["status"] for metric in metrics.values()]
+        overall = next((s for s in ("unhealthy", "degraded") if s in worst), "healthy")
+        if not self.recovered.is_set():
+            overall = "degraded"
+        return {
+            "overall_status": overall,
+            "timestamp": host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "metrics": metrics,
+            "active_alerts": sum(status != "healthy" for status in worst),
+            "critical_alerts": worst.count("unhealthy"),
+        }
+
+
+def rated(value: float, warning: float, critical: float) -> dict[str, Any]:
+    """Return a measured value with its status: degraded from warning, unhealthy from critical."""
+    status = "healthy" if value < warning else "degraded" if value < critical else "unhealthy"
+    return {"value": round(value, 2), "status": status}
+
+
+async def _forever(task: Task) -> None:
+    await task()

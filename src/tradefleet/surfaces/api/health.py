@@ -1,0 +1,41 @@
+"""GET /health, /livez and /readyz: how the process is, for monitors and orchestrators."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from tradefleet.domain.errors import StoreUnavailable
+
+Health = Callable[[], Awaitable[dict[str, Any]]]
+
+
+def health_routes(health: Health, is_ready: Callable[[], bool]) -> APIRouter:
+    """Return the routes; they need no login and never fail."""
+    routes = APIRouter()
+
+    @routes.get("/health")
+    async def get_health() -> JSONResponse:
+        try:
+            report = await health()
+        except StoreUnavailable as error:
+            report = {
+                "overall_status": "unhealthy",
+                "metrics": {"database_ms": {"value": None, "status": "unhealthy"}},
+                "error": str(error),
+                "active_alerts": 1,
+                "critical_alerts": 1,
+            }
+        return JSONResponse(report, 503 if report["overall_status"] == "unhealthy" else 200)
+
+    @routes.get("/livez")
+    async def get_livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @routes.get("/readyz")
+    async def get_readyz() -> JSONResponse:
+        ready = is_ready()
+        return JSONResponse({"status": "ready" if ready else "recovering"}, 200 if ready else 503)
+
+    return routes

@@ -1,0 +1,56 @@
+"""Serve the HTTP interface in the loop the bots run in."""
+
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from fastapi import FastAPI
+
+from tradefleet import __version__
+from tradefleet.domain.errors import Refused
+from tradefleet.surfaces.api.health import Health, health_routes
+
+
+class QuietServer(uvicorn.Server):
+    """A server that leaves the process's signals to whoever runs the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@dataclass(slots=True, kw_only=True)
+class HttpSurface:
+    """Everything that is reached by HTTP."""
+
+    host: str
+    port: int
+    health: Health
+    is_ready: Callable[[], bool]
+
+    def app(self) -> FastAPI:
+        app = FastAPI(title="Tradefleet", version=__version__)
+        app.include_router(health_routes(self.health, self.is_ready))
+        return app
+
+    def listen(self) -> socket.socket:
+        """Take the address now; Refused says who to move when it is taken."""
+        listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self.host, self.port))
+        except OSError as error:
+            listener.close()
+            raise Refused(
+                f"Cannot listen on {self.host}:{self.port} ({error.strerror}); "
+                "stop what uses it or set HTTP_PORT to another port."
+            ) from None
+        return listener
+
+    async def serve(self, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            self.app(), log_level="warning", access_log=False, lifespan="off", loop="none"
+        )
+        await QuietServer(config).serve(sockets=[listener])
