@@ -42,7 +42,8 @@ def after(order: Order, event: OrderEvent) -> Order:
     step = TABLE.get((order.state, type(event)))
     if step is None:
         raise BrokenInvariant(f"order {order.id} is {order.state}: no {type(event).__name__} now")
-    return step(order, event)
+    changed = step(order, event)
+    return order if changed == order else changed
 
 
 # ------------------------------------------------------------------------- the steps

@@ -111,10 +111,8 @@ class Backoff:
         """
         if failures <= 0:
             return 0.0
-        wait = self.first
-        for _ in range(failures - 1):
-            wait *= self.factor
-            if wait >= self.most:
-                wait = self.most
-                break
+        try:
+            wait = min(self.most, self.first * self.factor ** (failures - 1))
+        except OverflowError:
+            wait = self.most
         return wait * (1 - jitter / 2)
