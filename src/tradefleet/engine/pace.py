@@ -112,7 +112,7 @@ class Backoff:
         if failures <= 0:
             return 0.0
         try:
-            wait = min(self.most, self.first * self.factor ** (failures - 1))
+            wait = min(self.most, self.first * float(self.factor) ** (failures - 1))
         except OverflowError:
             wait = self.most
         return wait * (1 - jitter / 2)
