@@ -7,6 +7,7 @@ Run one per database: two would each send everything.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -67,7 +68,8 @@ class Outbox:
                 while True:
                     await self._clock.sleep(await self._turn(group))
         finally:
-            await self._write_down()
+            with suppress(StoreError):  # then it goes out once more
+                await self._write_down()
 
     async def _turn(self, group: asyncio.TaskGroup) -> float:
         """Write down what was done, start what may go now, return the seconds to the next turn."""
