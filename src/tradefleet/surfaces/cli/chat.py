@@ -1,0 +1,110 @@
+"""`tradefleet chat`: speak to the service as a user, with the very commands of every surface."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+
+from tradefleet.dispatcher import Dispatcher, name_and_words
+from tradefleet.domain.errors import Refused, StoreUnavailable
+from tradefleet.domain.ids import UserId
+from tradefleet.drawing import draw
+from tradefleet.surfaces.cli.edge import complain, edge
+from tradefleet.surfaces.cli.parts import DatabaseOption, Parts
+
+UNFIT = re.compile(r"[^a-z0-9_.:-]+")
+NAME_MAX = 64
+
+
+def add(app: typer.Typer, parts: Parts) -> None:
+    @app.command()
+    def chat(
+        user: Annotated[str, typer.Option(help="Who speaks; /start registers them.")],
+        message: Annotated[
+            list[str] | None,
+            typer.Argument(help='One message, like "/addpair BTC/USDT 1000". [default: ask]'),
+        ] = None,
+        db: DatabaseOption = None,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm what asks for it.")] = False,
+    ) -> None:
+        """Send a message as a user, or hold a conversation; reads lines when piped."""
+        with edge(), asyncio.Runner() as runner:
+            asks = not message and sys.stdin.isatty()
+            messages = iter([" ".join(message)]) if message else lines(asks=asks)
+            talk = Talk(runner, user, yes=yes, asks=asks)
+            refused = talk.hold(parts, db, messages)
+        if refused and not asks:
+            raise typer.Exit(1)
+
+
+def user_id_of(name: str) -> UserId:
+    """Return the id of the user a person calls by name: "First User" is first_user."""
+    slug = UNFIT.sub("_", name.strip().lower()).strip("_")
+    if not slug or len(slug) > NAME_MAX:
+        raise Refused(f"A user's name has 1 to {NAME_MAX} letters or digits.")
+    return UserId(slug)
+
+
+def lines(*, asks: bool) -> Iterator[str]:
+    """Yield what is typed, or piped in, until it ends; blank lines and # comments are nothing."""
+    while True:
+        try:
+            line = input("> " if asks else "").strip()
+        except EOFError:
+            return
+        if line and not line.startswith("#"):
+            yield line
+
+
+class Talk:
+    """One user's conversation with the dispatcher."""
+
+    def __init__(self, runner: asyncio.Runner, user: str, *, yes: bool, asks: bool) -> None:
+        self._runner = runner
+        self._user_id = user_id_of(user)
+        self._username = user.strip()
+        self._yes = yes
+        self._asks = asks
+
+    def hold(self, parts: Parts, db: str | None, messages: Iterator[str]) -> bool:
+        """Answer every message; return whether one was refused."""
+        refused = False
+        stack = AsyncExitStack()
+        try:
+            dispatcher = self._runner.run(stack.enter_async_context(parts.open_door(db)))
+            for message in messages:
+                refused |= not self._answer(dispatcher, message)
+        finally:
+            self._runner.run(stack.aclose())
+        return refused
+
+    def _answer(self, dispatcher: Dispatcher, message: str) -> bool:
+        """Print the answer to one message; return whether it was done."""
+        name, words = name_and_words(message)
+        try:
+            self._confirm(dispatcher, name)
+            reply = self._runner.run(
+                dispatcher.run(self._user_id, name, words, username=self._username)
+            )
+        except (Refused, StoreUnavailable) as refusal:
+            complain(str(refusal))
+            return False
+        if reply.refused:
+            complain(draw(reply))
+        else:
+            typer.echo(draw(reply))
+        return not reply.refused
+
+    def _confirm(self, dispatcher: Dispatcher, name: str) -> None:
+        """Let the user say yes to a dangerous command."""
+        command = dispatcher.find(name)
+        if command is None or not command.dangerous or self._yes:
+            return
+        if not self._asks:
+            raise Refused(f"/{command.name} wants a confirmation; add --yes.")
+        if not typer.confirm(f"{command.summary}. Go on?"):
+            raise Refused("Nothing was done.")

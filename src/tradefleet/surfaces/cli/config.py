@@ -1,0 +1,77 @@
+"""`tradefleet config check`: show every setting, where it comes from, and what is wrong."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tradefleet.settings import ENV_FILE, Inspection, inspect_settings
+from tradefleet.surfaces.cli.edge import edge
+from tradefleet.surfaces.cli.parts import Parts
+
+PIPED_WIDTH = 200  # columns, where there is no terminal to ask
+
+
+def add(app: typer.Typer, parts: Parts) -> None:
+    group = typer.Typer(no_args_is_help=True, help="The configuration.")
+    app.add_typer(group, name="config")
+
+    @group.callback()
+    def config() -> None:
+        """The configuration."""
+
+    @group.command()
+    def check(
+        as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+        env_file: Annotated[Path, typer.Option(help="Read this file in place of .env.")] = ENV_FILE,
+    ) -> None:
+        """Show all settings, secrets hidden, and every problem with its cure.
+
+        Exit code 1 when there is a problem.
+        """
+        with edge():
+            inspection = inspect_settings(env_file)
+            if as_json:
+                typer.echo(written_as_json(inspection))
+            else:
+                draw(inspection)
+        if inspection.faults:
+            raise typer.Exit(1)
+
+
+def written_as_json(inspection: Inspection) -> str:
+    return json.dumps(
+        {
+            "ok": not inspection.faults,
+            "variables": [asdict(each) for each in inspection.variables],
+            "problems": [asdict(fault) for fault in inspection.faults],
+            "hints": list(inspection.hints),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def draw(inspection: Inspection) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPED_WIDTH)
+    faulty = {fault.name for fault in inspection.faults}
+    table = Table(box=None, pad_edge=False)
+    for column in ("Variable", "Value", "From"):
+        table.add_column(column, overflow="fold")
+    for each in inspection.variables:
+        style = "red" if each.name in faulty else ""
+        table.add_row(Text(each.name, style), Text(each.value), Text(each.source, "dim"))
+    console.print(table)
+    for fault in inspection.faults:
+        console.print(Text(f"\n❌ {fault.name}: {fault.text}", "red"))
+    for hint in inspection.hints:
+        console.print(Text(f"\n💡 {hint}", "yellow"))
+    if not inspection.faults:
+        console.print("\n✅ No problems.")

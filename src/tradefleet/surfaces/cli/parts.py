@@ -1,0 +1,35 @@
+"""What the command line runs on; the wiring gives it, so that no surface knows a concrete class."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.surfaces.cli.play_request import PlayRequest
+
+DatabaseOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--db", help="Address of the database. [default: DATABASE_URL]", metavar="URL"),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Each takes the address of a database; None stands for the one in the settings.
+
+    upgrade_database and check_database return what to tell; they raise Refused or
+    StoreUnavailable, with the cure, when the database is not as it should be.
+    """
+
+    open_door: Callable[[str | None], AbstractAsyncContextManager[Dispatcher]]
+    upgrade_database: Callable[[str | None], Awaitable[str]]
+    check_database: Callable[[str | None], Awaitable[str]]
+    serve: Callable[[str | None, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
+    replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
+    backtest: Callable[[PlayRequest], dict[str, Any]]
+    bench_hot_path: Callable[[int, int, int], dict[str, Any]]
+    bench_journal: Callable[[int, int], dict[str, Any]]
+    bench_backtest: Callable[[int], dict[str, Any]]
