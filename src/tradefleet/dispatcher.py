@@ -245,12 +245,15 @@ READERS: Mapping[Any, Callable[[str, str], object]] = {
 
 def holds_secret(request: Any) -> bool:
     """Say whether a secret was given."""
-    return any(f.metadata.get(SECRET) and getattr(request, f.name) for f in fields(request))
+    return any(getattr(request, f.name) for f in fields(request) if not is_public(f))
 
 
-def audited(request: Any) -> dict[str, str]:
+def audited(request: Any) -> dict[str, object]:
     """Return what the audit log keeps of a request: everything given but secrets."""
-    values = {
-        f.name: getattr(request, f.name) for f in fields(request) if not f.metadata.get(SECRET)
-    }
-    return {name: str(value) for name, value in values.items() if value not in (None, "", {})}
+    values = {f.name: getattr(request, f.name) for f in fields(request) if is_public(f)}
+    given = {name: value for name, value in values.items() if value not in (None, "", {})}
+    return {n: dict(v) if isinstance(v, Mapping) else str(v) for n, v in given.items()}
+
+
+def is_public(wanted: "Field[Any]") -> bool:
+    return not wanted.metadata.get(SECRET)

@@ -1,0 +1,336 @@
+"""What every command owes, present and future: found by the wiring, not by this file."""
+
+import json
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, fields, is_dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, START, Door
+from tradefleet.command import SECRET, AnyCommand, Reply
+from tradefleet.dispatcher import name_and_words, read_request, usage_of
+from tradefleet.domain.effects import (
+    Decided,
+    FillBooked,
+    MemoryChanged,
+    OrderPlaced,
+    TradeClosed,
+)
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.ids import FillId, OrderId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.market import Side
+from tradefleet.domain.order import Fill, Order, OrderState, Purpose
+from tradefleet.domain.position import Position, Trade
+from tradefleet.domain.user import Role
+from tradefleet.drawing import draw
+from tradefleet.store import SignalNote
+
+COMMANDS = Door().dispatcher.catalog.commands.values()
+every_command = pytest.mark.parametrize("command", COMMANDS, ids=[c.name for c in COMMANDS])
+TELEGRAM_TEXT_MAX = 4096
+
+
+async def service() -> Door:
+    """A service with one registered user."""
+    door = Door(PAPER, BINANCE, BYBIT)
+    await door.ask("/start")
+    return door
+
+
+# ---- how it presents itself
+
+
+@every_command
+def test_it_says_what_it_is_for_and_how_to_write_it(command: AnyCommand):
+    assert re.fullmatch(r"[a-z_]{1,32}", command.name)
+    assert command.summary.strip(" .") == command.summary
+    assert command.usage.startswith(f"/{command.name}")
+    assert command.example.startswith(f"/{command.name}")
+    assert 3 <= len(command.summary) <= 256
+
+
+def test_no_two_commands_answer_to_the_same_name():
+    names = [name for command in COMMANDS for name in (command.name, *command.aliases)]
+    assert len(names) == len(set(names))
+
+
+@every_command
+def test_its_usage_names_as_many_words_as_its_request_has_fields(command: AnyCommand):
+    wanted = len(fields(command.request))
+    shown = len(re.findall(r"<[^>]+>|\[[^\]]+\]", command.usage))
+    assert shown == wanted or command.name == "start"
+
+
+@every_command
+def test_its_example_becomes_its_request(command: AnyCommand):
+    request = read_request(command, name_and_words(command.example)[1])
+    assert isinstance(request, command.request)
+    assert is_dataclass(request)
+    assert request.__dataclass_params__.frozen
+
+
+@every_command
+def test_a_field_that_sounds_secret_is_one(command: AnyCommand):
+    for field in fields(command.request):
+        sounding = re.search("key|secret|token|password", field.name)
+        assert bool(sounding) == bool(field.metadata.get(SECRET)), field.name
+
+
+@every_command
+async def test_help_explains_it(command: AnyCommand):
+    door = await service()
+    assert command.usage in await door.say(f"/help {command.name}")
+    assert f"/{command.name}" in await door.say("/help") or command.role is Role.ADMIN
+
+
+# ---- wrong words
+
+
+@every_command
+async def test_too_many_words_are_answered_with_the_usage(command: AnyCommand):
+    door = await service()
+    takes_free_text = any(field.metadata.get("rest") for field in fields(command.request))
+    if not takes_free_text:
+        assert usage_of(command) in await door.say(f"/{command.name} {'1 ' * 20}")
+
+
+@every_command
+@pytest.mark.parametrize(
+    "words",
+    ["", "0", "-1", "NaN", "%s %d {}", "'; DROP TABLE users; --", "🙂 🙂", "a=b", "x" * 5000],
+)
+async def test_strange_words_are_answered_or_refused_in_few_words(command: AnyCommand, words):
+    door = await service()
+    text = await door.say(f"/{command.name} {words}")
+    assert 0 < len(text) < TELEGRAM_TEXT_MAX
+
+
+# ---- what a new user sees, and one who has traded
+
+
+async def run_or_refusal(door: Door, message: str, user_id=ALICE) -> Reply | str:
+    try:
+        return await door.ask(message, user_id)
+    except Refused as refusal:
+        return str(refusal)
+
+
+def check(reply: Reply | str) -> None:
+    """A reply can be drawn, is consistent, and its data is a frozen dataclass of plain values."""
+    if isinstance(reply, str):
+        assert reply.strip()
+        return
+    assert reply.text.strip()
+    assert draw(reply)
+    assert all(len(row) == len(reply.columns) for row in reply.rows)
+    assert reply.data.__dataclass_params__.frozen
+    json.dumps(asdict(reply.data), default=plain)
+
+
+def plain(value: object) -> str:
+    assert isinstance(value, Decimal) or hasattr(value, "isoformat"), value
+    return str(value)
+
+
+@every_command
+async def test_it_serves_a_user_who_has_just_come(command: AnyCommand):
+    check(await run_or_refusal(await service(), command.example))
+
+
+@every_command
+@pytest.mark.parametrize("words", [None, ""], ids=["example", "alone"])
+async def test_it_serves_a_user_who_has_traded(command: AnyCommand, words):
+    door = await service()
+    await trade(door)
+    message = command.example if words is None else f"/{command.name}"
+    check(await run_or_refusal(door, message))
+
+
+async def test_most_commands_have_something_to_say_to_who_has_traded():
+    refused = []
+    for command in COMMANDS:
+        door = await service()
+        await trade(door)
+        if isinstance(await run_or_refusal(door, command.example), str):
+            refused.append(command.name)
+    assert refused == ["addpair", "removepair"]  # it is there already, and a position is open
+
+
+async def trade(door: Door, user_id=ALICE, secret: str = "") -> None:
+    """Let a user have closed one trade in BTC/USDT and hold another; `secret` marks all of it."""
+    await door.ask("/addpair BTC/USDT 1000 binance", user_id)
+    bot = (await door.bots(user_id))["BTC/USDT"]
+    memory = await door.memory("BTC/USDT", user_id)
+    order = Order(
+        id=OrderId(f"{user_id}-1"),
+        user_id=user_id,
+        account_id=bot.account_id,
+        bot_id=bot.id,
+        seq=1,
+        symbol=bot.symbol,
+        side=Side.BUY,
+        quantity=Decimal("0.5"),
+        purpose=Purpose.ENTRY,
+        decided_at=START + timedelta(minutes=5),
+        reason=f"entry{secret}",
+        state=OrderState.DONE,
+        filled=Decimal("0.5"),
+    )
+    fill = Fill(
+        id=FillId(f"{user_id}-f1"),
+        order_id=order.id,
+        symbol=bot.symbol,
+        side=Side.BUY,
+        quantity=Decimal("0.5"),
+        price=Decimal(100),
+        cost=Decimal(50),
+        fee=Decimal("0.05"),
+        fee_asset="USDT",
+        fee_quote=Decimal("0.05"),
+        filled_at=START + timedelta(minutes=6),
+    )
+    closed = Trade(
+        id=f"{bot.id}-1",
+        user_id=user_id,
+        account_id=bot.account_id,
+        bot_id=bot.id,
+        symbol=bot.symbol,
+        opened_at=START + timedelta(minutes=6),
+        closed_at=START + timedelta(minutes=9),
+        quantity=Decimal("0.5"),
+        entry_price=Decimal(100),
+        exit_price=Decimal(110),
+        gross_pnl=Decimal(5),
+        fees=Decimal("0.1"),
+        exit_reason=f"target_1{secret}",
+    )
+    held = replace(Position.opened_by(fill), stop=Decimal(95), highest=Decimal(100))
+    entry = LedgerEntry.of_fill(fill, user_id=user_id, account_id=bot.account_id, bot_id=bot.id)
+    at = order.decided_at
+    await door.record(
+        OrderPlaced(order),
+        FillBooked(fill, entry),
+        TradeClosed(closed),
+        MemoryChanged(
+            replace(memory, cash=Decimal("954.95"), position=held, last_price=Decimal(104))
+        ),
+        Decided(bot.id, user_id, at, "entered", "", f"size 5 %{secret}"),
+        user_id=user_id,
+    )
+    note = SignalNote(bot.group, at, "entry", "ADX 35")
+    await door.store.note_signals([note], keep=50)
+    door.still.time = START + timedelta(minutes=10)
+
+
+# ---- one user and another
+
+MARK = "ZZZBOBZZZ"
+
+
+def targets(ids: Iterable[str]) -> list[str]:
+    return ["", "BTC/USDT", "all", "1", *ids]
+
+
+@every_command
+async def test_it_reveals_and_changes_nothing_of_another_user(command: AnyCommand):
+    if command.name == "start":
+        return
+    door = await service()
+    await door.ask("/start", BOB)
+    await trade(door, BOB, MARK)
+    bot = (await door.bots(BOB))["BTC/USDT"]
+    before = await everything_of(door, BOB)
+    alone = Door(PAPER, BINANCE, BYBIT)
+    await alone.ask("/start")
+    alone.still.time = door.still.time
+    for target in targets([bot.id, f"{bot.id}-1", bot.account_id, BOB]):
+        message = (
+            f"/{command.name} {target} 10"
+            if command.name == "addpair"
+            else f"/{command.name} {target}"
+        )
+        with_bob = draw_or_text(await run_or_refusal(door, message))
+        without_bob = draw_or_text(await run_or_refusal(alone, message))
+        assert with_bob == without_bob
+        assert MARK not in with_bob
+    assert await everything_of(door, BOB) == before
+
+
+def draw_or_text(reply: Reply | str) -> str:
+    return reply if isinstance(reply, str) else draw(reply)
+
+
+async def everything_of(door: Door, user_id) -> str:
+    async with door.store.open(user_id, reading=True) as store:
+        parts = [
+            await store.user(),
+            await store.accounts(),
+            await store.bots(),
+            await store.memories(),
+            await store.orders(),
+            await store.trades(),
+            await store.entries(),
+            await store.switches(),
+        ]
+    return repr([*parts, store.draft.rows.audit])
+
+
+# ---- what it writes down
+
+
+@every_command
+async def test_it_changes_something_only_if_it_says_so(command: AnyCommand):
+    door = await service()
+    await trade(door)
+    before = await everything_of(door, ALICE)
+    reply = await run_or_refusal(door, command.example)
+    changed = await everything_of(door, ALICE) != before
+    assert changed == (command.changes and not isinstance(reply, str))
+
+
+@every_command
+async def test_it_needs_a_registered_user_unless_it_registers_or_explains(command: AnyCommand):
+    answer = draw_or_text(await run_or_refusal(Door(PAPER), command.example))
+    if command.name not in ("start", "help"):
+        assert answer == "You are not registered yet; send /start first."
+
+
+KEY, SECRET_KEY = "abc123keyAPIKEY0123456789", "xyz789secretSECRET9876543210"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"/connect binance {KEY} {SECRET_KEY} true",
+        f"/connect paper {KEY} {SECRET_KEY}",
+        f"/connect bybit {KEY} {SECRET_KEY} true",
+        f"/connect kraken {KEY} {SECRET_KEY}",
+        f"/connect {KEY} {SECRET_KEY}",
+        f"/connect {KEY}",
+        f"/connect {KEY} {SECRET_KEY} binance",
+        f"/connect binance true {KEY} {SECRET_KEY}",
+        f"/connect binance {KEY} {SECRET_KEY} maybe",
+        f"/connect binance {KEY} {SECRET_KEY} true {KEY} {SECRET_KEY}",
+        f"/connect api_key={KEY} api_secret={SECRET_KEY}",
+        f"/connect binance api_key={KEY} api_secret={SECRET_KEY} testnet={KEY}",
+        f"/connect binance {KEY * 300} {SECRET_KEY}",
+        f"/conect binance {KEY} {SECRET_KEY}",
+        f"/CONNECT Binance {KEY} {SECRET_KEY} TRUE",
+    ],
+)
+@pytest.mark.parametrize("registered", [True, False], ids=["a user", "a stranger"])
+async def test_keys_are_deleted_and_appear_nowhere(message, registered, caplog):
+    caplog.set_level(logging.DEBUG)
+    door = Door(PAPER, BINANCE, BYBIT)
+    if registered:
+        await door.ask("/start")
+    reply = await door.ask(message)
+    assert reply.delete_request
+    written = repr([reply, await everything_of(door, ALICE), vars(door.store), caplog.text])
+    assert KEY not in written
+    assert SECRET_KEY not in written

@@ -1,0 +1,379 @@
+"""The one door: from words and JSON to typed requests, rights, pace, transaction and audit."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, getcontext
+
+import pytest
+
+from tests.doors import ALICE, BOB, PAPER, START, Door
+from tradefleet.command import CommandSpec, Context, Reply, rest_of_words, secret
+from tradefleet.dispatcher import name_and_words, read_request
+from tradefleet.domain.errors import BrokenInvariant, Refused, StoreUnavailable
+from tradefleet.domain.market import Symbol
+from tradefleet.domain.user import Role, User
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    symbol: Symbol
+    amount: Decimal
+    venue: str = ""
+    testnet: bool = True
+    tries: int = 3
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    place: str
+    key: str = secret()
+    fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    title: str
+    text: str = rest_of_words()
+
+
+async def answer(request: object, context: Context) -> Reply:
+    return Reply(text=f"done {request}")
+
+
+def command(request: type, **changes: object) -> CommandSpec:
+    spec = CommandSpec(
+        name=request.__name__.lower(),
+        summary="A command of the tests",
+        usage=f"/{request.__name__.lower()} <usage>",
+        example="/example",
+        request=request,
+        handler=answer,
+    )
+    return replace(spec, **changes)
+
+
+ORDER, LOGIN, NOTE = command(Order), command(Login), command(Note)
+
+
+def door_with(*commands: CommandSpec) -> Door:
+    """A service that has these commands beside its own."""
+    door = Door(PAPER)
+    catalog = door.dispatcher.catalog
+    known = {**catalog.commands, **{each.name: each for each in commands}}
+    door.dispatcher = replace(door.dispatcher, catalog=replace(catalog, commands=known))
+    return door
+
+
+async def registered(*commands: CommandSpec) -> Door:
+    door = door_with(*commands)
+    await door.ask("/start")
+    return door
+
+
+# ---- words
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("/status", ("status", [])),
+        ("STATUS BTC/USDT", ("status", ["BTC/USDT"])),
+        ("/Status@TradeBot  BTC/USDT ", ("status", ["BTC/USDT"])),
+        ("", ("", [])),
+        ("   ", ("", [])),
+        ("/", ("", [])),
+    ],
+)
+def test_a_message_is_split_into_name_and_words(message, expected):
+    assert name_and_words(message) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("btcusdt 1000", Order(Symbol("BTC", "USDT"), Decimal(1000))),
+        (
+            "BTC/USDT 0.5 kraken no 7",
+            Order(Symbol("BTC", "USDT"), Decimal("0.5"), "kraken", False, 7),
+        ),
+        ("testnet=false BTC/USDT 1", Order(Symbol("BTC", "USDT"), Decimal(1), testnet=False)),
+        ("AMOUNT=1 BTC/USDT x", Order(Symbol("BTC", "USDT"), Decimal(1), "x")),
+        (
+            "BTC/USDT 1 fast=5 slow=a=b",
+            Order(Symbol("BTC", "USDT"), Decimal(1), params={"fast": "5", "slow": "a=b"}),
+        ),
+    ],
+)
+def test_words_become_a_typed_request(words, expected):
+    assert read_request(ORDER, words.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ("", "Usage: /order"),
+        ("BTC/USDT", "Usage: /order"),
+        ("BTC/USDT 1 v yes 3 too_many", "Usage: /order"),
+        ("BTC/USDT 1 1=2 yes 3 4", "Usage: /order"),
+        ("BTC 1", "not a pair"),
+        ("BTC/USDT much", "not a number"),
+        ("BTC/USDT 0", "above zero"),
+        ("BTC/USDT -1", "above zero"),
+        ("BTC/USDT NaN", "finite"),
+        ("BTC/USDT Infinity", "finite"),
+        ("BTC/USDT 1e30", "too large"),
+        ("BTC/USDT 1e-30", "too small"),
+        ("BTC/USDT 1 v perhaps", "testnet must be true or false"),
+        ("BTC/USDT 1 v yes many", "tries must be a whole number"),
+        ("BTC/USDT 1 v yes ٣", "tries must be a whole number"),
+        ("BTC/USDT 1 v yes 9999999999", "tries must be a whole number"),
+        (f"BTC/USDT 1 {'v' * 201}", "venue is too long"),
+        (f"BTC/USDT 1 k={'v' * 201}", "params is too long"),
+    ],
+)
+def test_words_that_do_not_fit_are_refused(words, refusal):
+    with pytest.raises(Refused, match=refusal):
+        read_request(ORDER, words.split())
+
+
+def test_the_last_field_may_take_all_words_that_are_left():
+    assert read_request(NOTE, ["a", "b", "c=d", "e"]) == Note("a", "b c=d e")
+    assert read_request(NOTE, ["a"]) == Note("a")
+    with pytest.raises(Refused, match="Usage"):
+        read_request(NOTE, [])
+
+
+# ---- JSON
+
+
+@pytest.mark.parametrize(
+    "amount", [1000, "1000", 1000.0, Decimal(1000)], ids=["int", "text", "float", "decimal"]
+)
+def test_json_becomes_the_same_request_as_words(amount):
+    body = {
+        "symbol": "BTC/USDT",
+        "amount": amount,
+        "venue": None,
+        "testnet": False,
+        "tries": 5,
+        "params": {"fast": 9},
+    }
+    expected = Order(Symbol("BTC", "USDT"), Decimal(1000), "", False, 5, {"fast": "9"})
+    assert read_request(ORDER, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "refusal"),
+    [
+        ({}, "Usage"),
+        ({"symbol": None, "amount": 1}, "Usage"),
+        ({"symbol": "BTC/USDT", "amount": True}, "amount must not be True"),
+        ({"symbol": True, "amount": 1}, "symbol must not be True"),
+        ({"symbol": "BTC/USDT", "amount": [1]}, "amount must be a single value"),
+        ({"symbol": {"a": 1}, "amount": 1}, "symbol must be a single value"),
+        ({"symbol": "BTC/USDT", "amount": float("nan")}, "finite"),
+        ({"symbol": "BTC/USDT", "amount": 1, "testnet": 1}, "testnet must not be 1"),
+        ({"symbol": "BTC/USDT", "amount": 1, "params": "a=b"}, "params must be an object"),
+        ({"symbol": "BTC/USDT", "amount": 1, "tries": 1.5}, "whole number"),
+        ({"symbol": "BTC/USDT", "amount": 1, "user_id": "bob"}, "no field 'user_id'"),
+    ],
+)
+def test_json_that_does_not_fit_is_refused(body, refusal):
+    with pytest.raises(Refused, match=refusal):
+        read_request(ORDER, body)
+
+
+async def test_a_command_takes_json_as_well_as_words():
+    door = await registered()
+    reply = await door.dispatcher.run(ALICE, "addpair", {"symbol": "BTC/USDT", "balance": "1000"})
+    assert reply.data.balance == 1000
+
+
+# ---- finding the command
+
+
+@pytest.mark.parametrize("name", ["forceexit", "/forceexit", "ForceExit", "fx", "/FX"])
+def test_a_command_is_found_by_name_or_alias_in_any_case(name):
+    assert Door().dispatcher.find(name).name == "forceexit"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("addpiar", "Did you mean /addpair? "),
+        ("start_tradng", "Did you mean /start_trading? "),
+        ("xyzzy", ""),
+        ("", ""),
+    ],
+)
+async def test_an_unknown_command_is_answered_with_the_closest(name, hint):
+    assert await Door().say(f"/{name} a b") == f"I do not know that command. {hint}/help lists all."
+
+
+# ---- rights
+
+
+async def test_who_is_not_registered_is_sent_to_start():
+    assert await Door().say("/listpairs") == "You are not registered yet; send /start first."
+
+
+async def test_help_is_there_before_start():
+    assert "/start" in await Door().say("/help")
+
+
+ADMINS = command(Note, name="broadcast", usage="/broadcast <title>", role=Role.ADMIN)
+
+
+async def test_a_command_for_admins_does_not_exist_for_others():
+    door = await registered(ADMINS)
+    assert await door.say("/broadcast hello") == await door.say("/xyzzy hello")
+    assert "broadcast" not in await door.say("/help")
+    assert "no such command" in await door.say("/help broadcast")
+    assert "broadcast" not in await door.say("/broadcas hello")
+
+
+async def test_a_command_for_admins_serves_admins():
+    door = await registered(ADMINS)
+    async with door.store.open(ALICE) as store:
+        await store.save_user(replace(await store.user(), role=Role.ADMIN))
+    assert (await door.say("/broadcast hello")).startswith("done")
+    assert "broadcast" in await door.say("/help")
+
+
+async def test_who_is_unknown_is_no_admin():
+    door = door_with(replace(ADMINS, registers=True))
+    assert "do not know" in await door.say("/broadcast hello")
+
+
+async def test_what_the_surface_knows_of_the_caller_is_registered():
+    door = Door()
+    await door.dispatcher.run(ALICE, "start", username="ann", telegram_id=7)
+    assert await door.store.find_user(telegram_id=7) == User(
+        id=ALICE, username="ann", created_at=START, telegram_id=7
+    )
+
+
+async def test_nobody_can_claim_to_be_somebody_by_words():
+    door = Door()
+    await door.ask("/start telegram_id=7 username=root role=admin id=bob")
+    user = await door.store.find_user(username="alice")
+    assert user == User(id=ALICE, username="alice", created_at=START)
+    assert await door.store.find_user(telegram_id=7) is None
+
+
+# ---- pace
+
+
+async def test_who_is_too_fast_is_told_when_to_try_again():
+    door = Door(pace=lambda user_id: 2.3 if user_id == ALICE else 0.0)
+    assert await door.say("/start") == "Too many commands; try again in 3 s."
+    assert await door.say("/xyzzy") == "Too many commands; try again in 3 s."
+    assert (await door.say("/start", BOB)).startswith("👋")
+
+
+# ---- transaction and audit
+
+
+async def fail(request: object, context: Context) -> Reply:
+    await context.store.save_user(replace(context.user, tier="enterprise"))
+    raise Refused("no")
+
+
+async def audits(door: Door) -> list[tuple[str, Mapping[str, str]]]:
+    async with door.store.open(ALICE, reading=True) as store:
+        return [(line.action, line.detail) for line in store.draft.rows.audit]
+
+
+async def test_a_refused_command_leaves_no_trace():
+    door = await registered(command(Note, name="fail", handler=fail, changes=True))
+    before = await audits(door)
+    assert await door.say("/fail x") == "no"
+    assert (await door.store.find_user(username="alice")).tier == "free"
+    assert await audits(door) == before
+
+
+async def test_every_change_is_audited_with_what_was_asked():
+    door = await registered()
+    await door.ask("/addpair BTC/USDT 1000 paper fast=9 strategy=ema_cross")
+    await door.ask("/status")
+    asked = {
+        "symbol": "BTC/USDT",
+        "balance": "1000",
+        "exchange": "paper",
+        "strategy": "ema_cross",
+        "timeframe": "5m",
+        "params": {"fast": "9"},
+    }
+    assert await audits(door) == [("start", {}), ("addpair", asked)]
+
+
+async def test_money_is_counted_by_our_rules_whatever_other_libraries_did():
+    seen = []
+
+    async def count(request: object, context: Context) -> Reply:
+        seen.append(getcontext().prec)
+        return Reply(text="")
+
+    door = await registered(command(Note, name="count", handler=count))
+    getcontext().prec = 28
+    await door.ask("/count x")
+    assert (seen, getcontext().prec) == ([50], 28)
+
+
+# ---- secrets
+
+KEY = "abc123key"
+
+
+async def test_words_with_a_secret_are_to_be_deleted():
+    door = await registered(LOGIN)
+    assert (await door.ask(f"/login here {KEY}")).delete_request
+    assert not (await door.ask("/login here")).delete_request
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"/login here {KEY} {KEY}",
+        f"/login here {KEY} yes {KEY}",
+        f"/login here {KEY} fast={KEY}",
+        f"/logn here {KEY}",
+    ],
+)
+async def test_wrong_words_with_a_secret_are_answered_not_raised_and_never_repeated(message):
+    door = await registered(LOGIN)
+    reply = await door.ask(message)
+    assert reply.refused
+    assert reply.delete_request
+    assert KEY not in reply.text
+
+
+async def test_a_secret_is_deleted_whoever_sends_it_and_whatever_breaks(monkeypatch):
+    async def away(request: object, context: Context) -> Reply:
+        raise StoreUnavailable("the database is away")
+
+    door = door_with(LOGIN, replace(LOGIN, name="away", handler=away, registers=True))
+    stranger = await door.ask(f"/login here {KEY}")
+    assert (stranger.delete_request, stranger.text) == (
+        True,
+        "You are not registered yet; send /start first.",
+    )
+    assert (await door.ask(f"/away here {KEY}")).delete_request
+
+
+async def test_a_secret_is_in_no_audit_no_log_and_no_representation(caplog):
+    caplog.set_level(logging.DEBUG)
+    door = await registered(replace(LOGIN, changes=True))
+    reply = await door.ask(f"/login here {KEY}")
+    assert KEY not in f"{reply}{await audits(door)}{caplog.text}{Login('here', KEY)!r}"
+
+
+async def test_a_fault_of_ours_is_not_hidden():
+    async def broken(request: object, context: Context) -> Reply:
+        raise BrokenInvariant("impossible")
+
+    door = await registered(replace(LOGIN, handler=broken))
+    with pytest.raises(BrokenInvariant):
+        await door.ask(f"/login here {KEY}")
