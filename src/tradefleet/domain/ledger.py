@@ -13,7 +13,8 @@ from typing import Self
 
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import AccountId, BotId, UserId
-from tradefleet.domain.money import ZERO
+from tradefleet.domain.market import Side
+from tradefleet.domain.money import MONEY, ZERO
 from tradefleet.domain.order import Fill
 
 FREE = "free"
@@ -51,14 +52,15 @@ class LedgerEntry:
     def __post_init__(self) -> None:
         sums: dict[str, Decimal] = defaultdict(Decimal)
         for posting in self.postings:
-            sums[posting.asset] += posting.amount
+            sums[posting.asset] = MONEY.add(sums[posting.asset], posting.amount)
         ensure(all(total == 0 for total in sums.values()), f"entry {self.id} does not balance")
 
     @classmethod
     def of_fill(cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId) -> Self:
         """Book a fill: base against the market, quote against the market, the fee to fees."""
-        place, sign = place_of(bot_id), fill.side.sign
-        base, quote = fill.quantity * sign, -fill.cost * sign
+        place, bought = place_of(bot_id), fill.side is Side.BUY
+        base = fill.quantity if bought else MONEY.minus(fill.quantity)
+        quote = MONEY.minus(fill.cost) if bought else fill.cost
         return cls(
             id=f"fill:{account_id}:{fill.id}",
             user_id=user_id,
@@ -67,10 +69,10 @@ class LedgerEntry:
             booked_at=fill.filled_at,
             postings=(
                 Posting(place, fill.symbol.base, base),
-                Posting(MARKET, fill.symbol.base, -base),
+                Posting(MARKET, fill.symbol.base, MONEY.minus(base)),
                 Posting(place, fill.symbol.quote, quote),
-                Posting(MARKET, fill.symbol.quote, -quote),
-                Posting(place, fill.fee_asset, -fill.fee),
+                Posting(MARKET, fill.symbol.quote, MONEY.minus(quote)),
+                Posting(place, fill.fee_asset, MONEY.minus(fill.fee)),
                 Posting(FEES, fill.fee_asset, fill.fee),
             ),
         )
@@ -96,7 +98,10 @@ class LedgerEntry:
             account_id=account_id,
             kind=kind,
             booked_at=at,
-            postings=(Posting(source, asset, -amount), Posting(target, asset, amount)),
+            postings=(
+                Posting(source, asset, MONEY.minus(amount)),
+                Posting(target, asset, amount),
+            ),
         )
 
 
@@ -108,7 +113,8 @@ class Balances:
 
     def book(self, entry: LedgerEntry) -> None:
         for posting in entry.postings:
-            self._amounts[posting.place, posting.asset] += posting.amount
+            key = posting.place, posting.asset
+            self._amounts[key] = MONEY.add(self._amounts[key], posting.amount)
 
     def of(self, place: str, asset: str) -> Decimal:
         return self._amounts.get((place, asset), ZERO)
@@ -118,12 +124,12 @@ class Balances:
         totals: dict[str, Decimal] = defaultdict(Decimal)
         for (place, asset), amount in self._amounts.items():
             if place not in OUTSIDE:
-                totals[asset] += amount
+                totals[asset] = MONEY.add(totals[asset], amount)
         return dict(totals)
 
     def everything(self) -> dict[str, Decimal]:
         """Return the sum over all places, by asset: zero, or money has appeared."""
         totals: dict[str, Decimal] = defaultdict(Decimal)
         for (_, asset), amount in self._amounts.items():
-            totals[asset] += amount
+            totals[asset] = MONEY.add(totals[asset], amount)
         return dict(totals)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Self
 
 from tradefleet.domain.errors import Refused, ensure
-from tradefleet.domain.money import ONE, UNIT, ZERO, round_down
+from tradefleet.domain.money import MONEY, ONE, UNIT, ZERO, round_down
 
 
 class Side(StrEnum):
@@ -21,7 +21,9 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
-CRYPTO_QUOTES = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD", "EUR", "GBP", "BTC", "ETH", "BNB")
+# Quotes a pair may end with when it is written without a separator. Not TUSD and BUSD: far more
+# people mean DOT/USD and SHIB/USD by DOTUSD and SHIBUSD.
+CRYPTO_QUOTES = ("FDUSD", "USDT", "USDC", "USD", "EUR", "GBP", "BTC", "ETH", "BNB")
 FOREX = frozenset(
     ["USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "XAU", "XAG", "SEK", "NOK"]
 )
@@ -118,7 +120,7 @@ class TradingRules:
 
     def allows(self, quantity: Decimal, price: Decimal) -> bool:
         """Say whether an order of quantity at price is large enough to be sent."""
-        return quantity > 0 and quantity * price >= self.notional_min
+        return quantity > 0 and MONEY.multiply(quantity, price) >= self.notional_min
 
 
 def bar_fault(
@@ -128,7 +130,7 @@ def bar_fault(
     if not all(value.is_finite() for value in (open_, high, low, close, volume)):
         return "a value is not a finite number"
     if low <= 0:
-        return "a price is not above zero" if min(open_, high, close) > 0 else "a price is zero"
+        return "a price is zero" if ZERO in (open_, high, close) else "a price is not above zero"
     if high < low:
         return f"high {high} is below low {low}"
     if not (low <= open_ <= high and low <= close <= high):
@@ -183,4 +185,5 @@ class Quote:
 
 def slipped(price: Decimal, side: Side, slippage: Decimal) -> Decimal:
     """Return price moved against us by slippage, a share of the price."""
-    return price * (ONE + slippage * side.sign)
+    share = MONEY.add(ONE, slippage) if side is Side.BUY else MONEY.subtract(ONE, slippage)
+    return MONEY.multiply(price, share)

@@ -1,9 +1,11 @@
 """Exact arithmetic for money: one decimal context of our own, and the few ways to round.
 
 Other libraries change Python's global decimal context, so every door into the pure part
-(engine.step, the paper book, the ledger) computes inside `money_context()`.
+(engine.step, the paper book) computes inside `money_context()`. What is used outside those
+doors, here and in the ledger, does not look at the global context.
 """
 
+import math
 from contextlib import AbstractContextManager
 from decimal import (
     ROUND_DOWN,
@@ -17,7 +19,7 @@ from decimal import (
     localcontext,
 )
 
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.errors import Refused, ensure
 
 MONEY = Context(
     prec=50,
@@ -37,12 +39,14 @@ def money_context() -> AbstractContextManager[Context]:
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """Return value cut to a whole number of steps, towards zero."""
-    return (value / step).to_integral_value(ROUND_DOWN, MONEY) * step
+    steps = MONEY.divide(value, step).to_integral_value(ROUND_DOWN, MONEY)
+    return MONEY.multiply(steps, step)
 
 
 def round_to_tick(value: Decimal, tick: Decimal) -> Decimal:
     """Return value at the nearest tick, half to even."""
-    return (value / tick).to_integral_value(ROUND_HALF_EVEN, MONEY) * tick
+    ticks = MONEY.divide(value, tick).to_integral_value(ROUND_HALF_EVEN, MONEY)
+    return MONEY.multiply(ticks, tick)
 
 
 def to_unit(value: Decimal) -> Decimal:
@@ -52,13 +56,14 @@ def to_unit(value: Decimal) -> Decimal:
 
 def from_float(value: float) -> Decimal:
     """Return a computed float as money: ten significant digits, no more are meant."""
+    ensure(math.isfinite(value), f"{value} is no money")
     return Decimal(format(value, ".10g"))
 
 
 def show(value: Decimal) -> str:
     """Return value as a string with exactly 8 decimals; zero is never negative."""
     rounded = to_unit(value)
-    return format(abs(rounded) if rounded == 0 else rounded, "f")
+    return format(rounded.copy_abs() if rounded == 0 else rounded, "f")
 
 
 def parse_amount(text: str, what: str = "amount") -> Decimal:
@@ -75,4 +80,6 @@ def parse_amount(text: str, what: str = "amount") -> Decimal:
         raise Refused(f"The {what} {text} is too large; the most is {AMOUNT_MAX:f}.")
     if value < UNIT:
         raise Refused(f"The {what} {text} is too small; the least is {UNIT:f}.")
+    if value != to_unit(value):
+        raise Refused(f"The {what} {text} has more than 8 decimals; leave the others out.")
     return value

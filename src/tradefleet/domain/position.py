@@ -46,8 +46,9 @@ class Position:
     """An open long position of one bot, from its first fill on.
 
     quantity: held now; original: all that was bought; bought, sold: sums of fills' costs;
-    fees_quote: fees valued in quote, of which base_fees_quote were taken in base; realized:
-    FIFO profit of what was sold, before fees.
+    fees_quote: fees valued in quote, of which base_fees_quote were taken in base from what is
+    held; sell_fees: such fees of sells, in base; realized: FIFO profit of what was sold, after
+    fees taken in base and before the others.
     stop guards all that is left; targets are (level, quantity) still waiting, nearest first;
     highest: the highest high since entry.
     """
@@ -61,6 +62,7 @@ class Position:
     sold: Decimal = ZERO
     fees_quote: Decimal = ZERO
     base_fees_quote: Decimal = ZERO
+    sell_fees: Decimal = ZERO
     realized: Decimal = ZERO
     stop: Decimal = ZERO
     stop_kind: str = "stop"  # stop, breakeven, trail: what an exit at it is called
@@ -70,7 +72,7 @@ class Position:
 
     @property
     def quantity(self) -> Decimal:
-        return self.original - self.sold_quantity
+        return self.original - self.sold_quantity - self.sell_fees
 
     @property
     def entry_price(self) -> Decimal:
@@ -103,15 +105,30 @@ class Position:
                 fees_quote=self.fees_quote + fill.fee_quote,
                 base_fees_quote=self.base_fees_quote + base_fee_quote,
             )
-        lots, cost = take_lots(self.lots, fill.quantity)
+        fee, base_fee_quote = self._taken(fill)
+        lots, cost = take_lots(self.lots, fill.quantity + fee)
         return replace(
             self,
             lots=lots,
             sold_quantity=self.sold_quantity + fill.quantity,
             sold=self.sold + fill.cost,
             fees_quote=self.fees_quote + fill.fee_quote,
+            base_fees_quote=self.base_fees_quote + base_fee_quote,
+            sell_fees=self.sell_fees + fee,
             realized=self.realized + fill.cost - cost,
         )
+
+    def _taken(self, sell: Fill) -> tuple[Decimal, Decimal]:
+        """Return the base a sell's fee took from what is held, and the value of that in quote.
+
+        Where less is left than the fee, the venue takes the rest from the account's other coins.
+        """
+        if sell.fee_asset != self.symbol.base:
+            return ZERO, ZERO
+        left = max(self.quantity - sell.quantity, ZERO)
+        if sell.fee <= left:
+            return sell.fee, sell.fee_quote
+        return left, to_unit(MONEY.divide(MONEY.multiply(sell.fee_quote, left), sell.fee))
 
     @property
     def gross_pnl(self) -> Decimal:
