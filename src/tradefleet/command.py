@@ -121,8 +121,8 @@ class Context:
 class CommandSpec(Generic[RequestT]):
     """How to list, read and run a command.
 
-    usage is what a wrong call is answered with; example a call that works; group and place
-    order /help. registers: may be used before /start. dangerous: surfaces ask for confirmation.
+    usage is what a wrong call is answered with, options the name=value words it takes as
+    well; example a call that works; group and place order /help. registers: may be used before /start. dangerous: surfaces ask for confirmation.
     changes: it changes something of the user's, and is audited.
     """
 
@@ -134,6 +134,7 @@ class CommandSpec(Generic[RequestT]):
     handler: Callable[[RequestT, Context], Awaitable[Reply]]
     group: str = "Info"
     place: int = 50
+    options: str = ""
     aliases: tuple[str, ...] = ()
     role: Role = Role.USER
     registers: bool = False

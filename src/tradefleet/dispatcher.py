@@ -133,7 +133,8 @@ def name_and_words(message: str) -> tuple[str, list[str]]:
 
 def usage_of(command: AnyCommand) -> str:
     """Return how to write a command."""
-    return f"Usage: {command.usage}\nExample: {command.example}"
+    options = f"Also: {command.options}\n" if command.options else ""
+    return f"Usage: {command.usage}\n{options}Example: {command.example}"
 
 
 # ---- from words, or from JSON, to a typed request

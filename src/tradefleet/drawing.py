@@ -9,6 +9,7 @@ from tradefleet.command import Reply
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.limits import GuardMemory
 from tradefleet.domain.money import MONEY, UNIT, ZERO, show
+from tradefleet.domain.user import Account
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI"})
 CENT = Decimal("0.01")
@@ -24,6 +25,12 @@ STATUS_TEXTS = {
 def status_text(status: BotStatus) -> str:
     """Write whether a bot trades."""
     return STATUS_TEXTS[status]
+
+
+def account_name(account: Account) -> str:
+    """Write which account: paper, or binance (testnet)."""
+    mode = account.mode.value
+    return account.venue if account.venue == mode else f"{account.venue} ({mode})"
 
 
 def halt_texts(guard: GuardMemory | None, now: datetime) -> list[str]:

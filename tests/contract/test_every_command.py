@@ -61,9 +61,9 @@ def test_no_two_commands_answer_to_the_same_name():
 
 @every_command
 def test_its_usage_names_as_many_words_as_its_request_has_fields(command: AnyCommand):
-    wanted = len(fields(command.request))
+    wanted = [field.name for field in fields(command.request) if field.name != "payload"]
     shown = len(re.findall(r"<[^>]+>|\[[^\]]+\]", command.usage))
-    assert shown == wanted or command.name == "start"
+    assert shown == len(wanted) or (command.options and shown < len(wanted))
 
 
 @every_command

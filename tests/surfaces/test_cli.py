@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,12 @@ class Program:
         self.door = Door(PAPER, BINANCE, BYBIT)
         self.opened: list[str | None] = []
         self.fault: BaseException | None = None
-        parts = Parts(
-            open_door=self.open_door, upgrade_database=self.upgrade, check_database=self.check
-        )
+        tested = {
+            "open_door": self.open_door,
+            "upgrade_database": self.upgrade,
+            "check_database": self.check,
+        }
+        parts = Parts(**{field.name: tested.get(field.name) for field in fields(Parts)})
         self.app = build_app(parts)
 
     @asynccontextmanager

@@ -172,10 +172,8 @@ def added(bot: BotSpec, account: Account) -> PairAdded:
 COMMAND = CommandSpec(
     name="addpair",
     summary="Add trading pair",
-    usage=(
-        "/addpair <symbol> <balance> [exchange] "
-        "[strategy=apex] [timeframe=5m] [parameter=value ...]"
-    ),
+    usage="/addpair <symbol> <balance> [exchange]",
+    options="strategy=ema_cross timeframe=1m, and the strategy's parameters, like fast=9",
     example="/addpair BTC/USDT 1000",
     request=AddPair,
     handler=add_pair,

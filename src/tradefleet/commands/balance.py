@@ -6,7 +6,7 @@ from decimal import Decimal
 from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.ledger import FREE, Balances
 from tradefleet.domain.user import Account
-from tradefleet.drawing import money
+from tradefleet.drawing import account_name, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,7 @@ class Balance:
 class AssetBalance:
     """One asset of one account: total = what its pairs own + what no pair owns."""
 
-    exchange: str
-    mode: str
+    account: str
     asset: str
     total: Decimal
     in_pairs: Decimal
@@ -58,15 +57,14 @@ async def of_account(account: Account, context: Context) -> list[AssetBalance]:
     for asset, total in sorted(books.account_totals().items()):
         free = books.of(FREE, asset)
         if total or free:
-            mode = account.mode.value
-            found.append(AssetBalance(account.venue, mode, asset, total, total - free, free))
+            name = account_name(account)
+            found.append(AssetBalance(name, asset, total, total - free, free))
     return found
 
 
 def row(each: AssetBalance) -> tuple[str, ...]:
-    name = each.exchange if each.exchange == each.mode else f"{each.exchange} ({each.mode})"
     amounts = (each.total, each.in_pairs, each.unallocated)
-    return (name, each.asset, *(money(amount, each.asset) for amount in amounts))
+    return (each.account, each.asset, *(money(amount, each.asset) for amount in amounts))
 
 
 COMMAND = CommandSpec(

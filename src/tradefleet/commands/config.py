@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.bot import BotSpec
-from tradefleet.domain.limits import RiskLimits
+from tradefleet.domain.limits import RiskLimits, Tier
 from tradefleet.domain.market import Symbol
-from tradefleet.drawing import money, percent
+from tradefleet.drawing import account_name, count, money, percent
 
-COLUMNS = ("Pair", "Exchange", "Strategy", "Timeframe", "Balance", "Changed")
+COLUMNS = ("Pair", "Account", "Strategy", "Timeframe", "Balance", "Changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,7 @@ class PairConfig:
     """params: every parameter of the strategy as it is used."""
 
     symbol: str
-    exchange: str
-    mode: str
+    account: str
     strategy: str
     timeframe: str
     balance: Decimal
@@ -42,21 +41,21 @@ class Configuration:
 
 async def config(request: Config, context: Context) -> Reply:
     bots = await context.bots(request.symbol) if request.symbol else await context.store.bots()
-    modes = {account.id: account.mode.value for account in await context.store.accounts()}
+    accounts = {account.id: account_name(account) for account in await context.store.accounts()}
     limits = limits_shown((await context.store.limits()) or RiskLimits.default())
     data = Configuration(
         tier=context.user.tier,
         limits=limits,
-        pairs=tuple(configured(bot, modes[bot.account_id], context) for bot in bots),
+        pairs=tuple(configured(bot, accounts[bot.account_id], context) for bot in bots),
     )
     if len(bots) == 1 and request.symbol:
         return one_pair(bots[0], data, context)
-    lines = ["⚙️ Configuration", f"Tier: {data.tier} (at most {context.tier.bots} trading pairs)"]
-    lines += [f"{name}: {value}" for name, value in limits.items()]
+    lines = ["⚙️ Configuration", f"Tier: {tier_text(context.tier)}", "Limits:"]
+    lines += [f"  {name}: {value}" for name, value in limits.items()]
     rows = tuple(
         (
             pair.symbol,
-            f"{pair.exchange} ({pair.mode})",
+            pair.account,
             pair.strategy,
             pair.timeframe,
             money(pair.balance, bot.symbol.quote),
@@ -72,24 +71,38 @@ def one_pair(bot: BotSpec, data: Configuration, context: Context) -> Reply:
     pair = data.pairs[0]
     lines = [
         f"⚙️ {pair.symbol}",
-        f"Exchange: {pair.exchange} ({pair.mode})",
+        f"Account: {pair.account}",
         f"Strategy: {pair.strategy}",
         f"Timeframe: {pair.timeframe}",
         f"Balance: {money(pair.balance, bot.symbol.quote)}",
     ]
     meanings = context.catalog.strategies[bot.strategy].parameters
-    rows = tuple((name, pair.params[name], *meanings[name]) for name in meanings)
-    columns = ("Parameter", "Value", "Default", "Meaning")
+    rows = tuple(
+        (name, changed(pair.params[name], default), meaning)
+        for name, (default, meaning) in meanings.items()
+    )
+    columns = ("Parameter", "Value", "Meaning")
     return Reply(text="\n".join(lines), columns=columns, rows=rows, data=data)
 
 
-def configured(bot: BotSpec, mode: str, context: Context) -> PairConfig:
+def changed(value: str, default: str) -> str:
+    return value if value == default else f"{value} (not {default})"
+
+
+def tier_text(tier: Tier) -> str:
+    return (
+        f"{tier.name} ({count(tier.bots, 'trading pair')}, "
+        f"{count(tier.open_positions, 'open position')}, "
+        f"{tier.entries_per_day} entries a day)"
+    )
+
+
+def configured(bot: BotSpec, account: str, context: Context) -> PairConfig:
     known = context.catalog.strategies.get(bot.strategy)
     defaults = {name: text for name, (text, _) in known.parameters.items()} if known else {}
     return PairConfig(
         symbol=str(bot.symbol),
-        exchange=bot.venue,
-        mode=mode,
+        account=account,
         strategy=bot.strategy,
         timeframe=str(bot.timeframe),
         balance=bot.allocation,

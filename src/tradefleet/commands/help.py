@@ -22,6 +22,7 @@ class CommandHelp:
     group: str
     summary: str
     usage: str
+    options: str
     example: str
     aliases: tuple[str, ...]
     dangerous: bool
@@ -41,16 +42,17 @@ async def show_help(request: Help, context: Context) -> Reply:
         lines = [
             f"/{command.name}: {command.summary}",
             f"Usage: {command.usage}",
+            *([f"Also: {command.options}"] if command.options else []),
             f"Example: {command.example}",
         ]
         if command.aliases:
-            lines.append(f"Also: {', '.join(f'/{alias}' for alias in command.aliases)}")
+            lines.append(f"Short: {', '.join(f'/{alias}' for alias in command.aliases)}")
         return Reply(text="\n".join(lines), data=Commands((described(command),)))
     lines = []
     for command in known:
         if f"{command.group} Commands" not in lines:
             lines += ["", f"{command.group} Commands"]
-        lines.append(f"{command.usage.partition(' [strategy=')[0]} - {command.summary}")
+        lines.append(f"{command.usage} - {command.summary}")
     lines += ["", "/help <command> says more about one."]
     return Reply(text="\n".join(lines[1:]), data=Commands(tuple(map(described, known))))
 
@@ -72,6 +74,7 @@ def described(command: AnyCommand) -> CommandHelp:
         group=command.group,
         summary=command.summary,
         usage=command.usage,
+        options=command.options,
         example=command.example,
         aliases=command.aliases,
         dangerous=command.dangerous,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.position import Trade
-from tradefleet.drawing import count, money, percent, price, quantity
+from tradefleet.drawing import money, percent, price, quantity
 
 TRADES_SHOWN_MAX = 50
 COLUMNS = ("#", "Pair", "Closed", "Quantity", "Entry", "Exit", "PnL", "%", "Reason")
@@ -49,7 +49,7 @@ async def trades(request: Trades, context: Context) -> Reply:
     if not found:
         return Reply(text="📒 No closed trades yet.", data=TradeList(()))
     return Reply(
-        text=f"📒 Your last {count(len(found), 'trade')} (/why <#> explains one)",
+        text="📒 Your latest trades, the newest first (/why 1 explains it)",
         columns=COLUMNS,
         rows=tuple(row(number, trade) for number, trade in enumerate(found, 1)),
         data=TradeList(tuple(map(closed, found))),

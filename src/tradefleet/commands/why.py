@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply
 from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.effects import Decided
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.market import Symbol
@@ -41,29 +42,27 @@ class Explanation:
 
 
 async def why(request: Why, context: Context) -> Reply:
-    trade = await find_trade(request.target, context)
+    target = request.target
+    if target.isascii() and target.isdigit() and len(target) <= 6:
+        return await explain_trade(await numbered_trade(int(target), context), context)
+    trades = await context.store.trades(limit=TRADES_MAX) if "-" in target else ()
+    trade = next((trade for trade in trades if trade.id == target), None)
     if trade:
         return await explain_trade(trade, context)
     try:
-        symbol = Symbol.parse(request.target)
+        symbol = Symbol.parse(target)
     except Refused:
         raise Refused("Name a pair, like /why BTC/USDT, or a number of /trades.") from None
     bots = await context.bots(symbol)
     return await explain_pair(bots[0], context)
 
 
-async def find_trade(target: str, context: Context) -> Trade | None:
-    """Return the trade of that id, or the one that /trades shows under that number."""
-    if target.isascii() and target.isdigit() and len(target) <= 6:
-        number = int(target)
-        trades = await context.store.trades(limit=max(number, 1))
-        if number < 1 or number > len(trades):
-            raise Refused(f"There is no trade {number}; /trades lists them, the newest is 1.")
-        return trades[-number]
-    if "/" in target:
-        return None
-    trades = await context.store.trades(limit=TRADES_MAX)
-    return next((trade for trade in trades if trade.id == target), None)
+async def numbered_trade(number: int, context: Context) -> Trade:
+    """Return the trade that /trades shows under a number."""
+    trades = await context.store.trades(limit=max(number, 1))
+    if not 1 <= number <= len(trades):
+        raise Refused(f"There is no trade {number}; /trades lists them, the newest is 1.")
+    return trades[-number]
 
 
 async def explain_trade(trade: Trade, context: Context) -> Reply:
@@ -92,7 +91,7 @@ async def explain_trade(trade: Trade, context: Context) -> Reply:
 async def steps_said(bot_id: BotId, decided: set[datetime], context: Context) -> list[Step]:
     """Return what the strategy and the guards said at the moments orders were decided."""
     steps = [
-        Step(said.at, "guards", f"{said.outcome}: {said.guard or 'none said no'}; {said.reason}")
+        Step(said.at, "guards", said_text(said))
         for said in await context.store.decisions(bot_id, limit=LOOKED_AT)
         if said.at in decided
     ]
@@ -104,6 +103,12 @@ async def steps_said(bot_id: BotId, decided: set[datetime], context: Context) ->
             if note.at in decided
         ]
     return steps
+
+
+def said_text(said: Decided) -> str:
+    """Write what became of a signal: "denied by daily_loss: …", "entered: …"."""
+    by = f" by {said.guard}" if said.guard else ""
+    return f"{said.outcome}{by}: {said.reason}"
 
 
 def steps_of(order: Order, fills: Iterable[Fill]) -> list[Step]:
@@ -125,10 +130,7 @@ async def explain_pair(bot: BotSpec, context: Context) -> Reply:
     notes = await context.store.signal_notes(bot.group, limit=SHOWN)
     decisions = await context.store.decisions(bot.id, limit=SHOWN)
     steps = [Step(note.at, "signal", f"{note.kind}: {note.text}") for note in notes]
-    steps += [
-        Step(said.at, "guards", ": ".join(filter(None, [said.outcome, said.guard, said.reason])))
-        for said in decisions
-    ]
+    steps += [Step(said.at, "guards", said_text(said)) for said in decisions]
     header = f"🔎 Why {bot.symbol}: {status_text(bot.status)}"
     if bot.note:
         header += f"\n{bot.note}"
