@@ -62,7 +62,7 @@ def _parse_symbol(text: str) -> Symbol:
             return _checked(text, Symbol(base, quote, settle))
     bare = pair.partition(".")[0]  # brokers append account types: XAUUSD.m
     if len(bare) == 6 and {bare[:3], bare[3:]} <= FOREX:
-        return Symbol(bare[:3], bare[3:], slash=False)
+        return _checked(text, Symbol(bare[:3], bare[3:], slash=False))
     for quote in CRYPTO_QUOTES:
         if bare.endswith(quote) and len(bare) > len(quote) + 1:
             return _checked(text, Symbol(bare.removesuffix(quote), quote, settle))
