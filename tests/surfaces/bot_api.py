@@ -212,10 +212,7 @@ class BotApi:
             session.post(
                 self.webhook["url"],
                 data=data,
-                headers={
-                    "Content-Type": "application/json",
-                    **(own if headers is None else headers),
-                },
+                headers={"Content-Type": "application/json", **own},
             ) as response,
         ):
             return response.status

@@ -104,6 +104,8 @@ class Awkward:
         if name == "connect":
             if request.exchange == "crash":
                 raise RuntimeError(f"bad key {request.api_key}")
+            if request.exchange not in ("kraken", "paper"):
+                raise Refused("I do not know that exchange.")
             return Reply(text=f"connected {request.exchange}")
         return self.reply if name in ("show", "status") else Reply(text=f"{name}: {words}")
 

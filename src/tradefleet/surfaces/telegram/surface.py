@@ -90,7 +90,7 @@ class TelegramSurface:
     async def _show_menu(self, bot: UpdatesAsTheyCame) -> None:
         """Tell Telegram which commands to offer while somebody types."""
         commands = sorted(
-            self._dispatcher.catalog.commands.values(), key=lambda c: (c.group, c.place)
+            self._dispatcher.catalog.commands.values(), key=lambda c: (c.group, c.place, c.name)
         )
         menu = [
             BotCommand(command.name, command.summary[:SUMMARY_MAX])

@@ -27,7 +27,7 @@ class AiohttpTransport(BaseRequest):
     """
 
     def __init__(self, token: str, *, connections: int = CONNECTIONS) -> None:
-        self._token = token.encode()
+        self._token = token.partition(":")[2].encode() or token.encode()  # its secret half
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
@@ -83,9 +83,10 @@ class AiohttpTransport(BaseRequest):
             body += chunk
             if len(body) > ANSWER_MAX:
                 raise aiohttp.ClientPayloadError("too long")
-        if is_file and response.ok:
+        succeeded = 200 <= response.status < 300
+        if is_file and succeeded:
             return bytes(body)
-        if not response.ok and not isinstance(decoded(bytes(body)), dict):
+        if not succeeded and not isinstance(decoded(bytes(body)), dict):
             return b"{}"  # a proxy's page, which may repeat the address
         return bytes(body).replace(self._token, b"<token>")
 

@@ -79,7 +79,7 @@ class Voice:
                 await call()
                 return True
             except TelegramError as error:
-                if any(text in error.message for text in AS_WISHED):
+                if any(text in error.message.lower() for text in AS_WISHED):
                     return True
                 problem = error
             wait = wait_after(problem, pause)
