@@ -48,8 +48,8 @@ class Purpose(StrEnum):
     EXIT = "exit"  # reduces: nothing of ours may ever refuse it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+@dataclass(frozen=True, kw_only=True)
+class Order:  # no slots: `changed` copies it
     """One intent to trade; its id is a function of (user, account, bot, seq).
 
     quantity and filled are in base; price is the trigger of STOP and TARGET; reserved is the

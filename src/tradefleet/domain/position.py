@@ -1,6 +1,6 @@
 """What a bot holds after its fills: FIFO lots, partial closes, and the trade it becomes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Self
@@ -10,6 +10,7 @@ from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.market import Side, Symbol
 from tradefleet.domain.money import MONEY, UNIT, ZERO, to_unit
 from tradefleet.domain.order import Fill
+from tradefleet.domain.values import changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ def take_lots(lots: tuple[Lot, ...], quantity: Decimal) -> tuple[tuple[Lot, ...]
     return tuple(left), cost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+@dataclass(frozen=True, kw_only=True)
+class Position:  # no slots: `changed` copies it
     """An open long position of one bot, from its first fill on.
 
     quantity: held now; original: all that was bought; bought, sold: sums of fills' costs;
@@ -97,7 +98,7 @@ class Position:
         """Return this position once fill is booked."""
         if fill.side is Side.BUY:
             received, base_fee_quote = _received(fill)
-            return replace(
+            return changed(
                 self,
                 lots=(*self.lots, Lot(received, fill.cost)),
                 original=self.original + received,
@@ -107,7 +108,7 @@ class Position:
             )
         fee, base_fee_quote = self._taken(fill)
         lots, cost = take_lots(self.lots, fill.quantity + fee)
-        return replace(
+        return changed(
             self,
             lots=lots,
             sold_quantity=self.sold_quantity + fill.quantity,

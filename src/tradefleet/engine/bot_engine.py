@@ -1,7 +1,7 @@
 """The whole decision path of one bot, as one pure step: event in, effects out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -33,7 +33,7 @@ from tradefleet.domain.events import (
 from tradefleet.domain.ids import FillId, OrderId, client_order_id
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import Denied, GuardMemory, Halt, RiskLimits
-from tradefleet.domain.market import Side, TradingRules
+from tradefleet.domain.market import Bar, Side, TradingRules
 from tradefleet.domain.money import ONE, ZERO, money_context, to_unit
 from tradefleet.domain.order import (
     Fill,
@@ -47,7 +47,8 @@ from tradefleet.domain.order import (
     Voided,
 )
 from tradefleet.domain.position import Position, Trade
-from tradefleet.domain.signal import Entry, TradePlan
+from tradefleet.domain.signal import Entry, Signal, TradePlan
+from tradefleet.domain.values import changed
 from tradefleet.engine import exits, order_life, risk
 from tradefleet.engine.sizing import size_entry
 from tradefleet.engine.user_guard import UserGuard
@@ -160,6 +161,16 @@ class BotEngine:
             return Protect(None, None)
         return Protect(position.stop, position.targets[0][0] if position.targets else None)
 
+    def concerns(self, bar: Bar, signal: Signal | None) -> bool:
+        """Say whether a bar can change anything for the bot; no step is needed for others."""
+        position = self.position
+        if position is None:
+            return signal is not None and signal.entry is not None
+        if signal is not None and signal.exit_reason:
+            return True
+        trailing = position.targets_done or bar.high > position.highest
+        return (self.plan.trails and bool(trailing)) or self.watched
+
     def _decide(self, event: Event) -> list[Effect]:
         match event:
             case BarClosed():
@@ -204,7 +215,7 @@ class BotEngine:
             effects.append(MemoryChanged(self.memory()))
             if held.stop != position.stop:
                 effects.append(self.levels)
-        if not all(guard.is_idle for guard in self._guards()):
+        if self.watched:
             effects += self._marked(event.bar.close, event.at)
         if event.signal is not None and event.signal.exit_reason:
             effects += self._exit_all(event.signal.exit_reason, event.at)
@@ -232,7 +243,7 @@ class BotEngine:
         )
         if isinstance(sized, Denied):
             return [self._decided(at, "denied", sized.guard, sized.reason)]
-        order = replace(
+        order = changed(
             self._order(Side.BUY, sized.quantity, Purpose.ENTRY, at, "; ".join(entry.reasons)),
             reserved=sized.reserve,
             hold_until=at + self.entry_delay,
@@ -322,7 +333,7 @@ class BotEngine:
             unsold = position.quantity - self._on_sale()
             part = exits.part_to_sell(position, part, event.price, unsold, self.rules)
             number = len(self.plan.targets) - len(position.targets) + 1
-            self.position = replace(position, targets=position.targets[1:])
+            self.position = changed(position, targets=position.targets[1:])
             if part == ZERO:  # too small for the venue: it leaves with the last target
                 self._reached(number)
             else:
@@ -335,7 +346,7 @@ class BotEngine:
         """Note that a target is behind us; from the first on, the stop stands at entry."""
         assert self.position is not None
         done = max(self.position.targets_done, number)
-        held = replace(self.position, targets_done=done)
+        held = changed(self.position, targets_done=done)
         self.position = exits.at_breakeven(held, self.plan, self.rules)
 
     def _exit_all(self, reason: str, at: datetime) -> list[Effect]:
@@ -355,7 +366,7 @@ class BotEngine:
         if quantity <= ZERO:
             return []
         order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason)
-        order = replace(order, kind=kind, price=price)
+        order = changed(order, kind=kind, price=price)
         self.seq = order.seq
         self.working[order.id] = order
         return [OrderPlaced(order), MemoryChanged(self.memory()), SendOrder(order.id), self.levels]
@@ -410,7 +421,7 @@ class BotEngine:
             self.retry_wait = min(2 * self.retry_wait, RETRY_MOST)
         if order.kind is OrderKind.TARGET and order.price is not None:
             unsold = (order.price, order.quantity - order.filled)
-            self.position = replace(position, targets=(unsold, *position.targets))
+            self.position = changed(position, targets=(unsold, *position.targets))
         return [MemoryChanged(self.memory()), self.levels]
 
     def _decide_again(self, order: Order) -> list[Effect]:
@@ -422,7 +433,7 @@ class BotEngine:
         fresh = self._order(
             order.side, order.quantity, Purpose.ENTRY, order.decided_at, order.reason
         )
-        again = replace(
+        again = changed(
             fresh,
             reserved=order.reserved,
             hold_until=order.hold_until,
@@ -527,6 +538,19 @@ class BotEngine:
         return [TradeClosed(trade), *notices]
 
     # --------------------------------------------------------------- small
+
+    @property
+    def watched(self) -> bool:
+        """Say that some guard wants to know what the position is worth at each bar."""
+        own = self.own_guard
+        return not self.guard.is_idle or (own is not None and not own.is_idle)
+
+    def mark(self, price: Decimal) -> MemoryChanged | None:
+        """Note the latest price for showing equity; None when it is nothing new."""
+        if self.position is None or price == self.last_price:
+            return None
+        self.last_price = price
+        return MemoryChanged(self.memory())
 
     def _guards(self) -> tuple[UserGuard, ...]:
         return (self.guard,) if self.own_guard is None else (self.own_guard, self.guard)

@@ -1,12 +1,12 @@
 """How a position is left: targets at shares of the original size, breakeven, trailing stop."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 from tradefleet.domain.market import TradingRules
 from tradefleet.domain.money import ONE, ZERO, round_to_tick
 from tradefleet.domain.position import Position
 from tradefleet.domain.signal import TradePlan
+from tradefleet.domain.values import changed
 
 EXIT_STOP, EXIT_BREAKEVEN, EXIT_TRAIL = "stop", "breakeven", "trail"
 
@@ -27,7 +27,7 @@ def protected(position: Position, stop: Decimal, plan: TradePlan, rules: Trading
         part = left if last else min(left, rules.round_quantity(position.original * share))
         targets.append((round_to_tick(entry + multiple * risk, rules.price_tick), part))
         left -= part
-    return replace(
+    return changed(
         position,
         stop=stop,
         stop_kind=EXIT_STOP,
@@ -42,7 +42,7 @@ def at_breakeven(position: Position, plan: TradePlan, rules: TradingRules) -> Po
     stop = round_to_tick(level, rules.price_tick)
     if stop <= position.stop:
         return position
-    return replace(position, stop=stop, stop_kind=EXIT_BREAKEVEN)
+    return changed(position, stop=stop, stop_kind=EXIT_BREAKEVEN)
 
 
 def after_bar(
@@ -50,16 +50,19 @@ def after_bar(
 ) -> Position:
     """Return the position after a bar: its highest high, and the stop trailed below it.
 
-    The stop only tightens, and trails only once the first target is reached.
+    The stop only tightens, and trails only once the first target is reached; a plan that
+    never trails does not care for highs.
     """
+    if not plan.trails:
+        return position
     if high > position.highest:
-        position = replace(position, highest=high)
-    if not (plan.trails and position.targets_done and trail is not None):
+        position = changed(position, highest=high)
+    if not position.targets_done or trail is None:
         return position
     stop = round_to_tick(position.highest - trail, rules.price_tick)
     if stop <= position.stop:
         return position
-    return replace(position, stop=stop, stop_kind=EXIT_TRAIL)
+    return changed(position, stop=stop, stop_kind=EXIT_TRAIL)
 
 
 def part_to_sell(

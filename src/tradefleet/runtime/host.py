@@ -178,11 +178,10 @@ class Host:
         return None, None
 
     async def _wake(self, group: Group, event: BarClosed) -> None:
-        enters = event.signal is not None and event.signal.entry is not None
         started = self.clock.monotonic()
         for number, bot_id in enumerate(list(group.followers)):
             bot = self.bots.get(bot_id)
-            if bot is None or not (enters or bot.engine.position is not None):
+            if bot is None or not bot.engine.concerns(event.bar, event.signal):
                 continue
             self.deliver(bot, event)
             if number & 15 == 15 and self.clock.monotonic() - started > SLICE_SECONDS:

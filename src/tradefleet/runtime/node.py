@@ -77,7 +77,9 @@ class Node:
                 for bot in self.host.bots.values() if silent else ():
                     spec = bot.engine.spec
                     if spec.symbol in silent and bot.engine.position is not None:
-                        text = f"⚠️ No prices of {spec.symbol} are coming in; its stop waits for one."
+                        text = (
+                            f"⚠️ No prices of {spec.symbol} are coming in; its stop waits for one."
+                        )
                         notice = Notify(spec.user_id, Topic.SYSTEM, text, now, 1)
                         self.host.record(bot.user, [notice])
             self.host.flush()

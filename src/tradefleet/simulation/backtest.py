@@ -58,11 +58,11 @@ class Backtest:
             self.bars_seen += 1
             if signal is not None:
                 self.signals += 1
-            if engine.position is not None:
-                trail = self.strategy.trail_distance() if engine.position.targets_done else None
+            if engine.concerns(bar, signal):
+                position = engine.position
+                trails = position is not None and position.targets_done
+                trail = self.strategy.trail_distance() if trails else None
                 self._step(BarClosed(bar, bar.opened_at + self.timeframe, signal, trail))
-            elif signal is not None and signal.entry is not None:
-                self._step(BarClosed(bar, bar.opened_at + self.timeframe, signal, None))
 
     def equity(self, bars: Sequence[Bar]) -> list[tuple[datetime, Decimal]]:
         """Return the equity at the close of every bar that was run."""

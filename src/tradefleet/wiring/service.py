@@ -1,0 +1,205 @@
+"""The service, put together from its settings: store, paper venue, host, surfaces."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tradefleet import strategies
+from tradefleet.clock import Clock, Ids
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.notifier import Notifier
+from tradefleet.notifiers.log import LogNotifier
+from tradefleet.plugins import find_plugins
+from tradefleet.runtime.feed import Feed
+from tradefleet.runtime.group_commit import GroupCommit, Work
+from tradefleet.runtime.host import Host
+from tradefleet.runtime.node import Node
+from tradefleet.runtime.outbox import Outbox
+from tradefleet.runtime.ownership import Ownership
+from tradefleet.runtime.real_world import RandomIds, RealClock
+from tradefleet.settings import Settings, load_settings
+from tradefleet.simulation.paper_book import Costs
+from tradefleet.stores.sql import SqlStore, open_store
+from tradefleet.surfaces.api.server import HttpSurface
+from tradefleet.surfaces.telegram.notifier import TelegramNotifier
+from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
+from tradefleet.surfaces.telegram.surface import TelegramSurface
+from tradefleet.venue import Venue
+from tradefleet.venues._synthetic_market import SyntheticMarket
+from tradefleet.venues.paper import PaperVenue
+from tradefleet.wiring.demo import DEMO_TICK, seed_demo
+from tradefleet.wiring.doors import build_dispatcher
+from tradefleet.wiring.playing import writer_of
+
+logger = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on: the store, the clock, ids, and the venues."""
+
+    settings: Settings
+    store: SqlStore
+    clock: Clock
+    ids: Ids
+    paper: PaperVenue
+
+    @property
+    def venues(self) -> Mapping[str, Venue]:
+        return {"paper": self.paper}
+
+    async def rules(self, venue: str, symbol: Symbol) -> TradingRules:
+        found = self.venues.get(venue)
+        if found is None:
+            raise Refused(f"{venue} comes with its venue adapter, in a later version; use paper.")
+        return await found.market.rules(symbol)
+
+    def door(self) -> Dispatcher:
+        return build_dispatcher(
+            self.store, self.clock, self.ids, rules=self.rules, tiers=self.settings.tiers()
+        )
+
+
+@asynccontextmanager
+async def open_ground(
+    db: str | None, tick: timedelta = timedelta(seconds=1)
+) -> AsyncIterator[Ground]:
+    """Open the database of the settings, or another one, and the paper venue on it."""
+    settings = load_settings()
+    clock = RealClock()
+    store = await open_store(db or settings.database_url.get_secret_value())
+    try:
+        commits = GroupCommit(writer_of(store.paper_books), Work())
+        paper = PaperVenue(
+            source=SyntheticMarket(clock=clock, seed=settings.paper_seed, tick=tick),
+            books=store.paper_books,
+            commits=commits,
+            costs=Costs(slippage=settings.paper_slippage),
+            fee=settings.paper_fee,
+        )
+        yield Ground(settings=settings, store=store, clock=clock, ids=RandomIds(), paper=paper)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_door(db: str | None) -> AsyncIterator[Dispatcher]:
+    """Open what a single command needs; what runs is told by messages in the database."""
+    async with open_ground(db) as ground:
+        yield ground.door()
+
+
+async def serve(db: str | None, demo: bool, say: Say) -> None:
+    """Run everything until Ctrl-C or SIGTERM; Refused or StoreUnavailable say what is wrong."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with open_ground(db, DEMO_TICK if demo else timedelta(seconds=1)) as ground:
+        settings = ground.settings
+        write_logs(settings)
+        node = await build_node(ground)
+        http = HttpSurface(
+            host=settings.http_host,
+            port=settings.http_port,
+            health=node.health,
+            is_ready=node.recovered.is_set,
+        )
+        listener = http.listen()
+        node.others = [
+            lambda: http.serve(listener),
+            *telegram_tasks(ground, say),
+            ground.paper.commits.run,
+        ]
+        if demo:
+            await seed_demo(ground.door(), ground.store, say)
+        announce(ground, listener, say)
+        await node.run(stop)
+    say("Stopped; everything is written down.")
+
+
+async def build_node(ground: Ground) -> Node:
+    """Put host, feed and ownership together."""
+    settings = ground.settings
+    host = Host(
+        store=ground.store,
+        clock=ground.clock,
+        venues=ground.venues,
+        strategies=find_plugins(strategies, "STRATEGY"),
+        tiers=settings.tiers(),
+        order_key=await ground.store.secret("order_ids"),
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+    )
+    feeds = {
+        name: Feed(venue=name, market=venue.market, host=host, clock=ground.clock)
+        for name, venue in ground.venues.items()
+    }
+    ownership = Ownership(host=host, feeds=feeds, lease_seconds=settings.lease_ttl)
+    return Node(host=host, feeds=feeds, ownership=ownership)
+
+
+def telegram_tasks(ground: Ground, say: Say) -> list[Callable[[], Awaitable[None]]]:
+    """Return what runs for Telegram, when there is a token, and the outbox in any case."""
+    options = telegram_options(ground.settings)
+    notifiers: list[Notifier] = [LogNotifier()]
+    tasks: list[Callable[[], Awaitable[None]]] = []
+    if options is not None:
+        notifiers.insert(0, TelegramNotifier(options))
+        surface = TelegramSurface(
+            options,
+            dispatcher=ground.door(),
+            store=ground.store,
+            clock=ground.clock,
+            ids=ground.ids,
+        )
+        tasks.append(surface.serve)
+    else:
+        say("Telegram:   off (set TELEGRAM_BOT_TOKEN to switch it on)")
+    outbox = Outbox(store=ground.store, notifiers=notifiers, clock=ground.clock)
+    return [*tasks, outbox.run]
+
+
+def telegram_options(settings: Settings) -> TelegramOptions | None:
+    if settings.telegram_bot_token is None:
+        return None
+    webhook = None
+    if settings.telegram_mode == "webhook" and settings.telegram_webhook_secret is not None:
+        webhook = Webhook(
+            url=settings.telegram_webhook_url,
+            secret=settings.telegram_webhook_secret.get_secret_value(),
+            port=settings.telegram_webhook_port,
+        )
+    return TelegramOptions(
+        token=settings.telegram_bot_token.get_secret_value(),
+        api_url=settings.telegram_api_url,
+        webhook=webhook,
+    )
+
+
+def announce(ground: Ground, listener: socket.socket, say: Say) -> None:
+    """Say where everything is to be found."""
+    host, port = listener.getsockname()[:2]
+    say(f"Database:   {ground.store.label}")
+    say(f"Market:     paper ({ground.settings.paper_market}, seed {ground.settings.paper_seed})")
+    say(f"Health:     http://{host}:{port}/health")
+    say(f"API:        http://{host}:{port}/docs")
+    say('Speak to it: .venv/bin/tradefleet chat --user alice "/status"')
+    say("Ctrl-C stops it.")
+
+
+def write_logs(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    for noisy in ("asyncio", "aiosqlite", "sqlalchemy", "telegram", "httpx", "aiohttp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
