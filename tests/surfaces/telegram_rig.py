@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +45,14 @@ class QuickClock:
         self.time = datetime(2026, 1, 1, tzinfo=UTC)
         self.slept: list[float] = []
         self.count = 0
+        self._slept = asyncio.Event()
+
+    async def slept_through(self, true: Callable[[], bool]) -> None:
+        """Wait until something is true, looking after every sleep."""
+        async with asyncio.timeout(5):
+            while not true():
+                self._slept.clear()
+                await self._slept.wait()
 
     def now(self) -> datetime:
         return self.time
@@ -55,6 +63,7 @@ class QuickClock:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.pass_by(seconds)
+        self._slept.set()
         await asyncio.sleep(0)
 
     def pass_by(self, seconds: float) -> None:

@@ -57,11 +57,15 @@ def test_nothing_to_say_is_said_shortly():
 
 def test_a_wide_table_is_drawn_as_cards():
     wide = ("x" * PHONE_WIDTH, "-1.00")
-    assert table_lines(("name", "profit"), [wide, wide]) == [
-        f"name:   {wide[0]}",
-        "profit: -1.00",
-        "",
-    ] * 2
+    assert (
+        table_lines(("name", "profit"), [wide, wide])
+        == [
+            f"name:   {wide[0]}",
+            "profit: -1.00",
+            "",
+        ]
+        * 2
+    )
     assert table_lines(("a",), []) == []
     assert table_lines((), [("a", "b\nc")]) == ["a  b c"]
 

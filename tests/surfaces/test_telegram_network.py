@@ -47,8 +47,7 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(caplog):
     async with BotApi().running() as api:
         it = Rig(api, api_url=f"http://127.0.0.1:{free_port()}/")
         async with it.serving():
-            while "cannot be reached" not in caplog.text:
-                await asyncio.sleep(0.01)
+            await it.clock.slept_through(lambda: "cannot be reached" in caplog.text)
         assert it.clock.slept[:7] == [1, 2, 4, 8, 16, 32, 60][: len(it.clock.slept)]
 
 
@@ -57,8 +56,7 @@ async def test_a_wrong_token_is_said_and_not_shown(caplog):
         wrong = "654321:another-token-nobody-may-see"
         it = Rig(api, token=wrong)
         async with it.serving():
-            while "rejects the bot token" not in caplog.text:
-                await asyncio.sleep(0.01)
+            await it.clock.slept_through(lambda: "rejects the bot token" in caplog.text)
         assert wrong not in caplog.text
 
 

@@ -138,29 +138,30 @@ class Outbox:
     async def _deliver(self, batch: list[OutboxNotice]) -> None:
         notice = joined(batch)
         # An error is an answer here: the contract says that any but RetryLater gives it up.
-        (outcome,) = await asyncio.gather(self._attempt(notice), return_exceptions=True)
+        attempt = self._attempt(notice, [each.id for each in batch])
+        (outcome,) = await asyncio.gather(attempt, return_exceptions=True)
         now, chat = self._clock.now(), notice.telegram_id
         pause = CHAT_PAUSE
-        if outcome is None:
-            self._sent += [each.id for each in batch]
-        elif isinstance(outcome, RetryLater | TimeoutError | asyncio.CancelledError):
+        if isinstance(outcome, RetryLater | TimeoutError | asyncio.CancelledError):
             asked = outcome.seconds if isinstance(outcome, RetryLater) else 0.0
             pause = max(pause, asked)
             self._failed += [failed(each, now, asked, outcome) for each in batch]
-        elif len(batch) > 1:
+        elif outcome is not None and len(batch) > 1:
             self._alone |= {each.id for each in batch}
-        else:
+        elif outcome is not None:
             self._failed.append(failed(notice, None, 0, outcome))
         if chat is not None:
             self._free_at[chat] = self._clock.monotonic() + pause
             self._busy_chats.discard(chat)
         self._in_flight -= {each.id for each in batch}
 
-    async def _attempt(self, notice: OutboxNotice) -> None:
+    async def _attempt(self, notice: OutboxNotice, ids: Sequence[int]) -> None:
+        """Deliver, and note it in the same breath: a cancel cannot come between."""
         for notifier in self._notifiers:
             if notifier.reaches(notice):
                 async with asyncio.timeout(DELIVERY_MAX):
                     await notifier.deliver(notice)
+                    self._sent += ids
                 return
         raise LookupError("no notifier reaches this user")
 

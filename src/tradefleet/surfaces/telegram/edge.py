@@ -87,7 +87,7 @@ class Edge:
 
     async def _confess(self, arrival: Arrival, error: Exception, turn: Turn) -> None:
         """Tell the log what happened and the user its number."""
-        number = self._ids.new()[:8]
+        number = self._ids.new()[-8:]
         log_failure(number, error, with_text=arrival.deleted is None)
         text = (texts.FAULT_AFTERWARDS if turn.ran else texts.FAULT).format(number=number)
         if arrival.deleted is not None:

@@ -1,0 +1,86 @@
+"""Notices by Telegram: sent, put off, or given up for a reason."""
+
+import logging
+
+import pytest
+
+from tests.surfaces.bot_api import TOKEN, BotApi, Fault
+from tests.surfaces.telegram_rig import ALICE, QuickClock
+from tradefleet.domain.effects import Notify, Topic
+from tradefleet.domain.ids import UserId
+from tradefleet.notifier import RetryLater
+from tradefleet.notifiers.log import LogNotifier
+from tradefleet.store import OutboxNotice
+from tradefleet.surfaces.telegram.notifier import TelegramNotifier, Unreachable
+from tradefleet.surfaces.telegram.options import TelegramOptions
+
+
+def notice(text="Filled <1> BTC", telegram_id=ALICE):
+    said = Notify(UserId("alice"), Topic.FILL, text, QuickClock().now())
+    return OutboxNotice(id=1, notice=said, telegram_id=telegram_id, tries=0)
+
+
+@pytest.fixture
+async def api():
+    async with BotApi().running() as it:
+        yield it
+
+
+@pytest.fixture
+async def notifier(api):
+    it = TelegramNotifier(TelegramOptions(token=TOKEN, api_url=api.url))
+    yield it
+    await it.close()
+
+
+async def test_a_notice_is_sent_as_it_reads(api, notifier):
+    await notifier.deliver(notice())
+    assert api.said(ALICE) == ["Filled <1> BTC"]
+
+
+async def test_a_long_notice_comes_in_parts(api, notifier):
+    await notifier.deliver(notice("word " * 1000))
+    assert len(api.said(ALICE)) == 2
+
+
+def test_it_reaches_who_has_a_chat(notifier):
+    assert notifier.reaches(notice())
+    assert not notifier.reaches(notice(telegram_id=None))
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        (Fault(status=429, retry_after=9), 9),
+        (Fault(status=502, page=True), 1),
+        (Fault(hang_up=True), 1),
+        (Fault(status=401), 60),
+    ],
+)
+async def test_what_passes_is_put_off(api, notifier, fault, seconds):
+    api.fail("sendMessage", fault)
+    with pytest.raises(RetryLater) as caught:
+        await notifier.deliver(notice())
+    assert caught.value.seconds == seconds
+    assert TOKEN not in f"{caught.value!r}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=403, description="Forbidden: bot was blocked by the user"),
+        Fault(status=400, description="Bad Request: chat not found"),
+    ],
+)
+async def test_what_does_not_pass_is_given_up(api, notifier, fault):
+    api.fail("sendMessage", fault)
+    with pytest.raises(Unreachable, match=r"blocked|not found"):
+        await notifier.deliver(notice())
+
+
+async def test_users_without_a_chat_are_told_in_the_log(caplog):
+    caplog.set_level(logging.INFO)
+    log = LogNotifier()
+    assert log.reaches(notice(telegram_id=None))
+    await log.deliver(notice(telegram_id=None))
+    assert "notice to alice (fill): Filled <1> BTC" in caplog.text
