@@ -1,17 +1,28 @@
 """A dispatcher over a store in memory, and people who talk to it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from tradefleet.dispatcher import Dispatcher, name_and_words
 from tradefleet.domain.bot import BotMemory, BotSpec
-from tradefleet.domain.effects import Record
+from tradefleet.domain.effects import (
+    Decided,
+    FillBooked,
+    MemoryChanged,
+    OrderPlaced,
+    Record,
+    TradeClosed,
+)
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.ids import UserId
-from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.domain.ids import FillId, OrderId, UserId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.market import Side, Symbol, TradingRules
+from tradefleet.domain.order import Fill, Order, OrderState, Purpose
+from tradefleet.domain.position import Position, Trade
 from tradefleet.drawing import draw
-from tradefleet.store import Batch
+from tradefleet.store import Batch, SignalNote
 from tradefleet.stores.memory import MemoryStore
 from tradefleet.venue import VenueSpec
 from tradefleet.wiring import build_dispatcher
@@ -108,3 +119,69 @@ class Door:
         messages = await self.store.host_messages("host", 1000)
         await self.store.drop_messages([message.id for message in messages])
         return [(message.subject, message.payload) for message in messages]
+
+
+async def trade(door: Door, user_id=ALICE, mark: str = "", venue: str = "binance") -> None:
+    """Let a user have closed one trade in BTC/USDT and hold another; mark stands in its texts."""
+    await door.ask(f"/addpair BTC/USDT 1000 {venue}", user_id)
+    bot = (await door.bots(user_id))["BTC/USDT"]
+    memory = await door.memory("BTC/USDT", user_id)
+    order = Order(
+        id=OrderId(f"{user_id}-1"),
+        user_id=user_id,
+        account_id=bot.account_id,
+        bot_id=bot.id,
+        seq=1,
+        symbol=bot.symbol,
+        side=Side.BUY,
+        quantity=Decimal("0.5"),
+        purpose=Purpose.ENTRY,
+        decided_at=START + timedelta(minutes=5),
+        reason=f"entry{mark}",
+        state=OrderState.DONE,
+        filled=Decimal("0.5"),
+    )
+    fill = Fill(
+        id=FillId(f"{user_id}-f1"),
+        order_id=order.id,
+        symbol=bot.symbol,
+        side=Side.BUY,
+        quantity=Decimal("0.5"),
+        price=Decimal(100),
+        cost=Decimal(50),
+        fee=Decimal("0.05"),
+        fee_asset="USDT",
+        fee_quote=Decimal("0.05"),
+        filled_at=START + timedelta(minutes=6),
+    )
+    closed = Trade(
+        id=f"{bot.id}-1",
+        user_id=user_id,
+        account_id=bot.account_id,
+        bot_id=bot.id,
+        symbol=bot.symbol,
+        opened_at=START + timedelta(minutes=6),
+        closed_at=START + timedelta(minutes=9),
+        quantity=Decimal("0.5"),
+        entry_price=Decimal(100),
+        exit_price=Decimal(110),
+        gross_pnl=Decimal(5),
+        fees=Decimal("0.1"),
+        exit_reason=f"target_1{mark}",
+    )
+    held = replace(Position.opened_by(fill), stop=Decimal(95), highest=Decimal(100))
+    entry = LedgerEntry.of_fill(fill, user_id=user_id, account_id=bot.account_id, bot_id=bot.id)
+    at = order.decided_at
+    await door.record(
+        OrderPlaced(order),
+        FillBooked(fill, entry),
+        TradeClosed(closed),
+        MemoryChanged(
+            replace(memory, cash=Decimal("954.95"), position=held, last_price=Decimal(104))
+        ),
+        Decided(bot.id, user_id, at, "entered", "", f"size 5 %{mark}"),
+        user_id=user_id,
+    )
+    note = SignalNote(bot.group, at, "entry", "ADX 35")
+    await door.store.note_signals([note], keep=50)
+    door.still.time = START + timedelta(minutes=10)

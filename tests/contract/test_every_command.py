@@ -4,31 +4,17 @@ import json
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, fields, is_dataclass, replace
-from datetime import timedelta
+from dataclasses import asdict, fields, is_dataclass
 from decimal import Decimal
 
 import pytest
 
-from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, START, Door
+from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, Door, trade
 from tradefleet.command import SECRET, AnyCommand, Reply
 from tradefleet.dispatcher import name_and_words, read_request, usage_of
-from tradefleet.domain.effects import (
-    Decided,
-    FillBooked,
-    MemoryChanged,
-    OrderPlaced,
-    TradeClosed,
-)
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.ids import FillId, OrderId
-from tradefleet.domain.ledger import LedgerEntry
-from tradefleet.domain.market import Side
-from tradefleet.domain.order import Fill, Order, OrderState, Purpose
-from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.user import Role
 from tradefleet.drawing import draw
-from tradefleet.store import SignalNote
 
 COMMANDS = Door().dispatcher.catalog.commands.values()
 every_command = pytest.mark.parametrize("command", COMMANDS, ids=[c.name for c in COMMANDS])
@@ -159,72 +145,6 @@ async def test_most_commands_have_something_to_say_to_who_has_traded():
         if isinstance(await run_or_refusal(door, command.example), str):
             refused.append(command.name)
     assert refused == ["addpair", "removepair"]  # it is there already, and a position is open
-
-
-async def trade(door: Door, user_id=ALICE, secret: str = "") -> None:
-    """Let a user have closed one trade in BTC/USDT and hold another; `secret` marks all of it."""
-    await door.ask("/addpair BTC/USDT 1000 binance", user_id)
-    bot = (await door.bots(user_id))["BTC/USDT"]
-    memory = await door.memory("BTC/USDT", user_id)
-    order = Order(
-        id=OrderId(f"{user_id}-1"),
-        user_id=user_id,
-        account_id=bot.account_id,
-        bot_id=bot.id,
-        seq=1,
-        symbol=bot.symbol,
-        side=Side.BUY,
-        quantity=Decimal("0.5"),
-        purpose=Purpose.ENTRY,
-        decided_at=START + timedelta(minutes=5),
-        reason=f"entry{secret}",
-        state=OrderState.DONE,
-        filled=Decimal("0.5"),
-    )
-    fill = Fill(
-        id=FillId(f"{user_id}-f1"),
-        order_id=order.id,
-        symbol=bot.symbol,
-        side=Side.BUY,
-        quantity=Decimal("0.5"),
-        price=Decimal(100),
-        cost=Decimal(50),
-        fee=Decimal("0.05"),
-        fee_asset="USDT",
-        fee_quote=Decimal("0.05"),
-        filled_at=START + timedelta(minutes=6),
-    )
-    closed = Trade(
-        id=f"{bot.id}-1",
-        user_id=user_id,
-        account_id=bot.account_id,
-        bot_id=bot.id,
-        symbol=bot.symbol,
-        opened_at=START + timedelta(minutes=6),
-        closed_at=START + timedelta(minutes=9),
-        quantity=Decimal("0.5"),
-        entry_price=Decimal(100),
-        exit_price=Decimal(110),
-        gross_pnl=Decimal(5),
-        fees=Decimal("0.1"),
-        exit_reason=f"target_1{secret}",
-    )
-    held = replace(Position.opened_by(fill), stop=Decimal(95), highest=Decimal(100))
-    entry = LedgerEntry.of_fill(fill, user_id=user_id, account_id=bot.account_id, bot_id=bot.id)
-    at = order.decided_at
-    await door.record(
-        OrderPlaced(order),
-        FillBooked(fill, entry),
-        TradeClosed(closed),
-        MemoryChanged(
-            replace(memory, cash=Decimal("954.95"), position=held, last_price=Decimal(104))
-        ),
-        Decided(bot.id, user_id, at, "entered", "", f"size 5 %{secret}"),
-        user_id=user_id,
-    )
-    note = SignalNote(bot.group, at, "entry", "ADX 35")
-    await door.store.note_signals([note], keep=50)
-    door.still.time = START + timedelta(minutes=10)
 
 
 # ---- one user and another

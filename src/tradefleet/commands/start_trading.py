@@ -1,4 +1,8 @@
-"""/start_trading: let all pairs, or one, open positions from the next bar on."""
+"""/start_trading: let all pairs, or one, open positions from the next bar on.
+
+A single pair, asked for or the only one, is named in the answer; of several, their number is
+said: the source of these words shows both.
+"""
 
 from dataclasses import dataclass, replace
 
