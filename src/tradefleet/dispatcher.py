@@ -62,19 +62,24 @@ class Dispatcher:
             if command is None:
                 raise Refused(self.suggestion(name))
             request = read_request(command, words)
+            caller = User(
+                id=user_id,
+                username=await self._free_name(user_id, username if command.registers else ""),
+                created_at=self.clock.now(),
+                telegram_id=telegram_id,
+            )
             async with self.store.open(user_id, reading=not command.changes) as store:
-                caller = User(
-                    id=user_id,
-                    username=username or user_id,
-                    created_at=self.clock.now(),
-                    telegram_id=telegram_id,
-                )
                 reply = await self._handle(command, request, store, caller)
         except (Refused, StoreUnavailable) as refusal:
             if not words or meant is None or not meant.takes_secrets:
                 raise
             return Reply(text=str(refusal), refused=True, delete_request=True)
         return replace(reply, delete_request=reply.delete_request or holds_secret(request))
+
+    async def _free_name(self, user_id: UserId, username: str) -> str:
+        """Return the name a user may have: the id when somebody else has the one they bring."""
+        owner = await self.store.find_user(username=username) if username else None
+        return username if username and (owner is None or owner.id == user_id) else user_id
 
     async def _handle(
         self, command: AnyCommand, request: Any, store: UserStore, caller: User

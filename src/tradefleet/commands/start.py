@@ -1,10 +1,9 @@
 """/start: register, and say what to do next."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tradefleet.command import CommandSpec, Context, Reply, rest_of_words
 from tradefleet.domain.bot import BotStatus
-from tradefleet.domain.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,7 @@ async def start(request: Start, context: Context) -> Reply:
     if context.registered:
         text = f"👋 Welcome back! {await next_step(context)}"
     else:
-        try:
-            await context.store.save_user(user)
-        except Refused:  # somebody else has the name already
-            user = replace(user, username=user.id)
-            await context.store.save_user(user)
+        await context.store.save_user(user)
     data = Registered(user.id, user.username, user.tier, is_new=not context.registered)
     return Reply(text=text, data=data)
 
