@@ -20,6 +20,7 @@ from tradefleet.store import Store, UserStore
 
 VALUE_LENGTH_MAX = 200  # of a value that is no secret; a refusal may repeat it
 NOT_REGISTERED = "You are not registered yet; send /start first."
+NO_ROOM = "There is no room for another user now; please ask the operator of this service."
 
 
 def nobody_waits(user_id: UserId) -> float:
@@ -31,7 +32,8 @@ def nobody_waits(user_id: UserId) -> float:
 class Dispatcher:
     """The one door through which every user request comes in.
 
-    pace tells how many seconds a user must wait before the next command, 0 when none.
+    pace tells how many seconds a user must wait before the next command, 0 when none;
+    users_max how many users may be registered.
     """
 
     catalog: Catalog
@@ -39,6 +41,7 @@ class Dispatcher:
     clock: Clock
     ids: Ids
     pace: Callable[[UserId], float] = field(default=nobody_waits)
+    users_max: int = 1_000_000
 
     async def run(
         self,
@@ -88,6 +91,8 @@ class Dispatcher:
         user = await store.user()
         if user is None and not command.registers:
             raise Refused(NOT_REGISTERED)
+        if user is None and command.changes and len(await self.store.user_ids()) >= self.users_max:
+            raise Refused(NO_ROOM)
         if command.role is Role.ADMIN and (user is None or user.role is not Role.ADMIN):
             raise Refused(self.suggestion(command.name))  # as if it did not exist
         context = Context(

@@ -263,6 +263,15 @@ async def test_nobody_can_claim_to_be_somebody_by_words():
     assert await door.store.find_user(telegram_id=7) is None
 
 
+async def test_no_more_users_are_registered_than_there_may_be():
+    door = Door()
+    door.dispatcher = replace(door.dispatcher, users_max=1)
+    assert (await door.say("/start")).startswith("👋")
+    assert "no room for another user" in await door.say("/start", BOB)
+    assert "/start" in await door.say("/help", BOB)
+    assert (await door.say("/start")).startswith("👋 Welcome back!")
+
+
 # ---- pace
 
 
