@@ -1,0 +1,1 @@
+"""Benchmarks: our figures beside those of others and beside floors, in one run."""
