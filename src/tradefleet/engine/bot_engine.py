@@ -81,6 +81,7 @@ class BotEngine:
     last_price: Decimal | None = None
     last_exit_reason: str = ""
     running: bool = True
+    journaled: bool = True  # False: a backtest keeps no journal, so nothing is said for one
     working: dict[OrderId, Order] = field(default_factory=dict)
     fills_seen: dict[FillId, OrderId] = field(default_factory=dict)
     retry_at: datetime | None = None
@@ -129,11 +130,15 @@ class BotEngine:
     def step(self, event: Event) -> list[Effect]:
         """Take one event and return what must be written down and done about it, in order."""
         with money_context():
-            before = self.guard.memory
-            effects = self._decide(event)
-            if self.guard.memory is not before:
-                effects.append(GuardChanged(self.guard.memory))
-            return effects
+            return self.decide(event)
+
+    def decide(self, event: Event) -> list[Effect]:
+        """Step, for a caller who is inside the money context already."""
+        before = self.guard.memory
+        effects = self._decide(event)
+        if self.guard.memory is not before:
+            effects.append(GuardChanged(self.guard.memory))
+        return effects
 
     def memory(self) -> BotMemory:
         """Return all the bot remembers, as the store keeps it."""
@@ -212,7 +217,7 @@ class BotEngine:
         held = exits.after_bar(position, event.bar.high, event.trail, self.plan, self.rules)
         if held is not position:
             self.position = held
-            effects.append(MemoryChanged(self.memory()))
+            effects += self._saved()
             if held.stop != position.stop:
                 effects.append(self.levels)
         if self.watched:
@@ -229,7 +234,7 @@ class BotEngine:
         for guard in self._guards():
             guard.exposure(self.spec.id, value)
             texts += guard.marked(self.spec.id, unrealized, at)
-        return [self._notice(Topic.GUARD, text, at, priority=2) for text in texts]
+        return self._notices(texts, at)
 
     # ------------------------------------------------------------- entries
 
@@ -242,7 +247,7 @@ class BotEngine:
             entry, free_quote=self.cash, close=close, rules=self.rules, plan=self.plan
         )
         if isinstance(sized, Denied):
-            return [self._decided(at, "denied", sized.guard, sized.reason)]
+            return self._decided(at, "denied", sized.guard, sized.reason)
         order = changed(
             self._order(Side.BUY, sized.quantity, Purpose.ENTRY, at, "; ".join(entry.reasons)),
             reserved=sized.reserve,
@@ -252,15 +257,15 @@ class BotEngine:
         )
         denied = self._review(order, close, at)
         if denied is not None:
-            return [self._decided(at, "denied", denied.guard, denied.reason)]
+            return self._decided(at, "denied", denied.guard, denied.reason)
         self.seq, self.decided_at = order.seq, at
         self.working[order.id] = order
         for guard in self._guards():
             guard.entry_placed(order, sized.reserve, at)
         return [
             OrderPlaced(order),
-            MemoryChanged(self.memory()),
-            self._decided(at, "entered", "", order.reason),
+            *self._saved(),
+            *self._decided(at, "entered", "", order.reason),
         ]
 
     def _review(self, order: Order, price: Decimal, at: datetime) -> Denied | None:
@@ -310,7 +315,7 @@ class BotEngine:
 
     def _void(self, order: Order, reason: str) -> list[Effect]:
         effects = self._on_order_event(Voided(order.id, reason))
-        return [*effects, self._decided(order.decided_at, "void", "entry", reason)]
+        return [*effects, *self._decided(order.decided_at, "void", "entry", reason)]
 
     # --------------------------------------------------------------- exits
 
@@ -340,7 +345,7 @@ class BotEngine:
                 effects += self._sell(part, event.at, f"target_{number}", OrderKind.TARGET, level)
         if self.position is before:
             return []
-        return [*effects, MemoryChanged(self.memory()), self.levels]
+        return [*effects, *self._saved(), self.levels]
 
     def _reached(self, number: int) -> None:
         """Note that a target is behind us; from the first on, the stop stands at entry."""
@@ -369,7 +374,7 @@ class BotEngine:
         order = changed(order, kind=kind, price=price)
         self.seq = order.seq
         self.working[order.id] = order
-        return [OrderPlaced(order), MemoryChanged(self.memory()), SendOrder(order.id), self.levels]
+        return [OrderPlaced(order), *self._saved(), SendOrder(order.id), self.levels]
 
     def _on_sale(self) -> Decimal:
         """Return how much of the position exits may still sell, unknown ones included."""
@@ -387,19 +392,19 @@ class BotEngine:
         order = self.working.get(event.order_id)
         if order is None:
             return []  # final already: nothing new can be said of it
-        changed = order_life.after(order, event)
-        if changed is order:
+        now = order_life.after(order, event)
+        if now is order:
             return []
-        effects: list[Effect] = [OrderChanged(changed)]
-        self._keep(changed)
+        self._keep(now)
+        effects: list[Effect] = [OrderChanged(now)] if self.journaled else []
         if isinstance(event, Rejected):
             text = f"{self.spec.symbol}: the venue refused an order: {event.reason}"
-            effects.append(self._notice(Topic.ORDER, text, order.decided_at))
+            effects += self._notice(Topic.ORDER, text, order.decided_at)
         if isinstance(event, Quarantined):
             text = f"{self.spec.symbol}: what became of an order is unknown; we keep looking."
-            effects.append(self._notice(Topic.FAULT, text, order.decided_at, priority=1))
-        if changed.is_final and changed.filled < changed.quantity:
-            effects += self._ended_short(changed)
+            effects += self._notice(Topic.FAULT, text, order.decided_at, priority=1)
+        if now.is_final and now.filled < now.quantity:
+            effects += self._ended_short(now)
         return effects
 
     def _ended_short(self, order: Order) -> list[Effect]:
@@ -422,7 +427,7 @@ class BotEngine:
         if order.kind is OrderKind.TARGET and order.price is not None:
             unsold = (order.price, order.quantity - order.filled)
             self.position = changed(position, targets=(unsold, *position.targets))
-        return [MemoryChanged(self.memory()), self.levels]
+        return [*self._saved(), self.levels]
 
     def _decide_again(self, order: Order) -> list[Effect]:
         """Make a new order in place of an entry that provably never reached the venue.
@@ -444,7 +449,7 @@ class BotEngine:
         self.working[again.id] = again
         for guard in self._guards():
             guard.entry_placed(again, again.reserved, again.decided_at)
-        return [OrderPlaced(again), MemoryChanged(self.memory())]
+        return [OrderPlaced(again), *self._saved()]
 
     def _keep(self, order: Order) -> None:
         """Keep orders that may still say something: working ones, and absent ones, watched."""
@@ -461,17 +466,22 @@ class BotEngine:
         if order is None or fill.id in self.fills_seen:
             return []  # every fill of a finished order is booked; venues repeat themselves
         self.fills_seen[fill.id] = order.id
-        changed = order_life.after(order, fill)
-        self._keep(changed)
+        order = order_life.after(order, fill)
+        self._keep(order)
         spec = self.spec
-        entry = LedgerEntry.of_fill(
-            fill, user_id=spec.user_id, account_id=spec.account_id, bot_id=spec.id
-        )
         self.cash -= fill.cost * fill.side.sign
         if fill.fee_asset == spec.symbol.quote:
             self.cash -= fill.fee
-        follow = self._bought(changed, fill) if fill.side is Side.BUY else self._sold(changed, fill)
-        return [OrderChanged(changed), FillBooked(fill, entry), *follow]
+        self.last_price = fill.price
+        closed = self._bought(order, fill) if fill.side is Side.BUY else self._sold(order, fill)
+        self._tell_exposure()
+        if not self.journaled:
+            return closed
+        entry = LedgerEntry.of_fill(
+            fill, user_id=spec.user_id, account_id=spec.account_id, bot_id=spec.id
+        )
+        written: list[Effect] = [OrderChanged(order), FillBooked(fill, entry), *closed]
+        return [*written, *self._saved(), self.levels, *self._fill_notice(order, fill)]
 
     def _bought(self, order: Order, fill: Fill) -> list[Effect]:
         before = self.position
@@ -479,38 +489,26 @@ class BotEngine:
         if position.targets_done == 0 and order.lapse_price is not None:
             position = exits.protected(position, order.lapse_price, self.plan, self.rules)
         self.position = position
-        self.last_price = fill.price
-        self._tell_exposure()
-        text = (
-            f"🟢 {fill.symbol}: bought {fill.quantity.normalize():f} at {fill.price.normalize():f},"
-            f" stop {position.stop.normalize():f}"
-        )
-        return [
-            MemoryChanged(self.memory()),
-            self.levels,
-            self._notice(Topic.FILL, text, fill.filled_at, priority=1),
-        ]
+        return []
 
     def _sold(self, order: Order, fill: Fill) -> list[Effect]:
         assert self.position is not None
         self.position = self.position.after(fill)
-        self.last_price, self.last_exit_reason = fill.price, order.reason
+        self.last_exit_reason = order.reason
         self.retry_at, self.retry_wait = None, RETRY_FIRST
         if order.kind is OrderKind.TARGET:
             self._reached(int(order.reason.removeprefix("target_")))
-        effects = self._close(order, fill) if self.position.quantity <= ZERO else []
-        self._tell_exposure()
+        return self._close(order, fill) if self.position.quantity <= ZERO else []
+
+    def _fill_notice(self, order: Order, fill: Fill) -> list[Effect]:
+        what = f"{fill.quantity.normalize():f} at {fill.price.normalize():f}"
+        if fill.side is Side.BUY:
+            stop = self.position.stop if self.position else ZERO
+            text = f"🟢 {fill.symbol}: bought {what}, stop {stop.normalize():f}"
+            return self._notice(Topic.FILL, text, fill.filled_at, priority=1)
         topic = Topic.STOP if order.kind is OrderKind.STOP else Topic.FILL
-        text = (
-            f"🔴 {fill.symbol}: sold {fill.quantity.normalize():f} at {fill.price.normalize():f}"
-            f" ({order.reason})"
-        )
-        return [
-            *effects,
-            MemoryChanged(self.memory()),
-            self.levels,
-            self._notice(topic, text, fill.filled_at, priority=1),
-        ]
+        text = f"🔴 {fill.symbol}: sold {what} ({order.reason})"
+        return self._notice(topic, text, fill.filled_at, priority=1)
 
     def _close(self, order: Order, fill: Fill) -> list[Effect]:
         """Turn the sold-out position into a trade and let the guards judge it."""
@@ -534,8 +532,7 @@ class BotEngine:
         self.position = None
         at = fill.filled_at
         texts = [text for guard in self._guards() for text in guard.trade_closed(trade, at)]
-        notices = [self._notice(Topic.GUARD, text, at, priority=2) for text in texts]
-        return [TradeClosed(trade), *notices]
+        return [TradeClosed(trade), *self._notices(texts, at)]
 
     # --------------------------------------------------------------- small
 
@@ -592,11 +589,20 @@ class BotEngine:
             reason=reason,
         )
 
-    def _decided(self, at: datetime, outcome: str, guard: str, reason: str) -> Decided:
-        return Decided(self.spec.id, self.spec.user_id, at, outcome, guard, reason)
+    def _saved(self) -> list[Effect]:
+        return [MemoryChanged(self.memory())] if self.journaled else []
 
-    def _notice(self, topic: Topic, text: str, at: datetime, priority: int = 5) -> Notify:
-        return Notify(self.spec.user_id, topic, text, at, priority)
+    def _decided(self, at: datetime, outcome: str, guard: str, reason: str) -> list[Effect]:
+        if not self.journaled:
+            return []
+        return [Decided(self.spec.id, self.spec.user_id, at, outcome, guard, reason)]
+
+    def _notices(self, texts: list[str], at: datetime) -> list[Effect]:
+        """Tell the user what a guard did."""
+        return [n for text in texts for n in self._notice(Topic.GUARD, text, at, priority=2)]
+
+    def _notice(self, topic: Topic, text: str, at: datetime, priority: int = 5) -> list[Effect]:
+        return [Notify(self.spec.user_id, topic, text, at, priority)]
 
 
 NO_LIMITS = RiskLimits()

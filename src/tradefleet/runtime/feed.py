@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from tradefleet.clock import Clock
 from tradefleet.domain.errors import VenueUnavailable
@@ -26,13 +27,17 @@ RETRY_SECONDS = 5.0
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Feed:
-    """Brings one venue's bars and prices to the host. prices: when each symbol was last heard."""
+    """Brings one venue's bars and prices to the host.
+
+    prices: when each symbol was last heard; last: what was heard then.
+    """
 
     venue: str
     market: MarketData
     host: Host
     clock: Clock
     prices: dict[Symbol, datetime] = field(default_factory=dict)
+    last: dict[Symbol, Decimal] = field(default_factory=dict)
     stale: set[Symbol] = field(default_factory=set)
     gaps: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,6 +83,7 @@ class Feed:
                         continue
                     self.prices[event.symbol] = event.quote.at
                     quote = event.quote
+                    self.last[event.symbol] = quote.price
                     self.host.price(self.venue, event.symbol, quote.price, quote.at)
                     await asyncio.sleep(0)
             except VenueUnavailable as error:

@@ -48,7 +48,8 @@ class Node:
                 self.recovered.set()
                 gc.collect()
                 gc.freeze()  # what was built at start lives on: spare the collector the walk
-                jobs = [self.ownership.run, self._keep_notes, self._watch, self._measure_lag]
+                jobs = [self.ownership.run, self._keep_notes, self._mark, self._watch]
+                jobs += [self._measure_lag]
                 jobs += [feed.run for feed in self.feeds.values()]
                 async with asyncio.TaskGroup() as inside:
                     running = [inside.create_task(_forever(job)) for job in jobs]
@@ -59,6 +60,18 @@ class Node:
                 await self.host.store.release_leases(self.host.owner)
             for task in beside:
                 task.cancel()
+
+    async def _mark(self) -> None:
+        """Keep the latest prices of open positions, so that /status shows what they are worth."""
+        while True:
+            await self.host.clock.sleep(JOB_SECONDS)
+            for bot in list(self.host.bots.values()):
+                spec = bot.engine.spec
+                price = self.feeds[spec.venue].last.get(spec.symbol)
+                marked = bot.engine.mark(price) if price is not None else None
+                if marked is not None:
+                    self.host.record(bot.user, [marked])
+            self.host.flush()
 
     async def _keep_notes(self) -> None:
         """Keep what strategies said of each bar, for /why."""

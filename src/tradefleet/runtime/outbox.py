@@ -7,7 +7,7 @@ Run one per database: two would each send everything.
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -62,14 +62,18 @@ class Outbox:
         self._store_failures = 0
 
     async def run(self) -> None:
-        """Deliver until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await self._clock.sleep(await self._turn(group))
-        finally:
-            with suppress(StoreError):  # then it goes out once more
-                await self._write_down()
+        """Deliver until cancelled; notifiers that hold connections are entered and left."""
+        async with AsyncExitStack() as stack:
+            for notifier in self._notifiers:
+                if isinstance(notifier, AbstractAsyncContextManager):
+                    await stack.enter_async_context(notifier)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    while True:
+                        await self._clock.sleep(await self._turn(group))
+            finally:
+                with suppress(StoreError):  # then it goes out once more
+                    await self._write_down()
 
     async def _turn(self, group: asyncio.TaskGroup) -> float:
         """Write down what was done, start what may go now, return the seconds to the next turn."""

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tradefleet.domain.effects import Effect, FillBooked, OrderPlaced, SendOrder, TradeClosed
+from tradefleet.domain.effects import OrderPlaced, SendOrder, TradeClosed
 from tradefleet.domain.errors import VenueRejected
 from tradefleet.domain.events import BarClosed, EntryDue, Event, StopHit, TargetHit
 from tradefleet.domain.ids import OrderId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.market import Bar
 from tradefleet.domain.money import ZERO, money_context
-from tradefleet.domain.order import Acknowledged, Armed, ClosedByVenue, Order, Purpose, Rejected
+from tradefleet.domain.order import Armed, ClosedByVenue, Fill, Order, Purpose, Rejected
 from tradefleet.domain.position import Trade
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.simulation.paper_book import Costs, PaperBook
@@ -35,14 +35,29 @@ class Backtest:
     signals: int = 0
     bars_seen: int = 0
     trades: list[Trade] = field(default_factory=list)
-    entries: list[LedgerEntry] = field(default_factory=list)
+    fills: list[Fill] = field(default_factory=list)
     orders: dict[OrderId, Order] = field(default_factory=dict)
     holdings: list[tuple[int, Decimal, Decimal]] = field(default_factory=list)
     _held: list[OrderId] = field(default_factory=list)
     _taken: dict[OrderId, Decimal] = field(default_factory=dict)  # of this bar's volume
 
+    @property
+    def entries(self) -> list[LedgerEntry]:
+        """The ledger entries of all fills."""
+        spec = self.engine.spec
+        user, account = spec.user_id, spec.account_id
+        return [
+            LedgerEntry.of_fill(fill, user_id=user, account_id=account, bot_id=spec.id)
+            for fill in self.fills
+        ]
+
     def run(self, bars: Iterable[Bar]) -> None:
         """Play the bars in order: what was decided at a close happens from the next open on."""
+        self.engine.journaled = False
+        with money_context():
+            self._run(bars)
+
+    def _run(self, bars: Iterable[Bar]) -> None:
         engine, on_bar = self.engine, self.strategy.on_bar
         self.holdings.append((0, engine.cash, ZERO))
         for bar in bars:
@@ -117,12 +132,15 @@ class Backtest:
             if fill is not None:
                 self._taken[order_id] = taken + fill.quantity
                 self._step(fill)
-            if not paper.open:
+                self.fills.append(fill)
+                position = self.engine.position
+                base = ZERO if position is None else position.quantity
+                self.holdings.append((self.bars_seen, self.engine.cash, base))
+            elif not paper.open:
                 self._step(ClosedByVenue(order_id, paper.filled))
 
     def _step(self, event: Event) -> None:
-        effects: list[Effect] = self.engine.step(event)
-        for effect in effects:
+        for effect in self.engine.decide(event):
             match effect:
                 case OrderPlaced(order):
                     self.orders[order.id] = order
@@ -130,11 +148,6 @@ class Backtest:
                         self._held.append(order.id)
                 case SendOrder(order_id):
                     self._send(order_id)
-                case FillBooked(_, entry):
-                    self.entries.append(entry)
-                    position = self.engine.position
-                    base = ZERO if position is None else position.quantity
-                    self.holdings.append((self.bars_seen, self.engine.cash, base))
                 case TradeClosed(trade):
                     self.trades.append(trade)
                 case _:
@@ -144,8 +157,6 @@ class Backtest:
         order = self.orders[order_id]
         self._step(Armed(order_id, 0, order.decided_at, order.decided_at))
         try:
-            paper = self.book.submit(order, self.engine.rules)
+            self.book.submit(order, self.engine.rules)
         except VenueRejected as error:
-            self._step(Rejected(order_id, str(error)))
-        else:
-            self._step(Acknowledged(order_id, paper.venue_order_id))
+            self._step(Rejected(order_id, str(error)))  # the others are acknowledged by a fill

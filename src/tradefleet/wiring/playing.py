@@ -85,9 +85,7 @@ def read_request(request: PlayRequest) -> tuple[PlayOptions, list[Bar], Strategy
     return options, load_bars(request.file, timeframe), spec
 
 
-async def replay(
-    request: PlayRequest, progress: Callable[[int, int], None]
-) -> dict[str, Any]:
+async def replay(request: PlayRequest, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Play a bar file through the live pipeline and return its result as JSON."""
     started = time.perf_counter()
     options, bars, _ = read_request(request)
