@@ -80,6 +80,11 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     exchange: str
     api_key: str = secret()
@@ -143,6 +148,7 @@ class Awkward:
             self.spec("fail"),
             self.spec("connect", Keys),
             self.spec("flatten", dangerous=True, changes=True, aliases=("fl",)),
+            self.spec("sellall", Target, dangerous=True),
             self.spec("killswitch", role=Role.ADMIN, dangerous=True),
         ]
         return {spec.name: spec for spec in specs}

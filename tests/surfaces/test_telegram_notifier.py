@@ -28,9 +28,8 @@ async def api():
 
 @pytest.fixture
 async def notifier(api):
-    it = TelegramNotifier(TelegramOptions(token=TOKEN, api_url=api.url))
-    yield it
-    await it.close()
+    async with TelegramNotifier(TelegramOptions(token=TOKEN, api_url=api.url)) as it:
+        yield it
 
 
 async def test_a_notice_is_sent_as_it_reads(api, notifier):

@@ -8,7 +8,9 @@ import pytest
 from tests.surfaces.bot_api import Fault
 from tests.surfaces.telegram_rig import ALICE, BOB, rig
 from tradefleet.command import Reply
+from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.domain.user import Role
+from tradefleet.surfaces.telegram.keys import KeyGuard
 
 GROUP = {"id": -500, "type": "group", "title": "Friends"}
 TABLE = Reply(
@@ -212,6 +214,24 @@ async def test_who_may_not_run_it_is_not_asked_and_learns_nothing():
         assert (await it.ask("/killswitch", BOB)).startswith("⚠️ /killswitch\n")
 
 
+async def test_a_dangerous_command_that_is_misspelt_is_not_even_asked_about():
+    async with rig() as it:
+        assert (await it.ask("/sellall")).startswith("Usage: /sellall")
+        assert (await it.ask("/sellall a b")).startswith("Usage: /sellall")
+        assert (await it.ask("/sellall a")).startswith("⚠️ /sellall a\n")
+
+
+@pytest.mark.parametrize("command", ["/echo x", "/flatten x"])
+async def test_a_database_that_is_away_is_said(monkeypatch, command):
+    async with rig() as it:
+
+        async def away(**_):
+            raise StoreUnavailable("disk full")
+
+        monkeypatch.setattr(it.store, "find_user", away)
+        assert (await it.ask(command)).startswith("❌ Our database cannot be used now;")
+
+
 async def test_many_open_questions_do_not_pile_up(monkeypatch):
     monkeypatch.setattr("tradefleet.surfaces.telegram.questions.OPEN_MAX", 1)
     async with rig() as it:
@@ -329,6 +349,30 @@ async def test_a_reply_that_cannot_be_drawn_does_not_say_that_nothing_was_change
     async with rig() as it:
         it.awkward.reply = Reply(text="ok", columns=("a",), rows=(("1", "2"),))
         assert (await it.ask("/show")).startswith("❌ Your command was carried out, but")
+
+
+async def test_a_fault_outside_the_edge_loses_one_update_only(monkeypatch, caplog):
+    async with rig() as it:
+        broken = KeyGuard.may_hold_keys
+
+        def may_hold_keys(self, text, *, in_private):
+            if "boom" in text:
+                raise RuntimeError(text)
+            return broken(self, text, in_private=in_private)
+
+        monkeypatch.setattr(KeyGuard, "may_hold_keys", may_hold_keys)
+        await it.api.say(ALICE, "/echo boom")
+        assert await it.ask("/echo on") == "echo: on"
+        assert "an update was lost" in caplog.text
+        assert "boom" not in caplog.text
+
+
+async def test_of_many_people_the_silent_ones_are_forgotten(monkeypatch):
+    monkeypatch.setattr("tradefleet.surfaces.telegram.manners.KNOWN_MAX", 1)
+    async with rig() as it:
+        for _ in range(25):
+            assert await it.ask("/echo x") == "echo: x"
+            assert await it.ask("/echo x", BOB) == "echo: x"
 
 
 async def test_edits_and_other_bots_are_ignored():

@@ -384,6 +384,26 @@ async def test_a_notifier_that_cancels_itself_is_tried_again(desk):
     assert desk.shelf.sent == ["x"]
 
 
+async def test_a_notifier_that_holds_connections_is_entered_and_left(desk):
+    class Open(Post):
+        steps = ()
+
+        async def __aenter__(self):
+            self.steps += ("entered",)
+            return self
+
+        async def __aexit__(self, *_):
+            self.steps += ("left",)
+
+    post = Open(desk.clock)
+    desk.outbox = Outbox(store=desk.shelf, notifiers=[post], clock=desk.clock)
+    desk.shelf.put("x")
+    async with running(desk):
+        await desk.done()
+        assert post.steps == ("entered",)
+    assert post.steps == ("entered", "left")
+
+
 async def test_a_notice_for_later_waits(desk):
     desk.shelf.put("x", at=START + timedelta(seconds=10))
     async with running(desk):

@@ -64,10 +64,10 @@ class Intake:
         self._room.set()
 
     def offer(self, raw: dict[str, Any]) -> bool:
-        """Take an update; return False, having taken nothing, when there is no room."""
+        """Take an update (it has an id); return False, taking nothing, when there is no room."""
         if not self._room.is_set():
             return False
-        self.queue.put_nowait(Arrival(raw, repeated=self._is_repeated(raw.get("update_id"))))
+        self.queue.put_nowait(Arrival(raw, repeated=self._is_repeated(raw["update_id"])))
         self._count(1)
         return True
 
@@ -87,9 +87,7 @@ class Intake:
         else:
             self._room.clear()
 
-    def _is_repeated(self, update_id: object) -> bool:
-        if not isinstance(update_id, int):
-            return False
+    def _is_repeated(self, update_id: int) -> bool:
         if update_id in self._seen:
             return True
         self._seen[update_id] = None

@@ -1,5 +1,7 @@
 """Notices to users who talk to us on Telegram."""
 
+from typing import Self
+
 from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
 
 from tradefleet.notifier import RetryLater
@@ -44,7 +46,10 @@ class TelegramNotifier:
             except TelegramError as error:
                 raise verdict(error) from None
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         await self._bot.request.shutdown()
 
 

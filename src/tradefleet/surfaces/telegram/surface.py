@@ -104,8 +104,7 @@ class TelegramSurface:
             except BadRequest as error:
                 logger.warning("telegram: the menu of commands is refused: %s", error.message)
 
-        if menu:
-            await persist("show the commands", show, self._clock)
+        await persist("show the commands", show, self._clock)
 
     @asynccontextmanager
     async def _working(
