@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.makers import BTC, START, bar
@@ -87,6 +87,7 @@ def test_a_pair_is_written_as_it_is_read(text):
 codes = st.from_regex(r"[A-Z0-9]{2,8}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(codes, codes, st.one_of(st.just(""), codes))
 def test_a_written_pair_is_read_back(base, quote, settle):
     symbol = Symbol(base, quote, settle)
@@ -122,6 +123,7 @@ def test_what_is_no_timeframe_is_refused(text):
         Timeframe.parse(text)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9999), st.sampled_from("smhdw"))
 def test_a_shown_timeframe_is_read_back(size, unit):
     timeframe = Timeframe.parse(f"{size}{unit}")
@@ -211,6 +213,7 @@ def test_a_bar_needs_an_aware_time():
 prices = st.integers(-1, 6)
 
 
+@settings(deadline=None)
 @given(prices, prices, prices, prices, st.integers(-1, 2))
 def test_a_bar_without_fault_keeps_all_the_rules(open_, high, low, close, volume):
     possible = 0 < low <= min(open_, close) <= max(open_, close) <= high and volume >= 0

@@ -4,7 +4,7 @@ import decimal
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradefleet.domain.errors import BrokenInvariant, Refused
@@ -92,6 +92,7 @@ def test_a_refusal_calls_the_amount_by_its_name():
         parse_amount("much", "allocation")
 
 
+@settings(deadline=None)
 @given(st.decimals(min_value="1e-8", max_value="1e15", places=8))
 def test_an_amount_shown_is_read_back(value):
     assert parse_amount(show(value)) == value
@@ -134,6 +135,7 @@ amounts = st.decimals(min_value="-1e12", max_value="1e12", allow_nan=False, plac
 steps = st.sampled_from(["1e-8", "0.001", "0.05", "1", "2.5", "25"]).map(Decimal)
 
 
+@settings(deadline=None)
 @given(amounts, steps)
 def test_rounding_lands_on_a_step_and_not_far_away(value, step):
     with money_context():
@@ -143,6 +145,7 @@ def test_rounding_lands_on_a_step_and_not_far_away(value, step):
         assert 0 <= abs(value) - abs(down) < step
 
 
+@settings(deadline=None)
 @given(amounts, steps)
 def test_the_global_context_changes_no_result(value, step):
     ours = round_down(value, step), round_to_tick(value, step), to_unit(value), show(value)

@@ -6,7 +6,7 @@ from itertools import product
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.makers import after_start, fill, order
@@ -252,6 +252,7 @@ events = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(events)
 def test_whatever_happens_an_order_keeps_what_it_promises(happened):
     now = order(3)

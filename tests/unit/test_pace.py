@@ -1,7 +1,7 @@
 """Buckets, quotas and back-off never grant more than they say, and always say when."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradefleet.domain.errors import BrokenInvariant
@@ -65,6 +65,7 @@ def test_a_clock_set_back_gives_nothing_away():
     assert bucket.take(100.5) == 0.5
 
 
+@settings(deadline=None)
 @given(
     rate=st.floats(0.1, 50),
     burst=st.integers(1, 20),
@@ -108,6 +109,7 @@ def test_asking_a_quota_counts_nothing():
     assert quota.left(0) == 1
 
 
+@settings(deadline=None)
 @given(
     limit=st.integers(1, 5),
     period=st.floats(0.5, 60),

@@ -4,7 +4,7 @@ import decimal
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.makers import START, after_start, fill, order
@@ -120,6 +120,7 @@ BEGINNINGS = [
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)
+@settings(deadline=None)
 @given(
     parts=st.lists(st.integers(1, 2), max_size=4),
     looks=st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=6),

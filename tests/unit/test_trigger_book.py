@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradefleet.engine.trigger_book import Hit, TriggerBook
@@ -131,6 +131,7 @@ class Rows:
         return stops + sorted(targets, key=lambda hit: hit[2])
 
 
+@settings(deadline=None)
 @given(actions)
 def test_the_book_says_what_a_plain_list_says(steps):
     made, plain = TriggerBook(), Rows()

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.makers import BTC, ETH
@@ -37,6 +37,7 @@ def test_nothing_ranks_to_nothing():
     assert ranked([]) == []
 
 
+@settings(deadline=None)
 @given(st.permutations([(BTC, entry(3)), (ETH, entry(3)), (SOL, entry(4)), (SOL, entry(2))]))
 def test_the_order_of_coming_does_not_matter(rivals):
     assert [s.base for s, _ in ranked(iter(rivals))] == ["SOL", "BTC", "ETH", "SOL"]

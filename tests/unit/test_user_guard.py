@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.makers import START, USER, after_start, order, trade
@@ -638,6 +638,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps)
 def test_a_guard_made_anew_from_its_memory_goes_on_as_if_nothing_was(steps):
     limits = {**vars_of_default(), "monthly_loss_share_max": Decimal("0.2")}
@@ -667,6 +668,7 @@ def test_a_guard_made_anew_from_its_memory_goes_on_as_if_nothing_was(steps):
         assert one.equity == two.equity
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-50, 20), max_size=30))
 def test_no_days_loss_goes_unseen(results):
     watching = guard(daily_loss_quote=Decimal(100), tier=FREE)
