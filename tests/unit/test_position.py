@@ -163,6 +163,16 @@ def test_selling_more_than_is_held_is_our_own_bug():
         bought("1").after(sell("1.1", fee="0.2", fee_asset="BTC"))
 
 
+@pytest.mark.parametrize("paid_in", ["USDT", "BTC", "BNB"])
+def test_the_result_counts_what_is_sold_what_is_held_and_all_fees(paid_in):
+    given_ = {"fee": "0.01", "fee_asset": paid_in, "fee_quote": "0.5"}
+    position = bought("2", "100", **given_).after(sell("1", "110", **given_))
+    closed = position.after(sell(position.quantity, "120"))
+
+    assert position.result(Decimal(120)) == closed.gross_pnl - closed.fees_quote
+    assert closed.result(Decimal(7)) == closed.gross_pnl - closed.fees_quote
+
+
 # ---- the trade it becomes
 
 

@@ -336,6 +336,16 @@ def test_a_takeover_restores_places_without_counting_them():
     assert denied_by(watching, "a", 801) == "exposure"
 
 
+def test_what_a_restored_entry_bought_already_is_pending_no_more():
+    watching = guard("a", "b", exposure_share_max=Decimal("0.5"))
+    watching.restore(
+        "a", exposure=Decimal(150), entry=order(bot="a", reserved=Decimal(200), filled=Decimal(1))
+    )
+
+    assert denied_by(watching, "b", 800) == ""
+    assert denied_by(watching, "b", 801) == "exposure"
+
+
 def test_an_entry_restored_and_never_sent_gives_its_quota_back():
     watching = guard(tier=FREE, memory=GuardMemory(user_id=USER, day=START.date(), entries_today=3))
     watching.restore("a", entry=order(bot="a"))

@@ -141,6 +141,11 @@ class Position:  # no slots: `changed` copies it
         cost = sum((lot.cost for lot in self.lots), ZERO)
         return to_unit(self.quantity * price) - cost
 
+    def result(self, price: Decimal) -> Decimal:
+        """Return the net profit of the whole trade if the rest were sold at price for no fee."""
+        paid = self.fees_quote - self.base_fees_quote  # the others are in realized already
+        return self.realized + self.unrealized(price) - paid
+
 
 def _received(fill: Fill) -> tuple[Decimal, Decimal]:
     """Return the base a buy brought in, and the value of the fee when that was taken in base."""

@@ -26,7 +26,7 @@ from tradefleet.domain.limits import (
     Tier,
     Verdict,
 )
-from tradefleet.domain.money import MONEY, ZERO
+from tradefleet.domain.money import MONEY, ZERO, to_unit
 from tradefleet.domain.order import Order, Purpose
 from tradefleet.domain.position import Trade
 from tradefleet.engine.risk import APPROVED, figure, forbidden, percent, too_large
@@ -120,7 +120,8 @@ class UserGuard:
     ) -> None:
         """Say what a bot has in the market as its host takes over: nothing counts or trips."""
         self._set_unrealized(bot_id, unrealized)
-        self._fill_slot(bot_id, exposure=exposure, pending=entry.reserved if entry else ZERO)
+        pending = MONEY.subtract(entry.reserved, exposure) if entry else ZERO
+        self._fill_slot(bot_id, exposure=exposure, pending=max(pending, ZERO))
         if entry is not None:
             self._slots.setdefault(bot_id, Slot()).placed_on = _utc_day(entry.decided_at)
 
@@ -434,7 +435,7 @@ class UserGuard:
         equity = self.equity
         before = MONEY.subtract(equity, MONEY.subtract(self._allocated, known))
         if before > 0 and equity > 0:
-            peak = MONEY.divide(MONEY.multiply(peak, equity), before)
+            peak = to_unit(MONEY.divide(MONEY.multiply(peak, equity), before))
         else:
             peak = equity
         self.memory = replace(memory, peak_equity=peak, peak_allocations=self._allocated)
