@@ -17,6 +17,10 @@ class Strategy(Protocol):
     @property
     def plan(self) -> TradePlan: ...
 
+    @property
+    def bars_needed(self) -> int:
+        """Return how many earlier bars a live stream is warmed with."""
+
     def on_bar(self, bar: Bar) -> Signal | None:
         """Take the next closed bar; return a signal when there is one."""
 
@@ -33,7 +37,7 @@ class StrategySpec:
 
     parameters: every number by name with its default and meaning. build raises Refused,
     naming the parameter and what it allows. bars_needed: how many earlier bars a live
-    stream is warmed with.
+    stream is warmed with under the default parameters.
     """
 
     name: str

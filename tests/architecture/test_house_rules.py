@@ -31,7 +31,10 @@ PLUGINS = {
     "venues": ("venue", None),
 }
 # Every other folder is a room whose files belong together.
-ROOMS = {"domain", "engine", "indicators", "signals", "simulation", "runtime", "operations"}
+ROOMS = {
+    "domain", "engine", "indicators", "signals", "simulation", "runtime", "operations",
+    "wiring",
+}  # fmt: skip
 PURE = {
     "alert", "alerts", "domain", "engine", "indicators", "signals", "simulation", "strategies",
     "strategy",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Self
 
-from tradefleet.domain.errors import Refused, ensure
+from tradefleet.domain.errors import BrokenInvariant, Refused, ensure
 from tradefleet.domain.money import MONEY, ONE, UNIT, ZERO, round_down
 
 
@@ -158,7 +158,8 @@ class Bar:
     def __post_init__(self) -> None:
         ensure(self.opened_at.tzinfo is not None, "a bar needs an aware time")
         fault = bar_fault(self.open, self.high, self.low, self.close, self.volume)
-        ensure(fault is None, f"bar of {self.opened_at:%Y-%m-%dT%H:%M:%SZ}: {fault}")
+        if fault is not None:
+            raise BrokenInvariant(f"bar of {self.opened_at:%Y-%m-%dT%H:%M:%SZ}: {fault}")
         numbers = (self.open, self.high, self.low, self.close, self.volume)
         object.__setattr__(self, "numbers", tuple(map(float, numbers)))
 

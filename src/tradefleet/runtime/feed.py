@@ -50,7 +50,7 @@ class Feed:
         """Let a group's strategy learn from history, so that it can decide from now on."""
         if group.last_at is None:
             bars = await self.market.history(
-                group.stream, before=self.clock.now(), count=group.bars_needed
+                group.stream, before=self.clock.now(), count=group.strategy.bars_needed
             )
             for bar in bars:
                 if group.last_at is None or bar.opened_at > group.last_at:

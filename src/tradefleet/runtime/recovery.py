@@ -127,7 +127,7 @@ def join_group(host: Host, spec: BotSpec, memory: BotMemory | None) -> tuple[Gro
     position = memory.position if memory else None
     parts = position.targets_done + len(position.targets) if position else 0
     plan = TradePlan(targets=((ONE, ZERO),) * parts)  # levels and parts are the position's own
-    return Group("silent", spec.stream, Silent(plan), bars_needed=0), fault
+    return Group("silent", spec.stream, Silent(plan)), fault
 
 
 def known_fills(load: UserLoad, orders: Mapping[OrderId, Order]) -> dict[FillId, OrderId]:

@@ -24,6 +24,8 @@ NOTES_MAX = 50  # kept per group
 class Silent:
     """The strategy of a bot that only guards what it holds: it never says anything."""
 
+    bars_needed = 0
+
     def __init__(self, plan: TradePlan) -> None:
         self.plan = plan
 
@@ -44,10 +46,8 @@ class Group:
     key: str
     stream: Stream
     strategy: Strategy
-    bars_needed: int
     followers: dict[BotId, None] = field(default_factory=dict)  # ordered
     last_at: datetime | None = None
-    warm: bool = False
     signals: int = 0
     bars: int = 0
     fault: str = ""
@@ -90,7 +90,7 @@ class SignalBoard:
             if known is None:
                 raise Refused(f"There is no strategy {spec.strategy!r}.")
             strategy = known.build(spec.params)
-            group = Group(spec.group, spec.stream, strategy, known.bars_needed)
+            group = Group(spec.group, spec.stream, strategy)
             self.groups[spec.group] = group
             self.by_stream.setdefault(spec.stream, []).append(group)
         group.followers[spec.id] = None

@@ -3,16 +3,16 @@
 from tradefleet.settings import load_settings
 from tradefleet.stores import sql
 from tradefleet.surfaces.cli.parts import Parts
-from tradefleet.wiring import benches, playing, service
+from tradefleet.wiring import benches, playing, serving
 
 
 def build_parts() -> Parts:
     """Give the command line everything it cannot know by itself."""
     return Parts(
-        open_door=service.open_door,
+        open_door=serving.open_door,
         upgrade_database=upgrade_database,
         check_database=check_database,
-        serve=service.serve,
+        serve=serving.serve,
         replay=playing.replay,
         backtest=playing.backtest,
         bench_hot_path=benches.hot_path,

@@ -158,5 +158,5 @@ def summary(bot: dict[str, Any]) -> Table:
 def figures(metrics: dict[str, Any]) -> Table:
     table = Table(title="metrics", show_header=False)
     for name, value in metrics.items():
-        table.add_row(name, "–" if value is None else str(value))
+        table.add_row(name, "-" if value is None else str(value))
     return table

@@ -15,6 +15,7 @@ from tradefleet.clock import Clock, Ids
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
 from tradefleet.plugins import find_plugins
@@ -124,7 +125,7 @@ async def serve(db: str | None, demo: bool, say: Say) -> None:
         if demo:
             await seed_demo(ground.door(), ground.store, say)
         announce(ground, listener, say)
-        await node.run(stop)
+        await LocalFleet(node, stop).run()
     say("Stopped; everything is written down.")
 
 
