@@ -55,6 +55,9 @@ def finished(page: str, mono: bool) -> Iterator[str]:
 
 def pieces(line: str, limit: int) -> Iterator[str]:
     """Cut a line so that each piece fits when escaped, at a space if one is near."""
+    if units(escape(line, quote=False)) <= limit:
+        yield line
+        return
     start = at = size = 0
     while at < len(line):
         room = units(escape(line[at], quote=False))
@@ -70,7 +73,7 @@ def pieces(line: str, limit: int) -> Iterator[str]:
 
 def units(text: str) -> int:
     """Return the length as Telegram counts it."""
-    return len(text) + sum(1 for letter in text if letter > "\uffff")
+    return len(text.encode("utf-16-le", "replace")) // 2
 
 
 # ---- tables
