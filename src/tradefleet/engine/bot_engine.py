@@ -228,7 +228,7 @@ class BotEngine:
 
     def _marked(self, price: Decimal, at: datetime) -> list[Effect]:
         assert self.position is not None
-        unrealized = self.position.unrealized(price)
+        unrealized = self.position.result(price)
         value = to_unit(self.position.quantity * price)
         texts: list[str] = []
         for guard in self._guards():
@@ -368,6 +368,7 @@ class BotEngine:
         price: Decimal | None = None,
     ) -> list[Effect]:
         """Put quantity on sale at once; never more than is held and not on sale already."""
+        quantity = self.rules.round_quantity(quantity)
         if quantity <= ZERO:
             return []
         order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason)
@@ -475,6 +476,9 @@ class BotEngine:
         self.last_price = fill.price
         closed = self._bought(order, fill) if fill.side is Side.BUY else self._sold(order, fill)
         self._tell_exposure()
+        if order.is_final and order.purpose is Purpose.ENTRY:
+            for guard in self._guards():
+                guard.entry_ended(spec.id, sent=True)
         if not self.journaled:
             return closed
         entry = LedgerEntry.of_fill(
@@ -498,7 +502,8 @@ class BotEngine:
         self.retry_at, self.retry_wait = None, RETRY_FIRST
         if order.kind is OrderKind.TARGET:
             self._reached(int(order.reason.removeprefix("target_")))
-        return self._close(order, fill) if self.position.quantity <= ZERO else []
+        left = self.rules.round_quantity(self.position.quantity)  # less than a step is dust
+        return self._close(order, fill) if left <= ZERO else []
 
     def _fill_notice(self, order: Order, fill: Fill) -> list[Effect]:
         what = f"{fill.quantity.normalize():f} at {fill.price.normalize():f}"
@@ -557,7 +562,7 @@ class BotEngine:
         position, price = self.position, self.last_price
         entries = (o for o in self.working.values() if o.purpose is Purpose.ENTRY)
         entry = next((order for order in entries if order.is_working), None)
-        unrealized = position.unrealized(price) if position and price else ZERO
+        unrealized = position.result(price) if position and price else ZERO
         for guard in self._guards():
             guard.restore(
                 self.spec.id, exposure=self._exposure(), unrealized=unrealized, entry=entry

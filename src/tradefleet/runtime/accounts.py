@@ -136,10 +136,11 @@ class AccountLane(Generic[BotT]):
         for event in reconcile.order_news(order, report, fills, known, now):
             await self.owner.tell(bot, event)
             if isinstance(event, NotFound):
-                await self._without_evidence(bot, order.id)
+                await self._judge(bot, order.id)
+        self._look_when_due(bot, order.id)
 
-    async def _without_evidence(self, bot: BotT, order_id: OrderId) -> None:
-        """Decide whether an order not found is absent, must be quarantined, or asked for again."""
+    async def _judge(self, bot: BotT, order_id: OrderId) -> None:
+        """Decide whether an order that was not found is absent, or must be quarantined."""
         order = bot.engine.working.get(order_id)
         if order is None:
             return
@@ -152,8 +153,13 @@ class AccountLane(Generic[BotT]):
         )
         if verdict is not None:
             await self.owner.tell(bot, verdict)
+
+    def _look_when_due(self, bot: BotT, order_id: OrderId) -> None:
+        """Ask again later, as long as something is open about the order."""
         order, now = bot.engine.working.get(order_id), self.owner.clock.now()
-        due = order_life.look_up_due(order, now, timing.visibility) if order else None
+        if order is None:
+            return
+        due = order_life.look_up_due(order, now, self.link.timing.visibility)
         if due is not None:
             self._look_again(bot, order_id, due - now)
 
