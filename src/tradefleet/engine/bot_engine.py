@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from tradefleet.domain.bot import BotMemory, BotSpec, BotStatus
 from tradefleet.domain.effects import (
@@ -248,8 +249,12 @@ class BotEngine:
         )
         if isinstance(sized, Denied):
             return self._decided(at, "denied", sized.guard, sized.reason)
-        order = changed(
-            self._order(Side.BUY, sized.quantity, Purpose.ENTRY, at, "; ".join(entry.reasons)),
+        order = self._order(
+            Side.BUY,
+            sized.quantity,
+            Purpose.ENTRY,
+            at,
+            "; ".join(entry.reasons),
             reserved=sized.reserve,
             hold_until=at + self.entry_delay,
             lapses_at=at + self.spec.timeframe.delta,
@@ -371,8 +376,7 @@ class BotEngine:
         quantity = self.rules.round_quantity(quantity)
         if quantity <= ZERO:
             return []
-        order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason)
-        order = changed(order, kind=kind, price=price)
+        order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason, kind=kind, price=price)
         self.seq = order.seq
         self.working[order.id] = order
         return [OrderPlaced(order), *self._saved(), SendOrder(order.id), self.levels]
@@ -436,11 +440,12 @@ class BotEngine:
         One intent is sent once, ever: this is a new decision on the same signal, under a new
         id, and it lapses when the first one would have.
         """
-        fresh = self._order(
-            order.side, order.quantity, Purpose.ENTRY, order.decided_at, order.reason
-        )
-        again = changed(
-            fresh,
+        again = self._order(
+            order.side,
+            order.quantity,
+            Purpose.ENTRY,
+            order.decided_at,
+            order.reason,
             reserved=order.reserved,
             hold_until=order.hold_until,
             lapses_at=order.lapses_at,
@@ -577,8 +582,15 @@ class BotEngine:
             guard.exposure(self.spec.id, self._exposure())
 
     def _order(
-        self, side: Side, quantity: Decimal, purpose: Purpose, at: datetime, reason: str
+        self,
+        side: Side,
+        quantity: Decimal,
+        purpose: Purpose,
+        at: datetime,
+        reason: str,
+        **more: Any,
     ) -> Order:
+        """Return the bot's next order; more are further fields of it."""
         spec, seq = self.spec, self.seq + 1
         return Order(
             id=client_order_id(self.order_key, spec.user_id, spec.account_id, spec.id, seq),
@@ -592,6 +604,7 @@ class BotEngine:
             purpose=purpose,
             decided_at=at,
             reason=reason,
+            **more,
         )
 
     def _saved(self) -> list[Effect]:

@@ -95,11 +95,14 @@ class Backtest:
         """Walk the bar's path: open, down to the low, up to the high."""
         at, engine = bar.opened_at, self.engine
         self._taken.clear()
-        held, self._held = self._held, []
-        for order_id in held:
-            self._step(EntryDue(order_id, bar.open, at))
+        if self._held:
+            held, self._held = self._held, []
+            for order_id in held:
+                self._step(EntryDue(order_id, bar.open, at))
         self._touch(bar.open, at)
         self._trade(bar.open, bar)
+        if engine.position is None:
+            return
         if (stop := engine.levels.stop) is not None and bar.low <= stop:
             self._touch(stop, at)
             self._trade(stop, bar)
@@ -110,10 +113,13 @@ class Backtest:
                 break  # nothing could be sold at it
 
     def _touch(self, price: Decimal, at: datetime) -> None:
-        levels = self.engine.levels
-        if levels.stop is not None and price <= levels.stop:
+        """Fire the stop or target that price has reached."""
+        position = self.engine.position
+        if position is None:
+            return
+        if price <= position.stop:
             self._step(StopHit(price, at))
-        elif levels.target is not None and price >= levels.target:
+        elif position.targets and price >= position.targets[0][0]:
             self._step(TargetHit(price, at))
 
     def _trade(self, price: Decimal, bar: Bar) -> None:

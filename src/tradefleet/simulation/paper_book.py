@@ -102,7 +102,12 @@ class PaperBook:
                 return replace(paper, open=False, reject_reason=f"insufficient {asset}"), None
             self._settle(fill)
             filled = paper.filled + quantity
-            paper = replace(paper, filled=filled, open=filled < order.quantity)
+            paper = PaperOrder(
+                venue_order_id=paper.venue_order_id,
+                order=order,
+                open=filled < order.quantity,
+                filled=filled,
+            )
             if paper.open:
                 self.waiting[order_id] = paper
             else:
