@@ -177,7 +177,7 @@ class MemoryStore:
             bots=bots,
             memories={spec.id: rows.memories[spec.id] for spec in bots},
             working_orders=orders,
-            fill_ids=frozenset(fill.id for fill in rows.fills.values() if fill.order_id in ids),
+            fill_ids={f.id: f.order_id for f in rows.fills.values() if f.order_id in ids},
             guard=rows.guard,
             limits=rows.limits.get(user_id),
             switches=platform + list(rows.switches.values()),

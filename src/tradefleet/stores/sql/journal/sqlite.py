@@ -1,0 +1,137 @@
+"""Writes the journal and the paper books into SQLite, in statements of many rows."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from tradefleet.domain.errors import StoreError
+from tradefleet.store import Batch, BatchRefused, PaperChange, ReplayRun
+from tradefleet.stores.sql.journal import paper_plan, sheets
+from tradefleet.stores.sql.journal.gate import refusals
+from tradefleet.stores.sql.journal.plan import Rows, plan_of, run_row
+from tradefleet.stores.sql.journal.sheets import Sheet, Verb
+from tradefleet.stores.sql.journal.sqlite_statements import chunks, writers_of
+from tradefleet.stores.sql.journal.sqlite_writer import SqliteWriter
+
+# As one row of JSON: reading many rows would hand over Python's lock for each.
+LEASES = """
+SELECT json_group_array(json_array(user_id, epoch, kill_version)) FROM leases
+WHERE user_id IN (SELECT value FROM json_each(?))
+"""
+PAPER_NUMBERS = """
+SELECT json_group_array(json_array(account_id, number)) FROM paper_accounts
+WHERE account_id IN (SELECT value FROM json_each(?))
+"""
+# What a batch is to blame for, not the database.
+BATCH_FAULTS = (
+    BatchRefused,
+    OverflowError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+)
+
+
+class SqliteJournal:
+    """What is written often."""
+
+    def __init__(self, writer: SqliteWriter) -> None:
+        self._writer = writer
+
+    async def write(
+        self, batches: Sequence[Batch], run: ReplayRun | None
+    ) -> Sequence[StoreError | None]:
+        def work(connection: sqlite3.Connection) -> Sequence[StoreError | None]:
+            try:
+                return at_once(connection, batches, run)
+            except BATCH_FAULTS:
+                connection.execute("ROLLBACK")
+                return one_by_one(connection, batches, run)
+
+        return await self._writer.run(work)
+
+    async def write_paper(self, changes: Sequence[PaperChange]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            accounts = {change.account_id for change in changes}
+            paper_plan.check_numbers(changes, dict(ask(connection, PAPER_NUMBERS, accounts)))
+            write_steps(connection, paper_plan.steps(changes))
+            connection.execute("COMMIT")
+
+        await self._writer.run(work)
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+
+def at_once(
+    connection: sqlite3.Connection, batches: Sequence[Batch], run: ReplayRun | None
+) -> Sequence[StoreError | None]:
+    errors = begin(connection, batches)
+    kept = [batch for batch, error in zip(batches, errors, strict=True) if not error]
+    write_steps(connection, plan_of(kept).steps())
+    commit(connection, run)
+    return errors
+
+
+def one_by_one(
+    connection: sqlite3.Connection, batches: Sequence[Batch], run: ReplayRun | None
+) -> Sequence[StoreError | None]:
+    """Write each batch for itself, so that only the culprit is refused."""
+    errors = begin(connection, batches)
+    for place, batch in enumerate(batches):
+        if errors[place]:
+            continue
+        connection.execute("SAVEPOINT batch")
+        try:
+            write_steps(connection, plan_of([batch]).steps())
+        except BATCH_FAULTS as error:
+            connection.execute("ROLLBACK TO batch")
+            errors[place] = BatchRefused(str(error))
+        connection.execute("RELEASE batch")
+    commit(connection, run)
+    return errors
+
+
+def begin(connection: sqlite3.Connection, batches: Sequence[Batch]) -> list[StoreError | None]:
+    connection.execute("BEGIN IMMEDIATE")
+    found = ask(connection, LEASES, {batch.user_id for batch in batches})
+    return refusals(batches, {user: (epoch, version) for user, epoch, version in found})
+
+
+def ask(connection: sqlite3.Connection, query: str, ids: set[Any]) -> list[list[Any]]:
+    (found,) = connection.execute(query, (orjson.dumps(list(ids)).decode(),)).fetchone()
+    rows: list[list[Any]] = orjson.loads(found)
+    return rows
+
+
+def commit(connection: sqlite3.Connection, run: ReplayRun | None) -> None:
+    if run:
+        write_rows(connection, sheets.RUNS, [run_row(run)])
+    connection.execute("COMMIT")
+
+
+def write_steps(connection: sqlite3.Connection, steps: Any) -> None:
+    for sheet, rows in steps:
+        if rows:
+            write_rows(connection, sheet, rows)
+
+
+def write_rows(connection: sqlite3.Connection, sheet: Sheet, rows: Rows) -> None:
+    """Write rows; raise BatchRefused when one that must be there is not as it must be."""
+    for place, write in writers_of(sheet):
+        for row in rows:
+            value = row[place]
+            if value is not None:
+                row[place] = write(value)
+    count = 0
+    for statement, chunk in chunks(sheet, rows):
+        parameters: list[Any] = []
+        for row in chunk:
+            parameters += row
+        count += connection.execute(statement, parameters).rowcount
+    if sheet.verb is Verb.CHANGE and count != len(rows):
+        raise BatchRefused(f"{len(rows) - count} rows of {sheet.table.name} cannot become so")

@@ -1,0 +1,133 @@
+"""Is the database's schema the one this program knows, and how it becomes so."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tradefleet.domain.errors import StoreUnavailable
+from tradefleet.stores.sql import views
+from tradefleet.stores.sql.address import Address, read_address
+from tradefleet.stores.sql.engine import make_engine, reading_options
+from tradefleet.stores.sql.faults import translated
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE_LOCK = 7_246_003  # names our lock among PostgreSQL's advisory ones
+
+
+class SchemaState(StrEnum):
+    """How the schema stands to this program."""
+
+    CURRENT = "current"
+    BEHIND = "behind"  # an upgrade brings it up to date
+    NEWER = "newer"  # written by a later version
+    MISSING = "missing"  # no database, or an empty one
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaCheck:
+    state: SchemaState
+    found: str | None  # the revision in the database
+    known: str  # the newest revision of this program
+
+
+async def check(url: str) -> SchemaCheck:
+    """Look at the database; change nothing."""
+    address = read_address(url)
+    if address.file and not address.file.exists():
+        return SchemaCheck(SchemaState.MISSING, None, newest())
+    return await with_engine(address, check_engine)
+
+
+async def upgrade(url: str) -> SchemaCheck:
+    """Bring the database up to date and return what it was before; make it when there is none."""
+    address = read_address(url)
+    await make_folder(address)
+    return await with_engine(address, upgrade_engine)
+
+
+async def with_engine(address: Address, act: object) -> SchemaCheck:
+    engine = make_engine(address)
+    try:
+        return await act(engine, address)  # type: ignore[operator, no-any-return]
+    finally:
+        await engine.dispose()
+
+
+async def make_folder(address: Address) -> None:
+    if address.file:
+        with translated(address):
+            await asyncio.to_thread(address.file.parent.mkdir, parents=True, exist_ok=True)
+
+
+async def check_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
+    with translated(address):
+        async with engine.connect() as connection:
+            reading = await connection.execution_options(**reading_options(address))
+            return await reading.run_sync(look)
+
+
+async def upgrade_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
+    with translated(address):
+        async with engine.begin() as connection:
+            before = await connection.run_sync(look)
+            refuse_newer(before, address)
+            if before.state is not SchemaState.CURRENT:
+                await connection.run_sync(migrate)
+            return before
+
+
+def look(connection: Connection) -> SchemaCheck:
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = newest()
+    if found is None:
+        return SchemaCheck(SchemaState.MISSING, None, known)
+    if found == known:
+        return SchemaCheck(SchemaState.CURRENT, found, known)
+    ours = {script.revision for script in scripts().walk_revisions()}
+    state = SchemaState.BEHIND if found in ours else SchemaState.NEWER
+    return SchemaCheck(state, found, known)
+
+
+def migrate(connection: Connection) -> None:
+    """Run what is missing in this one transaction, one process at a time."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
+        if look(connection).state is SchemaState.CURRENT:
+            return
+    views.drop_all(connection)
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    views.create_all(connection)
+
+
+def refuse_newer(found: SchemaCheck, address: Address) -> None:
+    if found.state is SchemaState.NEWER:
+        raise StoreUnavailable(
+            f"The database {address} was written by a newer version of tradefleet (schema"
+            f" {found.found}, this one knows {found.known}): install that version, or restore a"
+            " backup from before the upgrade."
+        )
+
+
+def newest() -> str:
+    return scripts().get_current_head() or ""
+
+
+def scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(alembic_config())
+
+
+def alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

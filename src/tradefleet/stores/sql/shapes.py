@@ -1,0 +1,78 @@
+"""How values of the domain become rows and rows become values, by one rule for every table.
+
+A row here is neutral: decimals, times and text. What a database makes of them is said in
+types.py, and for the journal in journal/dialects.py.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from enum import Enum
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from sqlalchemy import JSON, Table
+
+from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.effects import Decided
+from tradefleet.domain.limits import GuardMemory, Switch
+from tradefleet.domain.market import Symbol, Timeframe
+from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.position import Position, Trade
+from tradefleet.domain.user import Account, User
+from tradefleet.stores.sql import tables
+from tradefleet.stores.sql.codec import reader_of, to_plain
+
+T = TypeVar("T")
+Change = Callable[[Any], Any]
+
+
+class Shape(Generic[T]):
+    """A dataclass and the table that has a column for its fields, by their names."""
+
+    def __init__(self, kind: type[T], table: Table) -> None:
+        hints = get_type_hints(kind)
+        self.kind = kind
+        self.names = tuple(f.name for f in fields(kind) if f.name in table.c)  # type: ignore[arg-type]
+        self._get = attrgetter(*self.names)
+        self._writers: list[tuple[int, Change]] = []
+        self._readers: list[tuple[str, Change]] = []
+        for place, name in enumerate(self.names):
+            if isinstance(table.c[name].type, JSON):
+                self._writers.append((place, to_plain))
+                self._readers.append((name, reader_of(hints[name])))
+            elif hints[name] in (Symbol, Timeframe):
+                self._writers.append((place, str))
+                self._readers.append((name, hints[name].parse))
+            elif isinstance(hints[name], type) and issubclass(hints[name], Enum):
+                self._readers.append((name, hints[name]))
+
+    def row(self, value: T) -> list[Any]:
+        """Return the columns of value, in the order of names."""
+        row = list(self._get(value))
+        for place, write in self._writers:
+            row[place] = write(row[place])
+        return row
+
+    def columns(self, value: T) -> dict[str, Any]:
+        """Return the columns of value by their names."""
+        return dict(zip(self.names, self.row(value), strict=True))
+
+    def read(self, row: Mapping[str, Any], **rest: Any) -> T:
+        """Return the value a row tells of; rest are the fields without a column."""
+        values = {name: row[name] for name in self.names}
+        for name, read in self._readers:
+            values[name] = read(values[name])
+        return self.kind(**values, **rest)
+
+
+USER = Shape(User, tables.users)
+ACCOUNT = Shape(Account, tables.accounts)
+BOT = Shape(BotSpec, tables.bots)
+MEMORY = Shape(BotMemory, tables.bot_memories)
+POSITION = Shape(Position, tables.positions)
+GUARD = Shape(GuardMemory, tables.guard_memories)
+ORDER = Shape(Order, tables.orders)
+FILL = Shape(Fill, tables.fills)
+TRADE = Shape(Trade, tables.trades)
+DECIDED = Shape(Decided, tables.decisions)
+SWITCH = Shape(Switch, tables.switches)

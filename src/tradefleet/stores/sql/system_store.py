@@ -1,0 +1,243 @@
+"""The whole database, as commands (open), hosts (leases, write, load) and jobs see it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from tradefleet.clock import Clock
+from tradefleet.domain.errors import StoreError, ensure
+from tradefleet.domain.ids import UserId
+from tradefleet.domain.limits import Scope, Switch
+from tradefleet.domain.user import User
+from tradefleet.store import (
+    Batch,
+    HostMessage,
+    Lease,
+    OutboxNotice,
+    PaperChange,
+    ReplayRun,
+    SignalNote,
+    UserLoad,
+)
+from tradefleet.stores.sql import leases, outbox, shapes, tables
+from tradefleet.stores.sql.address import Address
+from tradefleet.stores.sql.checkpoints import Checkpoints
+from tradefleet.stores.sql.engine import reading_options
+from tradefleet.stores.sql.faults import translated
+from tradefleet.stores.sql.journal.plan import run_row
+from tradefleet.stores.sql.journal.sheets import RUNS
+from tradefleet.stores.sql.loading import load_user
+from tradefleet.stores.sql.paper_books import SqlPaperBooks
+from tradefleet.stores.sql.queries import rows
+from tradefleet.stores.sql.statements import insert_missing, save
+from tradefleet.stores.sql.user_store import SqlUserStore
+
+SECRET_BYTES = 32
+# A user's transactions run one after the other; the lock is gone with the transaction.
+LOCK_USER = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id, 0))")
+
+
+class Journal(Protocol):
+    """The hot path of one kind of database."""
+
+    async def write(
+        self, batches: Sequence[Batch], run: ReplayRun | None
+    ) -> Sequence[StoreError | None]: ...
+    async def write_paper(self, changes: Sequence[PaperChange]) -> None: ...
+    async def close(self) -> None: ...
+
+
+class SqlStore:
+    """A database, SQLite or PostgreSQL.
+
+    turn and checkpoints are SQLite's: one writer at a time, in order of arrival.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: Address,
+        engine: AsyncEngine,
+        journal: Journal,
+        clock: Clock,
+        turn: asyncio.Lock | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self._address = address
+        self.engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._turn = turn
+        self._checkpoints = checkpoints
+        self.paper_books = SqlPaperBooks(self)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction that sees one moment and writes nothing."""
+        with translated(self._address):
+            async with self.engine.connect() as connection:
+                yield await connection.execution_options(**reading_options(self._address))
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        turn: AbstractAsyncContextManager[Any] = self._turn or nullcontext()
+        with translated(self._address):
+            async with turn:
+                async with self.engine.begin() as connection:
+                    yield connection
+                if self._checkpoints:
+                    await self._checkpoints.after_write()
+
+    @asynccontextmanager
+    async def open(self, user_id: UserId, *, reading: bool = False) -> AsyncIterator[SqlUserStore]:
+        async with self.reading() if reading else self._writing() as connection:
+            if not reading and not self._address.is_sqlite:
+                await connection.execute(LOCK_USER, {"user_id": user_id})
+            yield SqlUserStore(connection, user_id, self._clock, reading=reading)
+
+    async def find_user(
+        self, *, telegram_id: int | None = None, username: str | None = None
+    ) -> User | None:
+        user = tables.users.c
+        if telegram_id is not None:
+            wanted = user.telegram_id == telegram_id
+        elif username is not None:
+            wanted = user.username == username
+        else:
+            return None
+        async with self.reading() as connection:
+            found = await rows(connection, select(tables.users).where(wanted))
+        return shapes.USER.read(found[0]) if found else None
+
+    async def user_ids(self) -> Sequence[UserId]:
+        user = tables.users.c
+        async with self.reading() as connection:
+            query = select(user.id).order_by(user.created_at, user.id)
+            return list((await connection.scalars(query)).all())
+
+    # ownership
+
+    async def take_leases(
+        self, owner: str, *, now: datetime, ttl: float, limit: int
+    ) -> Sequence[Lease]:
+        async with self._writing() as connection:
+            return await leases.take(connection, owner, now=now, ttl=ttl, limit=limit)
+
+    async def renew_leases(self, owner: str, *, now: datetime, ttl: float) -> Sequence[Lease]:
+        async with self._writing() as connection:
+            return await leases.renew(connection, owner, now=now, ttl=ttl)
+
+    async def release_leases(self, owner: str) -> None:
+        async with self._writing() as connection:
+            await leases.release(connection, owner)
+
+    # the journal
+
+    async def write(
+        self, batches: Sequence[Batch], *, run: ReplayRun | None = None
+    ) -> Sequence[StoreError | None]:
+        return await self._journal.write(batches, run)
+
+    async def write_paper(self, changes: Sequence[PaperChange]) -> None:
+        await self._journal.write_paper(changes)
+
+    async def load_user(self, user_id: UserId) -> UserLoad:
+        async with self.reading() as connection:
+            return await load_user(connection, user_id)
+
+    # messages and notices
+
+    async def host_messages(self, owner: str, limit: int) -> Sequence[HostMessage]:
+        async with self.reading() as connection:
+            return await outbox.messages_for(connection, owner, limit)
+
+    async def drop_messages(self, ids: Sequence[int]) -> None:
+        async with self._writing() as connection:
+            await outbox.drop_messages(connection, ids)
+
+    async def due_notices(self, *, now: datetime, limit: int) -> Sequence[OutboxNotice]:
+        async with self.reading() as connection:
+            return await outbox.due(connection, now=now, limit=limit)
+
+    async def notice_sent(self, ids: Sequence[int], *, now: datetime) -> None:
+        async with self._writing() as connection:
+            await outbox.sent(connection, ids, now=now)
+
+    async def notice_failed(self, id: int, *, retry_at: datetime | None, error: str) -> None:
+        async with self._writing() as connection:
+            await outbox.failed(connection, id, retry_at=retry_at, error=error)
+
+    async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
+        async with self._writing() as connection:
+            await outbox.note_signals(connection, notes, keep=keep)
+
+    async def secret(self, name: str) -> bytes:
+        table = tables.secrets
+        query = select(table.c.value).where(table.c.name == name)
+        async with self.reading() as connection:
+            found: bytes | None = await connection.scalar(query)
+        if found is not None:
+            return found
+        async with self._writing() as connection:
+            row = {"name": name, "value": secrets.token_bytes(SECRET_BYTES)}
+            await insert_missing(connection, table, row)
+            return bytes(await connection.scalar(query) or b"")
+
+    # switches over everybody
+
+    async def platform_switch(self) -> Switch | None:
+        table = tables.switches
+        query = select(table).where(table.c.scope == Scope.PLATFORM)
+        async with self.reading() as connection:
+            found = await rows(connection, query)
+        return shapes.SWITCH.read(found[0]) if found else None
+
+    async def set_platform_switch(self, switch: Switch) -> None:
+        ensure(switch.scope is Scope.PLATFORM, "not a switch over the platform")
+        async with self._writing() as connection:
+            table = tables.switches
+            await connection.execute(delete(table).where(table.c.scope == Scope.PLATFORM))
+            await connection.execute(table.insert(), shapes.SWITCH.columns(switch))
+            await leases.raise_every_kill_version(connection)
+
+    # replays
+
+    async def replay_run(self, id: str) -> ReplayRun | None:
+        table = tables.replay_runs
+        async with self.reading() as connection:
+            found = await rows(connection, select(table).where(table.c.id == id))
+        return run_of(found[0]) if found else None
+
+    async def save_run(self, run: ReplayRun) -> None:
+        async with self._writing() as connection:
+            row = dict(zip(RUNS.names, run_row(run), strict=True))
+            await save(connection, tables.replay_runs, row)
+
+    async def ping(self) -> float:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+        return loop.time() - start
+
+    async def close(self) -> None:
+        await self._journal.close()
+        if self._checkpoints:
+            await self._checkpoints.close()
+        await self.engine.dispose()
+
+
+def run_of(row: Any) -> ReplayRun:
+    at, phase = row["cursor_at"], row["cursor_phase"]
+    return ReplayRun(
+        id=row["id"],
+        fingerprint=row["fingerprint"],
+        cursor=None if at is None else (at, phase),
+        finished=row["finished"],
+    )

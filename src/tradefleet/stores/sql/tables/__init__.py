@@ -1,0 +1,74 @@
+"""The database's tables; how they come to be and change is in migrations/."""
+
+from tradefleet.stores.sql.tables.metadata import METADATA
+from tradefleet.stores.sql.tables.operation import (
+    host_messages,
+    is_waiting,
+    leases,
+    outbox,
+    replay_runs,
+    secrets,
+    switches,
+    system_metrics,
+)
+from tradefleet.stores.sql.tables.owned import accounts, bots, user_limits, users
+from tradefleet.stores.sql.tables.paper import (
+    is_open,
+    paper_accounts,
+    paper_balances,
+    paper_fills,
+    paper_orders,
+)
+from tradefleet.stores.sql.tables.told import (
+    ai_decisions,
+    audit_log,
+    decisions,
+    risk_events,
+    signals,
+)
+from tradefleet.stores.sql.tables.traded import (
+    bot_memories,
+    fills,
+    guard_memories,
+    is_final,
+    is_working,
+    ledger_entries,
+    orders,
+    positions,
+    trades,
+)
+
+__all__ = [
+    "METADATA",
+    "accounts",
+    "ai_decisions",
+    "audit_log",
+    "bot_memories",
+    "bots",
+    "decisions",
+    "fills",
+    "guard_memories",
+    "host_messages",
+    "is_final",
+    "is_open",
+    "is_waiting",
+    "is_working",
+    "leases",
+    "ledger_entries",
+    "orders",
+    "outbox",
+    "paper_accounts",
+    "paper_balances",
+    "paper_fills",
+    "paper_orders",
+    "positions",
+    "replay_runs",
+    "risk_events",
+    "secrets",
+    "signals",
+    "switches",
+    "system_metrics",
+    "trades",
+    "user_limits",
+    "users",
+]

@@ -1,0 +1,78 @@
+"""What a user owns: themselves, limits, accounts, bots."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy import text as sql_text
+
+from tradefleet.stores.sql.tables.metadata import METADATA, owner, text
+from tradefleet.stores.sql.types import Json, Money, Time
+
+users = Table(
+    "users",
+    METADATA,
+    text("id", primary_key=True),
+    text("username", unique=True),
+    Column("telegram_id", BigInteger, unique=True),
+    text("tier"),
+    text("role"),
+    Column("settings", Json, nullable=False),
+    Column("created_at", Time, nullable=False),
+)
+
+user_limits = Table(
+    "user_limits",
+    METADATA,
+    owner(primary_key=True),
+    Column("limits", Json, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    text("id", primary_key=True),
+    owner(),
+    text("venue"),
+    text("mode"),
+    Column("created_at", Time, nullable=False),
+    UniqueConstraint("user_id", "id"),
+)
+
+bots = Table(
+    "bots",
+    METADATA,
+    text("id", primary_key=True),
+    owner(),
+    text("account_id"),
+    Column("number", Integer, nullable=False),  # counts the bots a user ever had
+    text("venue"),
+    text("symbol"),
+    text("timeframe"),
+    text("strategy"),
+    Column("allocation", Money, nullable=False),
+    Column("params", Json, nullable=False),
+    text("status"),
+    text("note"),
+    Column("limits", Json),
+    Column("created_at", Time, nullable=False),
+    Column("removed_at", Time),
+    UniqueConstraint("user_id", "id"),
+    UniqueConstraint("user_id", "account_id", "id"),
+    UniqueConstraint("user_id", "number"),
+    ForeignKeyConstraint(["user_id", "account_id"], ["accounts.user_id", "accounts.id"]),
+)
+# At most one bot that still exists per account and symbol.
+Index(
+    "uq_bots_active",
+    bots.c.account_id,
+    bots.c.symbol,
+    unique=True,
+    sqlite_where=sql_text("removed_at IS NULL"),
+    postgresql_where=sql_text("removed_at IS NULL"),
+)

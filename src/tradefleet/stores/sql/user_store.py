@@ -1,0 +1,209 @@
+"""What one user owns, read and changed inside one transaction."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Update, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tradefleet.clock import Clock
+from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.effects import Notify
+from tradefleet.domain.errors import Refused, ensure
+from tradefleet.domain.ids import BotId, UserId
+from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.limits import RiskLimits, Scope, Switch
+from tradefleet.domain.user import Account, User
+from tradefleet.stores.sql import queries, shapes, tables
+from tradefleet.stores.sql.codec import to_plain
+from tradefleet.stores.sql.queries import LINE_COLUMNS, lines_of
+from tradefleet.stores.sql.statements import insert_missing, save
+from tradefleet.stores.sql.types import time_text
+from tradefleet.stores.sql.user_reads import UserReads
+
+NOBODY = ""
+
+
+class SqlUserStore(UserReads):
+    """One user's transaction."""
+
+    def __init__(
+        self, connection: AsyncConnection, user_id: UserId, clock: Clock, *, reading: bool
+    ) -> None:
+        super().__init__(connection, user_id)
+        self._clock = clock
+        self._reading = reading
+
+    @property
+    def _writing(self) -> AsyncConnection:
+        """The connection, for a statement that changes something."""
+        ensure(not self._reading, "a change in a transaction that was opened for reading")
+        return self._connection
+
+    async def _change(self, statement: Update) -> int:
+        return (await self._writing.execute(statement)).rowcount
+
+    def _check_owner(self, user_id: UserId) -> None:
+        ensure(user_id == self._user_id, "a row of another user")
+
+    # the user
+
+    async def user(self) -> User | None:
+        return await queries.read_user(self._connection, self._user_id)
+
+    async def save_user(self, user: User) -> None:
+        self._check_owner(user.id)
+        try:
+            await save(self._writing, tables.users, shapes.USER.columns(user))
+        except IntegrityError as error:
+            if "telegram_id" in str(error.orig):
+                raise Refused("This Telegram account belongs to another user.") from error
+            raise Refused(f"The name {user.username} is taken.") from error
+        lease = {
+            "user_id": user.id,
+            "owner": NOBODY,
+            "epoch": 0,
+            "expires_at": user.created_at,
+            "kill_version": 0,
+        }
+        await insert_missing(self._writing, tables.leases, lease)
+
+    async def limits(self) -> RiskLimits | None:
+        return await queries.read_limits(self._connection, self._user_id)
+
+    async def save_limits(self, limits: RiskLimits) -> None:
+        row = {"user_id": self._user_id, "limits": to_plain(limits)}
+        await save(self._writing, tables.user_limits, row)
+
+    # accounts and bots
+
+    async def accounts(self) -> Sequence[Account]:
+        return await queries.read_accounts(self._connection, self._user_id)
+
+    async def save_account(self, account: Account) -> None:
+        self._check_owner(account.user_id)
+        saved = await save(self._writing, tables.accounts, shapes.ACCOUNT.columns(account))
+        ensure(saved == 1, "an account of another user")
+
+    async def bots(self) -> Sequence[BotSpec]:
+        return await queries.read_bots(self._connection, self._user_id)
+
+    async def add_bot(self, spec: BotSpec) -> None:
+        self._check_owner(spec.user_id)
+        table = tables.bots
+        last = select(func.coalesce(func.max(table.c.number), 0))
+        count = await self._connection.scalar(last.where(table.c.user_id == self._user_id))
+        row = {
+            **shapes.BOT.columns(spec),
+            "number": (count or 0) + 1,
+            "created_at": self._clock.now(),
+        }
+        try:
+            await self._writing.execute(insert(table), row)
+        except IntegrityError as error:
+            if any(name in str(error.orig) for name in ("uq_bots_active", "bots.symbol")):
+                raise Refused(f"{spec.symbol} is already traded in this account.") from error
+            raise
+        memory = BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
+        await self._writing.execute(insert(tables.bot_memories), shapes.MEMORY.columns(memory))
+
+    async def save_bot(self, spec: BotSpec) -> None:
+        self._check_owner(spec.user_id)
+        changed = await self._change(self._bot_update(spec.id).values(shapes.BOT.columns(spec)))
+        ensure(changed == 1, f"no bot {spec.id}")
+
+    async def remove_bot(self, bot_id: BotId) -> None:
+        now = self._clock.now()
+        changed = await self._change(self._bot_update(bot_id).values(removed_at=now))
+        ensure(changed == 1, f"no bot {bot_id}")
+
+    def _bot_update(self, bot_id: BotId) -> Update:
+        bot = tables.bots.c
+        return update(tables.bots).where(
+            bot.user_id == self._user_id, bot.id == bot_id, bot.removed_at.is_(None)
+        )
+
+    async def memories(self) -> Mapping[BotId, BotMemory]:
+        return await queries.read_memories(self._connection, self._user_id)
+
+    # money
+
+    async def book(self, entry: LedgerEntry) -> None:
+        self._check_owner(entry.user_id)
+        rows = [dict(zip(LINE_COLUMNS, line, strict=True)) for line in lines_of(entry)]
+        await insert_missing(self._writing, tables.ledger_entries, rows)
+
+    # switches, messages, notices
+
+    async def switches(self) -> Sequence[Switch]:
+        return await queries.read_switches(self._connection, self._user_id)
+
+    async def set_switch(self, switch: Switch) -> None:
+        ensure(await self._owns(switch), "a switch over nothing of theirs")
+        row = {**shapes.SWITCH.columns(switch), "user_id": self._user_id}
+        await save(self._writing, tables.switches, row)
+        lease = tables.leases
+        raised = update(lease).values(kill_version=lease.c.kill_version + 1)
+        await self._change(raised.where(lease.c.user_id == self._user_id))
+
+    async def _owns(self, switch: Switch) -> bool:
+        if switch.scope is Scope.USER:
+            return switch.scope_id == self._user_id
+        table = {Scope.BOT: tables.bots, Scope.ACCOUNT: tables.accounts}.get(switch.scope)
+        if table is None:
+            return False
+        query = select(table.c.id).where(
+            table.c.user_id == self._user_id, table.c.id == switch.scope_id
+        )
+        return await self._connection.scalar(query) is not None
+
+    async def ask_host(self, subject: str, payload: Mapping[str, Any]) -> None:
+        row = {
+            "user_id": self._user_id,
+            "subject": subject,
+            "payload": dict(payload),
+            "created_at": self._clock.now(),
+        }
+        await self._writing.execute(insert(tables.host_messages), row)
+
+    async def notify(self, notice: Notify) -> None:
+        self._check_owner(notice.user_id)
+        await self._writing.execute(insert(tables.outbox), outbox_row(notice))
+
+    async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
+        """Add a line to the user's chain: each hash covers the line and the hash before it."""
+        table = tables.audit_log
+        query = select(table.c.hash).where(table.c.user_id == self._user_id)
+        previous = await self._connection.scalar(query.order_by(table.c.id.desc()).limit(1)) or ""
+        line = {
+            "user_id": self._user_id,
+            "at": self._clock.now(),
+            "actor": self._user_id,
+            "action": action,
+            "detail": dict(detail),
+            "prev_hash": previous,
+        }
+        await self._writing.execute(insert(table), {**line, "hash": audit_hash(line)})
+
+
+def audit_hash(line: Mapping[str, Any]) -> str:
+    """Return the hash of an audit line, which has every column but id and hash."""
+    parts = [line[name] for name in ("prev_hash", "user_id", "actor", "action", "detail")]
+    said = orjson.dumps([time_text(line["at"]), *parts], default=str, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(said).hexdigest()
+
+
+def outbox_row(notice: Notify) -> dict[str, Any]:
+    return {
+        "user_id": notice.user_id,
+        "topic": notice.topic,
+        "text": notice.text,
+        "at": notice.at,
+        "priority": notice.priority,
+        "tries": 0,
+        "due_at": notice.at,
+        "error": "",
+    }
