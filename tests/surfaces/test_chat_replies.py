@@ -274,6 +274,15 @@ async def test_a_position_is_shown_with_its_stop_and_targets():
     assert "Open positions: -$2.00" in await door.say("/profit")
 
 
+async def test_an_open_position_stands_at_what_is_left_after_the_fees_so_far():
+    door = Door()
+    await door.ask("/start")
+    await trade(door, venue="paper")
+    assert "Now: $104.00\n" in await door.say("/position")
+    assert "PnL: $1.95 (3.90%)" in await door.say("/position")
+    assert "Open positions: $1.95" in await door.say("/profit")
+
+
 async def test_a_balance_is_what_the_books_say():
     door = await with_pair()
     await door.ask("/addpair ETH/BTC 0.05")

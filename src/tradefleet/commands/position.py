@@ -18,7 +18,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPosition:
-    """targets: (price, quantity) still waiting; unrealized is before the fees of selling."""
+    """targets: (price, quantity) still waiting; pnl: of the whole trade, net of the fees so far."""
 
     symbol: str
     exchange: str
@@ -29,7 +29,7 @@ class OpenPosition:
     stop: Decimal
     stop_kind: str
     targets: tuple[tuple[Decimal, Decimal], ...]
-    unrealized: Decimal
+    pnl: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def opened(bot: BotSpec, held: domain.Position, last: Decimal) -> OpenPosition:
         stop=held.stop,
         stop_kind=held.stop_kind,
         targets=held.targets,
-        unrealized=held.unrealized(last),
+        pnl=held.result(last),
     )
 
 
@@ -76,13 +76,12 @@ def drawn(number: int, bot: BotSpec, held: domain.Position, last: Decimal) -> li
     quote = bot.symbol.quote
     stop = f"{price(held.stop, quote)} ({held.stop_kind})" if held.stop else "none"
     targets = ", ".join(price(level, quote) for level, _ in held.targets) or "none left"
-    cost = sum((lot.cost for lot in held.lots), Decimal(0))
     return [
         f"{number}. {bot.symbol} long {quantity(held.quantity)} {bot.symbol.base}",
         f"   Opened: {moment(held.opened_at)}",
         f"   Entry: {price(held.entry_price, quote)} → Now: {price(last, quote)}",
         f"   Stop: {stop} | Targets: {targets}",
-        f"   PnL: {pnl(held.unrealized(last), cost, quote)}",
+        f"   PnL: {pnl(held.result(last), held.bought, quote)}",
     ]
 
 

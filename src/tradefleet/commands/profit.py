@@ -29,7 +29,7 @@ class PeriodProfit:
 
 @dataclass(frozen=True, slots=True)
 class Profits:
-    """open: the unrealised result of open positions, by quote, before the fees of selling."""
+    """open: what open positions stand at, by quote, net of the fees so far."""
 
     periods: tuple[PeriodProfit, ...]
     open: dict[str, Decimal]
@@ -37,26 +37,26 @@ class Profits:
 
 async def profit(request: Profit, context: Context) -> Reply:
     trades = await context.store.trades(limit=TRADES_MAX)
-    unrealized: dict[str, Decimal] = {}
+    standing: dict[str, Decimal] = {}
     memories = await context.store.memories()
     for bot in await context.store.bots():
-        memory = memories[bot.id]
-        if memory.position and memory.last_price is not None:
+        if held := memories[bot.id].position:
+            last = memories[bot.id].last_price
             quote = bot.symbol.quote
-            gain = memory.position.unrealized(memory.last_price)
-            unrealized[quote] = unrealized.get(quote, ZERO) + gain
+            result = held.result(held.entry_price if last is None else last)
+            standing[quote] = standing.get(quote, ZERO) + result
     periods = [
         measured(period, quote, Performance.of([t for t in found if t.closed_at >= since]))
         for quote, found in by_quote(trades).items()
         for period, since in starts(context.clock.now())
     ]
     lines = ["💰 Profit" if periods else "💰 Profit\nNo closed trades yet."]
-    lines += [f"Open positions: {money(gain, quote)}" for quote, gain in unrealized.items()]
+    lines += [f"Open positions: {money(gain, quote)}" for quote, gain in standing.items()]
     return Reply(
         text="\n".join(lines),
         columns=("Period", "Trades", "Win rate", "PnL", "Fees"),
         rows=tuple(row(each, alone=len({p.quote for p in periods}) == 1) for each in periods),
-        data=Profits(tuple(periods), unrealized),
+        data=Profits(tuple(periods), standing),
     )
 
 
