@@ -161,8 +161,8 @@ def test_position_and_ledger_tell_the_same_story(story):
                 position = position.after(done) if position else Position.opened_by(done)
             assert position.quantity == balances.of(PLACE, "BTC")
             assert position.quantity == sum((lot.quantity for lot in position.lots), Decimal(0))
-            quote_fees = position.fees_quote - position.base_fees_quote - others
-            assert position.sold - position.bought - quote_fees == balances.of(PLACE, "USDT")
+            net = position.gross_pnl - position.fees_quote
+            assert net == balances.of(PLACE, "USDT") - others
         assert set(balances.everything().values()) <= {0}
         if position is None or not position.quantity:
             return

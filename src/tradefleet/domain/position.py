@@ -46,7 +46,8 @@ def take_lots(lots: tuple[Lot, ...], quantity: Decimal) -> tuple[tuple[Lot, ...]
 class Position:  # no slots: `changed` copies it
     """An open long position of one bot, from its first fill on.
 
-    quantity: held now; original: all that was bought; bought, sold: sums of fills' costs;
+    quantity: held now; original: all that was bought; bought, sold: sums of quantity times
+    price, not rounded as costs are, so that mean prices are exact;
     fees_quote: fees valued in quote, of which base_fees_quote were taken in base from what is
     held; sell_fees: such fees of sells, in base; realized: FIFO profit of what was sold, after
     fees taken in base and before the others.
@@ -80,6 +81,11 @@ class Position:  # no slots: `changed` copies it
         """The mean price paid, without fees."""
         return MONEY.divide(self.bought, self.original)
 
+    @property
+    def exit_price(self) -> Decimal:
+        """The mean price of what was sold, without fees."""
+        return MONEY.divide(self.sold, self.sold_quantity)
+
     @classmethod
     def opened_by(cls, fill: Fill) -> Self:
         ensure(fill.side is Side.BUY, "a position is opened by a buy")
@@ -89,7 +95,7 @@ class Position:  # no slots: `changed` copies it
             opened_at=fill.filled_at,
             lots=(Lot(received, fill.cost),),
             original=received,
-            bought=fill.cost,
+            bought=MONEY.multiply(received, fill.price),
             fees_quote=fill.fee_quote,
             base_fees_quote=base_fee_quote,
         )
@@ -102,7 +108,7 @@ class Position:  # no slots: `changed` copies it
                 self,
                 lots=(*self.lots, Lot(received, fill.cost)),
                 original=self.original + received,
-                bought=self.bought + fill.cost,
+                bought=MONEY.add(self.bought, MONEY.multiply(received, fill.price)),
                 fees_quote=self.fees_quote + fill.fee_quote,
                 base_fees_quote=self.base_fees_quote + base_fee_quote,
             )
@@ -112,7 +118,7 @@ class Position:  # no slots: `changed` copies it
             self,
             lots=lots,
             sold_quantity=self.sold_quantity + fill.quantity,
-            sold=self.sold + fill.cost,
+            sold=MONEY.add(self.sold, MONEY.multiply(fill.quantity, fill.price)),
             fees_quote=self.fees_quote + fill.fee_quote,
             base_fees_quote=self.base_fees_quote + base_fee_quote,
             sell_fees=self.sell_fees + fee,
@@ -133,8 +139,12 @@ class Position:  # no slots: `changed` copies it
 
     @property
     def gross_pnl(self) -> Decimal:
-        """What was sold minus what was bought, once all is sold; fees taken in base added back."""
-        return self.sold - self.bought + self.base_fees_quote
+        """What sales brought minus what was paid, once all is sold; fees taken in base added back.
+
+        What is too little to be sold counts as lost.
+        """
+        lost = sum((lot.cost for lot in self.lots), ZERO)
+        return self.realized - lost + self.base_fees_quote
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return what selling the rest at price would add, before fees."""

@@ -1,7 +1,7 @@
 """The whole decision path of one bot, as one pure step: event in, effects out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,7 @@ from tradefleet.domain.effects import (
     Topic,
     TradeClosed,
 )
+from tradefleet.domain.errors import ensure
 from tradefleet.domain.events import (
     BarClosed,
     EntryDue,
@@ -32,7 +33,7 @@ from tradefleet.domain.events import (
     TargetHit,
 )
 from tradefleet.domain.ids import FillId, OrderId, client_order_id
-from tradefleet.domain.ledger import LedgerEntry
+from tradefleet.domain.ledger import FREE, LedgerEntry, Posting, place_of
 from tradefleet.domain.limits import Denied, GuardMemory, Halt, RiskLimits
 from tradefleet.domain.market import Bar, Side, TradingRules
 from tradefleet.domain.money import ONE, ZERO, money_context, to_unit
@@ -135,8 +136,11 @@ class BotEngine:
 
     def decide(self, event: Event) -> list[Effect]:
         """Step, for a caller who is inside the money context already."""
-        before = self.guard.memory
+        before, own = self.guard.memory, self.own_guard
+        own_before = own and own.memory
         effects = self._decide(event)
+        if own is not None and own.memory is not own_before:
+            effects += self._saved()
         if self.guard.memory is not before:
             effects.append(GuardChanged(self.guard.memory))
         return effects
@@ -163,7 +167,7 @@ class BotEngine:
     def levels(self) -> Protect:
         """The stop and target to watch now: none for what is on sale already."""
         position = self.position
-        if position is None or position.quantity <= self._on_sale():
+        if position is None or self._unsold(position) <= ZERO:
             return Protect(None, None)
         return Protect(position.stop, position.targets[0][0] if position.targets else None)
 
@@ -305,6 +309,14 @@ class BotEngine:
             return "the bot was stopped"
         if self.guard.halt_for(self.spec.id, self.spec.account_id) is not Halt.RUN:
             return "trading was switched off"
+        for memory in (guard.memory for guard in self._guards()):
+            until = memory.circuit_open_until
+            if memory.paused_reason or (until is not None and event.at < until):
+                return f"trading was halted: {memory.paused_reason or memory.circuit_reason}"
+        if self.position is not None or any(
+            other.is_working and other.id != order.id for other in self.working.values()
+        ):
+            return "the order it stands for has turned up after all"
         if order.lapses_at is not None and event.at > order.lapses_at:
             return f"the next price came at {event.at:%H:%M:%S}, after {order.lapses_at:%H:%M:%S}"
         if order.lapse_price is not None and event.price <= order.lapse_price:
@@ -329,7 +341,7 @@ class BotEngine:
         if position is None or event.price > position.stop or self._waits(event.at):
             return []
         kind = position.stop_kind
-        unsold = position.quantity - self._on_sale()
+        unsold = self._unsold(position)
         return self._sell(unsold, event.at, kind, OrderKind.STOP, position.stop)
 
     def _on_target(self, event: TargetHit) -> list[Effect]:
@@ -340,7 +352,7 @@ class BotEngine:
             level, part = position.targets[0]
             if event.price < level:
                 break
-            unsold = position.quantity - self._on_sale()
+            unsold = self._unsold(position)
             part = exits.part_to_sell(position, part, event.price, unsold, self.rules)
             number = len(self.plan.targets) - len(position.targets) + 1
             self.position = changed(position, targets=position.targets[1:])
@@ -362,7 +374,7 @@ class BotEngine:
     def _exit_all(self, reason: str, at: datetime) -> list[Effect]:
         if self.position is None:
             return []
-        return self._sell(self.position.quantity - self._on_sale(), at, reason)
+        return self._sell(self._unsold(self.position), at, reason)
 
     def _sell(
         self,
@@ -372,14 +384,17 @@ class BotEngine:
         kind: OrderKind = OrderKind.MARKET,
         price: Decimal | None = None,
     ) -> list[Effect]:
-        """Put quantity on sale at once; never more than is held and not on sale already."""
-        quantity = self.rules.round_quantity(quantity)
+        """Put quantity on sale at once: at most what is unsold."""
         if quantity <= ZERO:
             return []
         order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason, kind=kind, price=price)
         self.seq = order.seq
         self.working[order.id] = order
         return [OrderPlaced(order), *self._saved(), SendOrder(order.id), self.levels]
+
+    def _unsold(self, position: Position) -> Decimal:
+        """Return what is held and not on sale already, in whole steps of the venue."""
+        return self.rules.round_quantity(position.quantity - self._on_sale())
 
     def _on_sale(self) -> Decimal:
         """Return how much of the position exits may still sell, unknown ones included."""
@@ -408,30 +423,47 @@ class BotEngine:
         if isinstance(event, Quarantined):
             text = f"{self.spec.symbol}: what became of an order is unknown; we keep looking."
             effects += self._notice(Topic.FAULT, text, order.decided_at, priority=1)
-        if now.is_final and now.filled < now.quantity:
-            effects += self._ended_short(now)
-        return effects
+        return effects + self._turned(order, now)
 
-    def _ended_short(self, order: Order) -> list[Effect]:
-        """Clean up after an order that ended without trading all of its quantity."""
-        absent = order.state is OrderState.ABSENT
-        if order.purpose is Purpose.ENTRY:
-            if order.filled > ZERO:
-                return []
-            for guard in self._guards():
-                guard.entry_ended(self.spec.id, sent=order.sent_at is not None and not absent)
-            return self._decide_again(order) if absent else []
-        position = self.position
-        if position is None:
+    def _turned(self, before: Order, now: Order) -> list[Effect]:
+        """Draw the consequences of an order that ended, or of one that was not gone after all."""
+        if before.is_final:
+            return [] if now.is_final else self._adopted(now)
+        if not now.is_final:
             return []
+        return self._entry_ended(now) if now.purpose is Purpose.ENTRY else self._exit_ended(now)
+
+    def _entry_ended(self, order: Order) -> list[Effect]:
+        absent = order.state is OrderState.ABSENT
+        for guard in self._guards():
+            guard.entry_ended(self.spec.id, sent=order.sent_at is not None and not absent)
+        return self._decide_again(order) if absent else []
+
+    def _exit_ended(self, order: Order) -> list[Effect]:
+        """See to it that what an exit did not sell is sold by another one."""
+        position, left = self.position, order.quantity - order.filled
+        if position is None or left == ZERO:
+            return []
+        absent = order.state is OrderState.ABSENT
         if absent and order.kind is OrderKind.MARKET:
-            return self._sell(order.quantity - order.filled, order.decided_at, order.reason)
+            left = min(left, self._unsold(position))
+            return self._sell(left, order.decided_at, order.reason)
         if not absent:
             self.retry_at = (order.sent_at or order.decided_at) + self.retry_wait
             self.retry_wait = min(2 * self.retry_wait, RETRY_MOST)
-        if order.kind is OrderKind.TARGET and order.price is not None:
-            unsold = (order.price, order.quantity - order.filled)
-            self.position = changed(position, targets=(unsold, *position.targets))
+        if order.kind is OrderKind.MARKET:
+            self.position = exits.at_any_price(position, order.reason)
+        elif order.kind is OrderKind.TARGET and order.price is not None:
+            targets = {**dict(position.targets), order.price: left}
+            self.position = changed(position, targets=tuple(sorted(targets.items())))
+        return [*self._saved(), self.levels]
+
+    def _adopted(self, order: Order) -> list[Effect]:
+        """Keep a target on sale from being sold twice: its absent order is there after all."""
+        position = self.position
+        if position is not None and order.kind is OrderKind.TARGET:
+            targets = tuple(target for target in position.targets if target[0] != order.price)
+            self.position = changed(position, targets=targets)
         return [*self._saved(), self.levels]
 
     def _decide_again(self, order: Order) -> list[Effect]:
@@ -471,25 +503,27 @@ class BotEngine:
         order = self.working.get(fill.order_id)
         if order is None or fill.id in self.fills_seen:
             return []  # every fill of a finished order is booked; venues repeat themselves
+        before, order = order, order_life.after(order, fill)
+        spec, bought = self.spec, fill.side is Side.BUY
+        held = ZERO if self.position is None else self.position.quantity
+        ensure(bought or fill.quantity <= held, f"{fill.quantity} sold of the {held} held: {fill}")
         self.fills_seen[fill.id] = order.id
-        order = order_life.after(order, fill)
         self._keep(order)
-        spec = self.spec
         self.cash -= fill.cost * fill.side.sign
         if fill.fee_asset == spec.symbol.quote:
             self.cash -= fill.fee
         self.last_price = fill.price
-        closed = self._bought(order, fill) if fill.side is Side.BUY else self._sold(order, fill)
+        follow = self._bought(order, fill) if bought else self._sold(order, fill)
         self._tell_exposure()
-        if order.is_final and order.purpose is Purpose.ENTRY:
-            for guard in self._guards():
-                guard.entry_ended(spec.id, sent=True)
+        follow += self._turned(before, order)
         if not self.journaled:
-            return closed
+            return follow
         entry = LedgerEntry.of_fill(
             fill, user_id=spec.user_id, account_id=spec.account_id, bot_id=spec.id
         )
-        written: list[Effect] = [OrderChanged(order), FillBooked(fill, entry), *closed]
+        if self.position is None:
+            entry = self._without_dust(entry, held, fill)
+        written: list[Effect] = [OrderChanged(order), FillBooked(fill, entry), *follow]
         return [*written, *self._saved(), self.levels, *self._fill_notice(order, fill)]
 
     def _bought(self, order: Order, fill: Fill) -> list[Effect]:
@@ -498,6 +532,8 @@ class BotEngine:
         if position.targets_done == 0 and order.lapse_price is not None:
             position = exits.protected(position, order.lapse_price, self.plan, self.rules)
         self.position = position
+        if self.guard.halt_for(self.spec.id, self.spec.account_id) is Halt.FLATTEN:
+            return self._exit_all("kill_switch", fill.filled_at)  # it was on its way at the time
         return []
 
     def _sold(self, order: Order, fill: Fill) -> list[Effect]:
@@ -509,6 +545,16 @@ class BotEngine:
             self._reached(int(order.reason.removeprefix("target_")))
         left = self.rules.round_quantity(self.position.quantity)  # less than a step is dust
         return self._close(order, fill) if left <= ZERO else []
+
+    def _without_dust(self, entry: LedgerEntry, held: Decimal, fill: Fill) -> LedgerEntry:
+        """Give up what the last sale left of a position, less than a step: nobody can sell it."""
+        base = self.spec.symbol.base
+        dust = held - fill.quantity - (fill.fee if fill.fee_asset == base else ZERO)
+        if dust == ZERO:
+            return entry
+        place = place_of(self.spec.id)
+        moved = (Posting(place, base, -dust), Posting(FREE, base, dust))
+        return replace(entry, postings=(*entry.postings, *moved))
 
     def _fill_notice(self, order: Order, fill: Fill) -> list[Effect]:
         what = f"{fill.quantity.normalize():f} at {fill.price.normalize():f}"
@@ -534,7 +580,7 @@ class BotEngine:
             closed_at=fill.filled_at,
             quantity=position.original,
             entry_price=position.entry_price,
-            exit_price=position.sold / position.sold_quantity,
+            exit_price=position.exit_price,
             gross_pnl=position.gross_pnl,
             fees=position.fees_quote,
             exit_reason=order.reason,

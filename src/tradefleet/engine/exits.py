@@ -65,6 +65,14 @@ def after_bar(
     return changed(position, stop=stop, stop_kind=EXIT_TRAIL)
 
 
+def at_any_price(position: Position, reason: str) -> Position:
+    """Return the position with a stop that the next price hits: an exit has still to be made.
+
+    An exit never lapses: one that the venue refused, or cut short, is made again as a stop.
+    """
+    return changed(position, stop=2 * position.highest, stop_kind=reason)
+
+
 def part_to_sell(
     position: Position, part: Decimal, price: Decimal, unsold: Decimal, rules: TradingRules
 ) -> Decimal:
