@@ -23,6 +23,7 @@ def build_dispatcher(
     known_venues: Mapping[str, VenueSpec] | None = None,
     tiers: Mapping[str, Tier] = TIERS,
     pace: Callable[[UserId], float] = nobody_waits,
+    users_max: int = 1_000_000,
 ) -> Dispatcher:
     """Build the door every surface uses; a test passes its own parts."""
     catalog = Catalog(
@@ -32,4 +33,6 @@ def build_dispatcher(
         rules=rules,
         tiers=tiers,
     )
-    return Dispatcher(catalog=catalog, store=store, clock=clock, ids=ids, pace=pace)
+    return Dispatcher(
+        catalog=catalog, store=store, clock=clock, ids=ids, pace=pace, users_max=users_max
+    )

@@ -1,24 +1,70 @@
-"""What the command line runs on."""
+"""What the command line runs on; each command imports its own machinery when it is called."""
 
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import Refused
 from tradefleet.settings import load_settings
-from tradefleet.stores import sql
 from tradefleet.surfaces.cli.parts import Parts
-from tradefleet.wiring import benches, playing, serving
+from tradefleet.surfaces.cli.play_request import PlayRequest
 
 
 def build_parts() -> Parts:
     """Give the command line everything it cannot know by itself."""
     return Parts(
-        open_door=serving.open_door,
+        open_door=open_door,
         upgrade_database=upgrade_database,
         check_database=check_database,
-        serve=serving.serve,
-        replay=playing.replay,
-        backtest=playing.backtest,
-        bench_hot_path=benches.hot_path,
-        bench_journal=benches.journal,
-        bench_backtest=benches.backtest,
+        serve=serve,
+        replay=replay,
+        backtest=backtest,
+        bench_hot_path=bench_hot_path,
+        bench_journal=bench_journal,
+        bench_backtest=bench_backtest,
     )
+
+
+def open_door(db: str | None) -> AbstractAsyncContextManager[Dispatcher]:
+    from tradefleet.wiring.ground import open_door
+
+    return open_door(db)
+
+
+async def serve(db: str | None, demo: bool, say: Any) -> None:
+    from tradefleet.wiring.serving import serve
+
+    await serve(db, demo, say)
+
+
+async def replay(request: PlayRequest, progress: Any) -> dict[str, Any]:
+    from tradefleet.wiring.playing import replay
+
+    return await replay(request, progress)
+
+
+def backtest(request: PlayRequest) -> dict[str, Any]:
+    from tradefleet.wiring.playing import backtest
+
+    return backtest(request)
+
+
+def bench_hot_path(bots: int, symbols: int, bars: int) -> dict[str, Any]:
+    from tradefleet.wiring import benches
+
+    return benches.hot_path(bots, symbols, bars)
+
+
+def bench_journal(intents: int, group_size: int) -> dict[str, Any]:
+    from tradefleet.wiring import benches
+
+    return benches.journal(intents, group_size)
+
+
+def bench_backtest(bars: int) -> dict[str, Any]:
+    from tradefleet.wiring import benches
+
+    return benches.backtest(bars)
 
 
 def address(db: str | None) -> str:
@@ -26,8 +72,29 @@ def address(db: str | None) -> str:
 
 
 async def upgrade_database(db: str | None) -> str:
-    return await sql.upgrade(address(db))
+    from tradefleet.stores import sql
+
+    done = await sql.upgrade(address(db))
+    return f"The database is up to date: schema {done.known}."
 
 
 async def check_database(db: str | None) -> str:
-    return await sql.check(address(db))
+    """Say that the database can be used; Refused says what to do when it cannot."""
+    from tradefleet.stores import sql
+
+    found = await sql.check(address(db))
+    match found.state:
+        case sql.SchemaState.CURRENT:
+            return f"The database is up to date: schema {found.found}."
+        case sql.SchemaState.NEWER:
+            raise Refused(
+                f"The database has schema {found.found}, from a newer version of Tradefleet; "
+                f"this one knows {found.known}. Install the newer version again."
+            )
+        case sql.SchemaState.BEHIND:
+            raise Refused(
+                f"The database has schema {found.found}, this version needs {found.known}: "
+                "run `tradefleet db upgrade`."
+            )
+        case sql.SchemaState.MISSING:
+            raise Refused("There is no database yet: run `tradefleet db upgrade` to make it.")

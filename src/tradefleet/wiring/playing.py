@@ -28,7 +28,6 @@ from tradefleet.simulation.recorded import count_gaps
 from tradefleet.simulation.results import BotResult, ledger_agrees, result_json
 from tradefleet.store import PaperBooks, PaperChange, Store
 from tradefleet.stores.memory import MemoryPaperBooks, MemoryStore
-from tradefleet.stores.sql import open_store
 from tradefleet.strategy import StrategySpec
 from tradefleet.surfaces.cli.bar_file import load_bars
 from tradefleet.surfaces.cli.play_request import PlayRequest
@@ -93,6 +92,8 @@ async def replay(request: PlayRequest, progress: Callable[[int, int], None]) -> 
     store: Store
     books: PaperBooks
     if request.db:
+        from tradefleet.stores.sql import open_store  # a replay in memory needs no database
+
         sql = await open_store(request.db)
         store, books = sql, sql.paper_books
     else:

@@ -5,99 +5,30 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from tradefleet import strategies
-from tradefleet.clock import Clock, Ids
-from tradefleet.dispatcher import Dispatcher
-from tradefleet.domain.errors import Refused
-from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
-from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.node import Node
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.runtime.ownership import Ownership
-from tradefleet.runtime.real_world import RandomIds, RealClock
-from tradefleet.settings import Settings, load_settings
-from tradefleet.simulation.paper_book import Costs
-from tradefleet.stores.sql import SqlStore, open_store
+from tradefleet.settings import Settings
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
-from tradefleet.venue import Venue
-from tradefleet.venues._synthetic_market import SyntheticMarket
-from tradefleet.venues.paper import PaperVenue
 from tradefleet.wiring.demo import DEMO_TICK, seed_demo
-from tradefleet.wiring.doors import build_dispatcher
-from tradefleet.wiring.playing import writer_of
+from tradefleet.wiring.ground import Ground, open_ground
 
 logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What everything stands on: the store, the clock, ids, and the venues."""
-
-    settings: Settings
-    store: SqlStore
-    clock: Clock
-    ids: Ids
-    paper: PaperVenue
-
-    @property
-    def venues(self) -> Mapping[str, Venue]:
-        return {"paper": self.paper}
-
-    async def rules(self, venue: str, symbol: Symbol) -> TradingRules:
-        found = self.venues.get(venue)
-        if found is None:
-            raise Refused(f"{venue} comes with its venue adapter, in a later version; use paper.")
-        return await found.market.rules(symbol)
-
-    def door(self) -> Dispatcher:
-        return build_dispatcher(
-            self.store, self.clock, self.ids, rules=self.rules, tiers=self.settings.tiers()
-        )
-
-
-@asynccontextmanager
-async def open_ground(
-    db: str | None, tick: timedelta = timedelta(seconds=1)
-) -> AsyncIterator[Ground]:
-    """Open the database of the settings, or another one, and the paper venue on it."""
-    settings = load_settings()
-    clock = RealClock()
-    store = await open_store(db or settings.database_url.get_secret_value())
-    try:
-        commits = GroupCommit(writer_of(store.paper_books), Work())
-        paper = PaperVenue(
-            source=SyntheticMarket(clock=clock, seed=settings.paper_seed, tick=tick),
-            books=store.paper_books,
-            commits=commits,
-            costs=Costs(slippage=settings.paper_slippage),
-            fee=settings.paper_fee,
-        )
-        yield Ground(settings=settings, store=store, clock=clock, ids=RandomIds(), paper=paper)
-    finally:
-        await store.close()
-
-
-@asynccontextmanager
-async def open_door(db: str | None) -> AsyncIterator[Dispatcher]:
-    """Open what a single command needs; what runs is told by messages in the database."""
-    async with open_ground(db) as ground:
-        yield ground.door()
 
 
 async def serve(db: str | None, demo: bool, say: Say) -> None:
@@ -178,6 +109,7 @@ def telegram_options(settings: Settings) -> TelegramOptions | None:
         webhook = Webhook(
             url=settings.telegram_webhook_url,
             secret=settings.telegram_webhook_secret.get_secret_value(),
+            host=settings.http_host,
             port=settings.telegram_webhook_port,
         )
     return TelegramOptions(
@@ -190,7 +122,7 @@ def telegram_options(settings: Settings) -> TelegramOptions | None:
 def announce(ground: Ground, listener: socket.socket, say: Say) -> None:
     """Say where everything is to be found."""
     host, port = listener.getsockname()[:2]
-    say(f"Database:   {ground.store.label}")
+    say(f"Database:   {ground.database}")
     say(f"Market:     paper ({ground.settings.paper_market}, seed {ground.settings.paper_seed})")
     say(f"Health:     http://{host}:{port}/health")
     say(f"API:        http://{host}:{port}/docs")

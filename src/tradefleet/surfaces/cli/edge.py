@@ -18,13 +18,24 @@ def edge() -> Iterator[None]:
         yield
     except (typer.Exit, typer.Abort, KeyboardInterrupt):
         raise
-    except TradefleetError as error:
-        complain(str(error))
+    except Exception as error:
+        complain(text_of(first_of(error)))
+        logger.debug("what ended the command", exc_info=error)
         raise typer.Exit(1) from None
-    except Exception as error:  # a fault of ours: its text may hold anything, so only its kind
-        logger.debug("a fault at the edge of the command line", exc_info=error)
-        complain(f"Something went wrong inside tradefleet ({type(error).__name__}).")
-        raise typer.Exit(1) from None
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the first cause when tasks failed together: what stopped the others."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def text_of(error: BaseException) -> str:
+    """Return what to say; of a fault of ours only its kind, for its text may hold anything."""
+    if isinstance(error, TradefleetError):
+        return str(error)
+    return f"Something went wrong inside tradefleet ({type(error).__name__})."
 
 
 def complain(text: str) -> None:

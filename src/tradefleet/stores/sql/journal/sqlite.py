@@ -132,6 +132,8 @@ def write_rows(connection: sqlite3.Connection, sheet: Sheet, rows: Rows) -> None
         parameters: list[Any] = []
         for row in chunk:
             parameters += row
-        count += connection.execute(statement, parameters).rowcount
+        connection.execute(statement, parameters)
+        if sheet.verb is Verb.CHANGE:  # sqlite3 gives no row count for what begins with WITH
+            count += connection.execute("SELECT changes()").fetchone()[0]
     if sheet.verb is Verb.CHANGE and count != len(rows):
         raise BatchRefused(f"{len(rows) - count} rows of {sheet.table.name} cannot become so")

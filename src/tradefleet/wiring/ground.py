@@ -1,0 +1,96 @@
+"""What everything stands on: settings, database, clock and the paper venue."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tradefleet.clock import Clock, Ids
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.runtime.group_commit import GroupCommit, Work
+from tradefleet.runtime.real_world import RandomIds, RealClock
+from tradefleet.settings import Settings, load_settings
+from tradefleet.simulation.paper_book import Costs
+from tradefleet.stores.sql import SqlStore, open_store
+from tradefleet.venue import Venue
+from tradefleet.venues._synthetic_market import SyntheticMarket
+from tradefleet.venues.paper import PaperVenue
+from tradefleet.wiring.doors import build_dispatcher
+from tradefleet.wiring.playing import writer_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on: the store, the clock, ids, and the venues."""
+
+    settings: Settings
+    database: str
+    store: SqlStore
+    clock: Clock
+    ids: Ids
+    paper: PaperVenue
+
+    @property
+    def venues(self) -> Mapping[str, Venue]:
+        return {"paper": self.paper}
+
+    async def rules(self, venue: str, symbol: Symbol) -> TradingRules:
+        found = self.venues.get(venue)
+        if found is None:
+            raise Refused(f"{venue} comes with its venue adapter, in a later version; use paper.")
+        return await found.market.rules(symbol)
+
+    def door(self) -> Dispatcher:
+        return build_dispatcher(
+            self.store,
+            self.clock,
+            self.ids,
+            rules=self.rules,
+            tiers=self.settings.tiers(),
+            users_max=self.settings.max_concurrent_users,
+        )
+
+
+@asynccontextmanager
+async def open_ground(
+    db: str | None, tick: timedelta = timedelta(seconds=1)
+) -> AsyncIterator[Ground]:
+    """Open the database of the settings, or another one, and the paper venue on it."""
+    settings = load_settings()
+    clock = RealClock()
+    url = db or settings.database_url.get_secret_value()
+    store = await open_store(url)
+    try:
+        commits = GroupCommit(writer_of(store.paper_books), Work())
+        paper = PaperVenue(
+            source=SyntheticMarket(clock=clock, seed=settings.paper_seed, tick=tick),
+            books=store.paper_books,
+            commits=commits,
+            costs=Costs(slippage=settings.paper_slippage),
+            fee=settings.paper_fee,
+        )
+        yield Ground(
+            settings=settings,
+            database=without_password(url),
+            store=store,
+            clock=clock,
+            ids=RandomIds(),
+            paper=paper,
+        )
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_door(db: str | None) -> AsyncIterator[Dispatcher]:
+    """Open what a single command needs; what runs is told by messages in the database."""
+    async with open_ground(db) as ground:
+        yield ground.door()
+
+
+def without_password(url: str) -> str:
+    """Return a database's address as it may be shown."""
+    return re.sub(r"//[^@/]*@", "//***@", url)
