@@ -250,12 +250,12 @@ class Rig:
         return self.step(ExitAsked(reason, self.soon))
 
     def stop(self) -> list[Effect]:
-        self.spec = spec(**{**_fields(self.spec), "status": BotStatus.STOPPED})
+        self.spec = replace(self.spec, status=BotStatus.STOPPED)
         self.engine.spec = self.spec
         return self.step(StopAsked(self.soon))
 
     def start(self) -> list[Effect]:
-        self.spec = spec(**{**_fields(self.spec), "status": BotStatus.RUNNING})
+        self.spec = replace(self.spec, status=BotStatus.RUNNING)
         self.engine.spec = self.spec
         return self.step(StartAsked(self.soon))
 
@@ -297,8 +297,8 @@ class Rig:
         **changes: Any,
     ) -> Fill:  # fmt: skip
         of = self.orders[(order or self.newest).id]
-        amount = of.quantity - of.filled if quantity is None else Decimal(quantity)
         with money_context():
+            amount = of.quantity - of.filled if quantity is None else Decimal(quantity)
             cost = to_unit(amount * Decimal(price))
             given = {
                 "fee": to_unit(cost * self.rules.fee),
@@ -320,7 +320,7 @@ class Rig:
 
     def buys(self, price: Number = 100, stop: Number = 98, fraction: Number = "0.06") -> Position:
         """Signal, entry, fill: the bot has a position bought at price."""
-        self.closes(price, enter(stop, fraction))
+        self.closes(price, enter(stop, fraction), high=price, low=price)
         self.due(price)
         self.accept()
         self.fill(price)

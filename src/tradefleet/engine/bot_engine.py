@@ -428,7 +428,8 @@ class BotEngine:
     def _turned(self, before: Order, now: Order) -> list[Effect]:
         """Draw the consequences of an order that ended, or of one that was not gone after all."""
         if before.is_final:
-            return [] if now.is_final else self._adopted(now)
+            there = now.is_working or now.filled > before.filled
+            return self._adopted(now) if there else []
         if not now.is_final:
             return []
         return self._entry_ended(now) if now.purpose is Purpose.ENTRY else self._exit_ended(now)
