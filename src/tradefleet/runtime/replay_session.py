@@ -63,6 +63,8 @@ class ReplaySession:
         ) as host:
             for number in range(1, self.options.bots + 1):
                 await self._ensure_bot(number)
+            if resume:  # a killed process let nothing go; one that lives is shut out here
+                await self.store.release_leases(self.owner)
             leases = await self.store.take_leases(
                 self.owner, now=self.clock.now(), ttl=LEASE_SECONDS, limit=self.options.bots
             )
