@@ -1,6 +1,7 @@
 """Writes a batch into one user's rows in memory: checked as a whole first, then kept."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from tradefleet.domain.effects import (
     BotStatusChanged,
@@ -15,7 +16,7 @@ from tradefleet.domain.effects import (
     TradeClosed,
 )
 from tradefleet.domain.ids import BotId, OrderId, UserId
-from tradefleet.domain.order import FINAL_STATES, Order, OrderState
+from tradefleet.domain.order import FINAL_STATES, CancelState, Order, OrderState
 from tradefleet.store import Batch, BatchRefused
 from tradefleet.stores.memory.rows import Rows
 
@@ -55,7 +56,7 @@ def bot_of(record: Record) -> BotId | None:
 def may_become(before: Order, after: Order) -> bool:
     """Say whether an order may be armed: once, and only when it was never sent before.
 
-    An order that is being sent stays so while it is cancelled or filled.
+    An order that is being sent stays so while it is cancelled, looked up or filled.
     """
     if after.state is not OrderState.SENDING or before.state is OrderState.CREATED:
         return True
@@ -64,7 +65,11 @@ def may_become(before: Order, after: Order) -> bool:
         after.epoch,
         after.sent_at,
     )
-    return same_send and (before.cancel, before.filled) != (after.cancel, after.filled)
+    return same_send and _news(before) != _news(after)
+
+
+def _news(order: Order) -> tuple[CancelState, Decimal, int]:
+    return order.cancel, order.filled, order.negatives
 
 
 def fault_in(batch: Batch, rows: Rows) -> BatchRefused | None:

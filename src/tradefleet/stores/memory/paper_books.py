@@ -53,9 +53,10 @@ class MemoryPaperBooks:
         book.balances |= change.balances or {}
         for order in change.orders:
             book.orders[order.order.id] = order
-            book.open.pop(order.order.id, None)
             if order.open:
                 book.open[order.order.id] = order
+            else:
+                book.open.pop(order.order.id, None)
         book.fills |= {fill.id: fill for fill in change.fills}
 
     async def order(self, account_id: AccountId, order_id: OrderId) -> PaperOrder | None:

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import User
@@ -27,6 +27,7 @@ class Shared:
 
     usernames: dict[str, UserId] = field(default_factory=dict)
     telegram_ids: dict[int, UserId] = field(default_factory=dict)
+    owners: dict[str, UserId] = field(default_factory=dict)  # of accounts and bots
     leases: dict[UserId, Lease] = field(default_factory=dict)
     messages: dict[int, HostMessage] = field(default_factory=dict)
     outbox: dict[int, Waiting] = field(default_factory=dict)
@@ -48,6 +49,10 @@ class Shared:
             return
         if self.telegram_ids.get(user.telegram_id, user.id) != user.id:
             raise Refused("This Telegram account belongs to another user.")
+
+    def claim(self, id: str, user_id: UserId) -> None:
+        """Give an account or a bot to a user for good; it cannot be another's."""
+        ensure(self.owners.setdefault(id, user_id) == user_id, f"{id} is another user's")
 
     def rename(self, before: User | None, after: User) -> None:
         """Let the names lead to the user as it is now."""

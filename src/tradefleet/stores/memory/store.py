@@ -162,6 +162,7 @@ class MemoryStore:
         return None
 
     async def load_user(self, user_id: UserId) -> UserLoad:
+        ensure(user_id in self._rows, f"no user {user_id}")
         rows = self._rows[user_id]
         absent = [o for o in rows.orders.values() if o.state is OrderState.ABSENT]
         watched = sorted(absent, key=lambda o: (o.decided_at, o.id))[-ABSENT_WATCHED:]
@@ -173,7 +174,7 @@ class MemoryStore:
         platform = [self._shared.platform] if self._shared.platform else []
         return UserLoad(
             user=rows.user[user_id],
-            accounts=list(rows.accounts.values()),
+            accounts=sorted(rows.accounts.values(), key=lambda a: (a.created_at, a.id)),
             bots=bots,
             memories={spec.id: rows.memories[spec.id] for spec in bots},
             working_orders=orders,

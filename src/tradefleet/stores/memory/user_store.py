@@ -48,11 +48,12 @@ class MemoryUserStore:
         self.draft.limits[self._user_id] = limits
 
     async def accounts(self) -> Sequence[Account]:
-        return list(self.draft.accounts.values())
+        return sorted(self.draft.accounts.values(), key=lambda a: (a.created_at, a.id))
 
     async def save_account(self, account: Account) -> None:
         self._check_owner(account.user_id)
         self._check_registered()
+        self._shared.claim(account.id, account.user_id)
         self.draft.accounts[account.id] = account
 
     async def bots(self) -> Sequence[BotSpec]:
@@ -62,6 +63,7 @@ class MemoryUserStore:
         self._check_owner(spec.user_id)
         ensure(spec.account_id in self.draft.accounts, f"no account {spec.account_id}")
         ensure(spec.id not in self.draft.bots, f"there is a bot {spec.id} already")
+        self._shared.claim(spec.id, spec.user_id)
         taken = {(bot.account_id, str(bot.symbol)) for bot in await self.bots()}
         if (spec.account_id, str(spec.symbol)) in taken:
             raise Refused(f"{spec.symbol} is already traded in this account.")

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -118,10 +119,12 @@ def refuse_newer(found: SchemaCheck, address: Address) -> None:
         )
 
 
+@cache
 def newest() -> str:
     return scripts().get_current_head() or ""
 
 
+@cache
 def scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(alembic_config())
 

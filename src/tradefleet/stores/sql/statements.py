@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def insert_missing(connection: AsyncConnection, table: Table, rows: Any) -> int:
-    """Insert rows whose key is not there yet; return how many."""
-    statement = insert_into(table, connection.dialect.name).on_conflict_do_nothing()
-    return (await connection.execute(statement, rows)).rowcount
+    """Insert a row, or rows in one statement, whose key is not there yet; return how many."""
+    statement = insert_into(table, connection.dialect.name).values(rows)
+    return (await connection.execute(statement.on_conflict_do_nothing())).rowcount
 
 
 async def save(connection: AsyncConnection, table: Table, row: dict[str, Any]) -> int:

@@ -1,0 +1,102 @@
+"""Databases for tests: every test that asks for one gets its own, empty and up to date."""
+
+import asyncio
+import itertools
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.makers import START
+from tests.postgres_server import database_address, execute, shared_server
+from tradefleet.runtime.replay_clock import ReplayClock
+from tradefleet.stores.memory import MemoryStore
+from tradefleet.stores.sql import SqlStore, open_store, upgrade
+from tradefleet.stores.sql.tables import METADATA
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def clock() -> ReplayClock:
+    """A clock that stands still until a test moves it."""
+    return ReplayClock(START)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("template") / "template.db"
+    asyncio.run(upgrade(str(file)))
+    return file
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The address of a SQLite file of this test's own."""
+    return str(shutil.copy(sqlite_template, tmp_path / "trading_service.db"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running server, shared by all processes of the test run."""
+    folder = tmp_path_factory.getbasetemp()
+    with shared_server(folder if WORKER == "alone" else folder.parent) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: str) -> str:
+    """The address of a database of this process's own, up to date."""
+    execute(postgres_server, f"CREATE DATABASE {WORKER}")
+    address = database_address(postgres_server, WORKER)
+    asyncio.run(upgrade(address))
+    return address
+
+
+@pytest.fixture
+def postgres_url(postgres_database: str) -> Iterator[str]:
+    """The address of a PostgreSQL database that is empty at the start of this test."""
+    yield postgres_database
+    emptied = "; ".join(f"DELETE FROM {name}" for name in METADATA.tables)
+    execute(postgres_database, f"SET session_replication_role = replica; {emptied}", "SELECT 1")
+
+
+@pytest.fixture
+def bare_postgres_url(postgres_server: str) -> str:
+    """The address of a PostgreSQL database without any table."""
+    name = f"{WORKER}_{next(numbers)}"
+    execute(postgres_server, f"CREATE DATABASE {name}")
+    return database_address(postgres_server, name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def sql_url(request: pytest.FixtureRequest) -> str:
+    """The address of a database of this test's own, of either kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def sql_store(sql_url: str, clock: ReplayClock) -> AsyncIterator[SqlStore]:
+    """An open database of either kind."""
+    store = await open_store(sql_url, clock=clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The address of a store of any kind, "" for the one in memory."""
+    if request.param == "memory":
+        return ""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def store(store_url: str, clock: ReplayClock) -> AsyncIterator[MemoryStore | SqlStore]:
+    """A store of any kind, open and empty."""
+    opened = await open_store(store_url, clock=clock) if store_url else MemoryStore(clock)
+    yield opened
+    await opened.close()
