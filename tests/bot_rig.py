@@ -103,6 +103,7 @@ class Rig:
         self.kept_guard = GuardMemory(user_id=self.spec.user_id)
         self.orders: dict[OrderId, Order] = {}
         self.sent: list[OrderId] = []
+        self.canceled: list[OrderId] = []
         self.fills: dict[FillId, OrderId] = {}
         self.ledger = Balances()
         self.trades: list[Trade] = []
@@ -177,7 +178,10 @@ class Rig:
                 self.decided.append(effect)
             case Protect():
                 self.levels = effect
-            case CancelOrder() | BotStatusChanged():  # no engine asks for these
+            case CancelOrder(order_id):
+                assert self.orders[order_id].is_working
+                self.canceled.append(order_id)
+            case BotStatusChanged():  # no engine asks for this
                 raise AssertionError(effect)
 
     def agree(self) -> None:

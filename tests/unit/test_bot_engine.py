@@ -403,13 +403,13 @@ def test_where_too_little_would_remain_everything_is_sold():
     assert (rig.newest.quantity, rig.newest.reason) == (D("0.09"), "target_3")
 
 
-def test_a_target_reached_with_nothing_left_to_sell_only_moves_the_stop():
+def test_a_target_reached_while_all_is_on_sale_changes_nothing():
     rig = Rig()
     rig.buys()
     rig.told()  # all is on sale
 
-    assert only(rig.rises(102), OrderPlaced) == []
-    assert (rig.held.targets_done, rig.held.stop) == (1, 100)
+    assert rig.rises(102) == []
+    assert (rig.held.targets_done, rig.held.stop) == (0, 98)
 
 
 # ---- leaving at the stop

@@ -159,7 +159,8 @@ def test_an_entry_under_way_when_all_was_flattened_is_sold_as_it_fills():
 
     rig.fill(100, 2)
     assert (rig.newest.quantity, rig.newest.reason) == (2, "kill_switch")
-    rig.fill(100, order=entry)
+    assert rig.canceled == [entry.id]
+    rig.fill(100, order=entry)  # it crossed the cancel
     assert (rig.newest.quantity, rig.newest.reason) == (4, "kill_switch")
 
 

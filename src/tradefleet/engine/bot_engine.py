@@ -8,6 +8,7 @@ from typing import Any
 
 from tradefleet.domain.bot import BotMemory, BotSpec, BotStatus
 from tradefleet.domain.effects import (
+    CancelOrder,
     Decided,
     Effect,
     FillBooked,
@@ -38,6 +39,7 @@ from tradefleet.domain.limits import Denied, GuardMemory, Halt, RiskLimits
 from tradefleet.domain.market import Bar, Side, TradingRules
 from tradefleet.domain.money import ONE, ZERO, money_context, to_unit
 from tradefleet.domain.order import (
+    CancelState,
     Fill,
     Order,
     OrderEvent,
@@ -353,6 +355,8 @@ class BotEngine:
             if event.price < level:
                 break
             unsold = self._unsold(position)
+            if unsold <= ZERO:
+                break
             part = exits.part_to_sell(position, part, event.price, unsold, self.rules)
             number = len(self.plan.targets) - len(position.targets) + 1
             self.position = changed(position, targets=position.targets[1:])
@@ -384,13 +388,22 @@ class BotEngine:
         kind: OrderKind = OrderKind.MARKET,
         price: Decimal | None = None,
     ) -> list[Effect]:
-        """Put quantity on sale at once: at most what is unsold."""
+        """Put quantity on sale at once: at most what is unsold. Whoever sells buys no more."""
         if quantity <= ZERO:
             return []
+        stopped = self._stop_buying(reason)
         order = self._order(Side.SELL, quantity, Purpose.EXIT, at, reason, kind=kind, price=price)
         self.seq = order.seq
         self.working[order.id] = order
-        return [OrderPlaced(order), *self._saved(), SendOrder(order.id), self.levels]
+        placed: list[Effect] = [OrderPlaced(order), *self._saved(), SendOrder(order.id)]
+        return [*stopped, *placed, self.levels]
+
+    def _stop_buying(self, reason: str) -> list[Effect]:
+        """Take back what an entry has not bought yet."""
+        entries = [o for o in self.working.values() if o.purpose is Purpose.ENTRY and o.is_working]
+        effects: list[Effect] = self._void_held(reason) if entries else []
+        sent = [order for order in entries if order.state is not OrderState.CREATED]
+        return effects + [CancelOrder(order.id) for order in sent if order.cancel is NOT_CANCELED]
 
     def _unsold(self, position: Position) -> Decimal:
         """Return what is held and not on sale already, in whole steps of the venue."""
@@ -671,6 +684,7 @@ class BotEngine:
 
 
 NO_LIMITS = RiskLimits()
+NOT_CANCELED = CancelState.NONE
 
 
 def own_guard_of(spec: BotSpec, memory: BotMemory) -> UserGuard | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tradefleet.domain.effects import OrderPlaced, SendOrder, TradeClosed
+from tradefleet.domain.effects import CancelOrder, OrderPlaced, SendOrder, TradeClosed
 from tradefleet.domain.errors import VenueRejected
 from tradefleet.domain.events import BarClosed, EntryDue, Event, StopHit, TargetHit
 from tradefleet.domain.ids import OrderId
@@ -154,6 +154,10 @@ class Backtest:
                         self._held.append(order.id)
                 case SendOrder(order_id):
                     self._send(order_id)
+                case CancelOrder(order_id):
+                    paper = self.book.cancel(order_id)
+                    if paper is not None:
+                        self._step(ClosedByVenue(order_id, paper.filled))
                 case TradeClosed(trade):
                     self.trades.append(trade)
                 case _:
