@@ -216,6 +216,9 @@ class Store(Protocol):
         """Prolong all of owner's unexpired leases and return those it still holds."""
 
     async def release_leases(self, owner: str) -> None: ...
+    async def lease_owners(self) -> Sequence[str]:
+        """Return everybody who holds a lease, expired or not."""
+
 
     # the journal
     async def write(

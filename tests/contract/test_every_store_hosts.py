@@ -49,6 +49,15 @@ async def test_a_lease_belongs_to_one_owner_until_it_runs_out(store):
     assert await store.renew_leases("host", now=END, ttl=TTL) == []
 
 
+async def test_everybody_who_holds_a_lease_is_named(store):
+    await register(store, ALICE, bot(ALICE))
+    assert await store.lease_owners() == []
+    await take(store)
+    assert await store.lease_owners() == ["host"]
+    await store.release_leases("host")
+    assert await store.lease_owners() == []
+
+
 async def test_a_takeover_shuts_the_old_owner_out(store):
     await register(store, ALICE, bot(ALICE))
     old = (await take(store))[ALICE]

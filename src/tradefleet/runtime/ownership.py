@@ -39,7 +39,7 @@ class Ownership:
     host: Host
     feeds: dict[str, Feed]
     lease_seconds: float = 15.0
-    poll_seconds: float = 0.5
+    poll_seconds: float = 1.0
     users_max: int = USERS_MAX
 
     async def run(self) -> None:

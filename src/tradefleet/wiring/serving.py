@@ -19,6 +19,7 @@ from tradefleet.runtime.node import Node
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.runtime.ownership import Ownership
 from tradefleet.settings import Settings
+from tradefleet.store import Store
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
@@ -63,6 +64,7 @@ async def serve(db: str | None, demo: bool, say: Say) -> None:
 async def build_node(ground: Ground) -> Node:
     """Put host, feed and ownership together."""
     settings = ground.settings
+    await let_go_of_the_dead(ground.store)
     host = Host(
         store=ground.store,
         clock=ground.clock,
@@ -78,6 +80,31 @@ async def build_node(ground: Ground) -> Node:
     }
     ownership = Ownership(host=host, feeds=feeds, lease_seconds=settings.lease_ttl)
     return Node(host=host, feeds=feeds, ownership=ownership)
+
+
+async def let_go_of_the_dead(store: Store) -> None:
+    """Free the users of processes of this machine that are no more, so that nobody waits.
+
+    A process that was killed could not let go itself; elsewhere its leases run out by time.
+    """
+    here = socket.gethostname()
+    for owner in await store.lease_owners():
+        machine, _, pid = owner.rpartition(":")
+        if machine == here and pid.isdigit() and not is_running(int(pid)):
+            await store.release_leases(owner)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether another process has this number."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def telegram_tasks(ground: Ground, say: Say) -> list[Callable[[], Awaitable[None]]]:

@@ -135,6 +135,9 @@ class MemoryStore:
             if lease.owner == owner:
                 self._shared.leases[user_id] = replace(lease, owner=NOBODY)
 
+    async def lease_owners(self) -> Sequence[str]:
+        return sorted({lease.owner for lease in self._shared.leases.values()} - {NOBODY})
+
     # the journal
 
     async def write(

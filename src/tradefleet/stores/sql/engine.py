@@ -84,6 +84,7 @@ def pragmas(patience: float) -> list[str]:
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",
+        "PRAGMA temp_store = MEMORY",
         f"PRAGMA cache_size = -{CACHE_KIB}",
         "PRAGMA wal_autocheckpoint = 0",  # checkpoints.py does it, beside the writers
         f"PRAGMA journal_size_limit = {WAL_KEPT}",

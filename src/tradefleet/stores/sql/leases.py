@@ -71,6 +71,11 @@ async def release(connection: AsyncConnection, owner: str) -> None:
     await connection.execute(update(tables.leases).where(LEASE.owner == owner).values(owner=NOBODY))
 
 
+async def owners(connection: AsyncConnection) -> Sequence[str]:
+    held = select(LEASE.owner).where(LEASE.owner != NOBODY).distinct().order_by(LEASE.owner)
+    return list((await connection.scalars(held)).all())
+
+
 async def raise_every_kill_version(connection: AsyncConnection) -> None:
     every = select(LEASE.user_id).order_by(LEASE.user_id).with_for_update()
     await connection.execute(

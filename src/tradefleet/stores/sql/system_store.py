@@ -137,6 +137,10 @@ class SqlStore:
         async with self._writing() as connection:
             await leases.release(connection, owner)
 
+    async def lease_owners(self) -> Sequence[str]:
+        async with self.reading() as connection:
+            return await leases.owners(connection)
+
     # the journal
 
     async def write(

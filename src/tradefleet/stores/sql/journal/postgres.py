@@ -92,6 +92,8 @@ async def one_by_one(
             try:
                 async with connection.transaction():  # a savepoint
                     await write_steps(connection, plan_of([batch]).steps())
+                    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                    await connection.execute("SET CONSTRAINTS ALL DEFERRED")
             except BATCH_FAULTS as error:
                 errors[place] = BatchRefused(str(error))
         await save_run(connection, run)

@@ -88,6 +88,7 @@ def one_by_one(
         connection.execute("SAVEPOINT batch")
         try:
             write_steps(connection, plan_of([batch]).steps())
+            check_parents(connection, plan_of([batch]).steps())
         except BATCH_FAULTS as error:
             connection.execute("ROLLBACK TO batch")
             errors[place] = BatchRefused(str(error))
@@ -118,6 +119,21 @@ def write_steps(connection: sqlite3.Connection, steps: Any) -> None:
     for sheet, rows in steps:
         if rows:
             write_rows(connection, sheet, rows)
+
+
+def check_parents(connection: sqlite3.Connection, steps: Any) -> None:
+    """Raise BatchRefused for a row that refers to what is not there, without the commit's help."""
+    for sheet, rows in steps:
+        for reference in sheet.table.foreign_key_constraints:
+            if not set(reference.column_keys) <= set(sheet.names):
+                continue
+            parent = reference.referred_table.name
+            same = " AND ".join(f"{e.column.name} = ?" for e in reference.elements)
+            places = [sheet.names.index(name) for name in reference.column_keys]
+            for row in rows:
+                key = [row[place] for place in places]
+                if not connection.execute(f"SELECT 1 FROM {parent} WHERE {same}", key).fetchone():
+                    raise BatchRefused(f"{sheet.table.name} needs {key} in {parent}")
 
 
 def write_rows(connection: sqlite3.Connection, sheet: Sheet, rows: Rows) -> None:

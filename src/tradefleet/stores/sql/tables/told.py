@@ -5,7 +5,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
-    ForeignKeyConstraint,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -15,7 +14,7 @@ from sqlalchemy import (
 )
 
 from tradefleet.stores.sql.tables.metadata import METADATA, number_key, owner, text
-from tradefleet.stores.sql.tables.traded import BOT
+from tradefleet.stores.sql.tables.traded import to_bot
 from tradefleet.stores.sql.types import Json, Money, Time
 
 # What strategies said of bars; it belongs to no user.
@@ -40,7 +39,7 @@ decisions = Table(
     text("guard"),
     text("reason"),
     PrimaryKeyConstraint("user_id", "bot_id", "at", "outcome", "guard"),
-    ForeignKeyConstraint(*BOT),
+    to_bot(),
 )
 
 ai_decisions = Table(
@@ -64,7 +63,7 @@ ai_decisions = Table(
     Column("executed", Boolean, nullable=False),
     Column("outcome", Json),
     Index(None, "user_id", "bot_id", "at"),
-    ForeignKeyConstraint(*BOT, name="fk_ai_decisions_bots"),
+    to_bot(),
 )
 
 risk_events = Table(

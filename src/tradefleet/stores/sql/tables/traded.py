@@ -5,11 +5,12 @@ of ix_orders_working (a time comes first in it); only its id lands somewhere in 
 An order enters the index of its user when it is final.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
     Date,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -22,12 +23,31 @@ from tradefleet.domain.order import FINAL_STATES
 from tradefleet.stores.sql.tables.metadata import METADATA, owner, text
 from tradefleet.stores.sql.types import Json, Money, Time
 
-ACCOUNT = (["user_id", "account_id"], ["accounts.user_id", "accounts.id"])
-BOT = (["user_id", "bot_id"], ["bots.user_id", "bots.id"])
-ACCOUNT_AND_BOT = (
-    ["user_id", "account_id", "bot_id"],
-    ["bots.user_id", "bots.account_id", "bots.id"],
-)
+CHECKED_AT_COMMIT: Any = {"deferrable": True, "initially": "DEFERRED"}
+
+
+def reference(names: str, table: str, keys: str) -> ForeignKeyConstraint:
+    """Return a reference that is checked at the commit.
+
+    Only so can SQLite write many rows in one statement without saving each page it touches,
+    should the statement have to be undone by itself.
+    """
+    return ForeignKeyConstraint(
+        names.split(), [f"{table}.{key}" for key in keys.split()], **CHECKED_AT_COMMIT
+    )
+
+
+def to_account() -> ForeignKeyConstraint:
+    return reference("user_id account_id", "accounts", "user_id id")
+
+
+def to_bot() -> ForeignKeyConstraint:
+    return reference("user_id bot_id", "bots", "user_id id")
+
+
+def to_account_and_bot() -> ForeignKeyConstraint:
+    return reference("user_id account_id bot_id", "bots", "user_id account_id id")
+
 
 orders = Table(
     "orders",
@@ -59,7 +79,7 @@ orders = Table(
     Column("deadline", Time),
     Column("negatives", Integer, nullable=False),
     text("note"),
-    ForeignKeyConstraint(*ACCOUNT_AND_BOT),
+    to_account_and_bot(),
 )
 # Written out, not bound: a query uses a partial index only when it says the same words.
 FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL_STATES))
@@ -86,7 +106,7 @@ fills = Table(
     text("user_id"),
     text("account_id"),
     text("id"),
-    text("order_id", ForeignKey("orders.id"), index=True),
+    text("order_id", index=True),
     text("symbol"),
     text("side"),
     Column("quantity", Money, nullable=False),
@@ -97,7 +117,8 @@ fills = Table(
     Column("fee_quote", Money, nullable=False),
     Column("filled_at", Time, nullable=False),
     PrimaryKeyConstraint("account_id", "id"),
-    ForeignKeyConstraint(*ACCOUNT),
+    to_account(),
+    reference("order_id", "orders", "id"),
 )
 
 # One row per posting: sums by place and asset need no join.
@@ -114,7 +135,7 @@ ledger_entries = Table(
     text("asset"),
     Column("amount", Money, nullable=False),
     PrimaryKeyConstraint("user_id", "entry_id", "line"),
-    ForeignKeyConstraint(*ACCOUNT),
+    to_account(),
 )
 
 trades = Table(
@@ -137,7 +158,7 @@ trades = Table(
     text("exit_reason"),
     PrimaryKeyConstraint("user_id", "id"),
     Index(None, "user_id", "closed_at"),
-    ForeignKeyConstraint(*ACCOUNT_AND_BOT),
+    to_account_and_bot(),
 )
 
 bot_memories = Table(
@@ -152,7 +173,7 @@ bot_memories = Table(
     text("last_exit_reason"),
     Column("guard", Json),
     PrimaryKeyConstraint("user_id", "bot_id"),
-    ForeignKeyConstraint(*BOT),
+    to_bot(),
 )
 
 # One row per open position, gone when it is closed.
@@ -179,7 +200,7 @@ positions = Table(
     Column("targets_done", Integer, nullable=False),
     Column("highest", Money, nullable=False),
     PrimaryKeyConstraint("user_id", "bot_id"),
-    ForeignKeyConstraint(*BOT),
+    to_bot(),
 )
 
 guard_memories = Table(

@@ -377,6 +377,8 @@ def make_tables() -> None:
             ["user_id", "account_id"],
             ["accounts.user_id", "accounts.id"],
             name="fk_ledger_entries_accounts",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("user_id", "entry_id", "line", name="pk_ledger_entries"),
     )
@@ -400,7 +402,11 @@ def make_tables() -> None:
         sa.Column("executed", sa.Boolean(), nullable=False),
         sa.Column("outcome", JSON, nullable=True),
         sa.ForeignKeyConstraint(
-            ["user_id", "bot_id"], ["bots.user_id", "bots.id"], name="fk_ai_decisions_bots"
+            ["user_id", "bot_id"],
+            ["bots.user_id", "bots.id"],
+            name="fk_ai_decisions_bots",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_ai_decisions_users"),
         sa.PrimaryKeyConstraint("id", name="pk_ai_decisions"),
@@ -422,7 +428,11 @@ def make_tables() -> None:
         sa.Column("last_exit_reason", sa.Text, nullable=False),
         sa.Column("guard", JSON, nullable=True),
         sa.ForeignKeyConstraint(
-            ["user_id", "bot_id"], ["bots.user_id", "bots.id"], name="fk_bot_memories_bots"
+            ["user_id", "bot_id"],
+            ["bots.user_id", "bots.id"],
+            name="fk_bot_memories_bots",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("user_id", "bot_id", name="pk_bot_memories"),
     )
@@ -435,7 +445,11 @@ def make_tables() -> None:
         sa.Column("guard", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.ForeignKeyConstraint(
-            ["user_id", "bot_id"], ["bots.user_id", "bots.id"], name="fk_decisions_bots"
+            ["user_id", "bot_id"],
+            ["bots.user_id", "bots.id"],
+            name="fk_decisions_bots",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("user_id", "bot_id", "at", "outcome", "guard", name="pk_decisions"),
     )
@@ -472,6 +486,8 @@ def make_tables() -> None:
             ["user_id", "account_id", "bot_id"],
             ["bots.user_id", "bots.account_id", "bots.id"],
             name="fk_orders_bots",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("id", name="pk_orders"),
     )
@@ -513,7 +529,11 @@ def make_tables() -> None:
         sa.Column("targets_done", sa.Integer(), nullable=False),
         sa.Column("highest", MONEY, nullable=False),
         sa.ForeignKeyConstraint(
-            ["user_id", "bot_id"], ["bots.user_id", "bots.id"], name="fk_positions_bots"
+            ["user_id", "bot_id"],
+            ["bots.user_id", "bots.id"],
+            name="fk_positions_bots",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("user_id", "bot_id", name="pk_positions"),
     )
@@ -538,6 +558,8 @@ def make_tables() -> None:
             ["user_id", "account_id", "bot_id"],
             ["bots.user_id", "bots.account_id", "bots.id"],
             name="fk_trades_bots",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("user_id", "id", name="pk_trades"),
     )
@@ -557,9 +579,19 @@ def make_tables() -> None:
         sa.Column("fee_asset", sa.Text, nullable=False),
         sa.Column("fee_quote", MONEY, nullable=False),
         sa.Column("filled_at", TIME, nullable=False),
-        sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name="fk_fills_orders"),
         sa.ForeignKeyConstraint(
-            ["user_id", "account_id"], ["accounts.user_id", "accounts.id"], name="fk_fills_accounts"
+            ["order_id"],
+            ["orders.id"],
+            name="fk_fills_orders",
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id", "account_id"],
+            ["accounts.user_id", "accounts.id"],
+            name="fk_fills_accounts",
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.PrimaryKeyConstraint("account_id", "id", name="pk_fills"),
     )
