@@ -226,7 +226,7 @@ def test_the_trail_stands_one_and_a_half_atr_of_the_last_bar_below():
         if n < 15:
             assert distance is None
         else:
-            assert distance == Decimal(format(1.5 * atr.value, ".10g"))
+            assert distance == Decimal(format(1.5 * atr.value(), ".10g"))
 
 
 # ---- why not

@@ -12,10 +12,10 @@ from tests.bars import RECORDED, generated, recorded
 from tradefleet.indicators.adx import new_adx
 from tradefleet.indicators.atr import new_atr, stop_below
 from tradefleet.indicators.averages import Ema, WilderAverage, Window
-from tradefleet.indicators.macd import Macd
 from tradefleet.indicators.rsi import new_rsi
 from tradefleet.indicators.tolerance import to_6_decimals
-from tradefleet.indicators.vwap import Vwap
+from tradefleet.indicators.trend import new_trend
+from tradefleet.indicators.vwap import new_vwap
 
 seeds = st.integers(0, 10**6)
 any_bars = settings(max_examples=10, deadline=None)
@@ -29,6 +29,30 @@ def flat(price, count, volume=1.0):
     return [(price, price, price, price, volume)] * count
 
 
+class VwapValues:
+    """A VWAP that is asked like the others."""
+
+    def __init__(self, period):
+        self._take = new_vwap(period)
+
+    def update(self, bar):
+        self._vwap = self._take(bar)
+
+    def value(self):
+        return self._vwap
+
+
+class RsiValues:
+    """An RSI that is asked like the others."""
+
+    def __init__(self, period, smoothing):
+        self._rsi = new_rsi(period, smoothing)
+        self.update = self._rsi.update
+
+    def value(self):
+        return self._rsi.last_two()[1]
+
+
 def exact(value):
     return Fraction(value)  # of a float: exactly its value
 
@@ -38,7 +62,7 @@ def values(indicator, bars):
     found = []
     for bar in bars:
         indicator.update(bar)
-        found.append(indicator.value)
+        found.append(indicator.value())
     return found
 
 
@@ -98,14 +122,14 @@ def rounded(_):
 @given(seeds)
 def test_vwap_is_of_exactly_its_window_whatever_volumes_were_before(seed):
     bars = numbers_of(generated(seed, 160))
-    check_windows(values(Vwap(30), bars), bars, 30, written_vwap, relative(1e-13))
+    check_windows(values(VwapValues(30), bars), bars, 30, written_vwap, relative(1e-13))
 
 
 @any_bars
 @given(seeds)
 def test_rsi_is_of_exactly_its_window(seed):
     bars = numbers_of(generated(seed, 160))
-    check_windows(values(new_rsi(14, "simple"), bars), bars, 15, written_rsi, rounded)
+    check_windows(values(RsiValues(14, "simple"), bars), bars, 15, written_rsi, rounded)
 
 
 @any_bars
@@ -127,10 +151,10 @@ def test_adx_is_of_exactly_its_window(seed):
 @pytest.mark.parametrize("name", RECORDED)
 def test_windows_hold_on_recorded_bars(name):
     bars = numbers_of(recorded(name))[-400:]
-    check_windows(values(new_rsi(14, "simple"), bars), bars, 15, written_rsi, rounded)
+    check_windows(values(RsiValues(14, "simple"), bars), bars, 15, written_rsi, rounded)
     check_windows(values(new_atr(14, "simple"), bars), bars, 15, written_atr, relative(1e-12))
     few = bars[:250]
-    check_windows(values(Vwap(100), few), few, 100, written_vwap, relative(1e-13))
+    check_windows(values(VwapValues(100), few), few, 100, written_vwap, relative(1e-13))
     check_windows(
         values(new_adx(14, "simple"), few), few, 28, lambda w: written_adx(w, 14), rounded
     )
@@ -141,8 +165,8 @@ def test_windows_hold_on_recorded_bars(name):
 def test_a_window_does_not_know_what_came_before_it(seed, skipped):
     bars = numbers_of(generated(seed, 220))
     for make in (
-        lambda: Vwap(100),
-        lambda: new_rsi(14, "simple"),
+        lambda: VwapValues(100),
+        lambda: RsiValues(14, "simple"),
         lambda: new_atr(14, "simple"),
         lambda: new_adx(14, "simple"),
     ):
@@ -155,13 +179,13 @@ def test_a_window_does_not_know_what_came_before_it(seed, skipped):
 
 def test_a_million_millions_leave_no_trace_once_they_have_left_the_window():
     bars = [(1e9, 1e9, 1e9, 1e9, 1e15)] * 7 + flat(1e-6, 10, volume=1e-6)
-    vwap = Vwap(10)
+    vwap = VwapValues(10)
     assert values(vwap, bars)[-1] == 1e-6
 
 
 def test_vwap_is_unknown_until_its_window_is_full_and_while_nothing_was_traded():
     bars = flat(5.0, 4, volume=2.0) + flat(5.0, 4, volume=0.0) + flat(7.0, 1, volume=0.5)
-    found = values(Vwap(4), bars)
+    found = values(VwapValues(4), bars)
     assert all(map(isnan, found[:3]))
     assert found[3:7] == [5.0] * 4
     assert isnan(found[7])
@@ -172,14 +196,14 @@ def test_vwap_is_unknown_until_its_window_is_full_and_while_nothing_was_traded()
 class TestBothSmoothings:
     def test_rsi_of_a_flat_market_is_exactly_50_even_after_a_wild_one(self, smoothing):
         bars = numbers_of(generated(7, 50)) + flat(0.0123, 40)
-        rsi = new_rsi(3, smoothing)
+        rsi = RsiValues(3, smoothing)
         found = values(rsi, flat(3.3, 30) if smoothing == "wilder" else bars)
         assert found[-5:] == [50.0] * 5
 
     def test_rsi_is_exactly_100_or_0_if_every_change_had_one_sign(self, smoothing):
         up = [(p, p, p, p, 1.0) for p in (0.1 * n for n in range(1, 40))]
-        assert set(values(new_rsi(14, smoothing), up)[14:]) == {100.0}
-        assert set(values(new_rsi(14, smoothing), up[::-1])[14:]) == {0.0}
+        assert set(values(RsiValues(14, smoothing), up)[14:]) == {100.0}
+        assert set(values(RsiValues(14, smoothing), up[::-1])[14:]) == {0.0}
 
     def test_rsi_remembers_its_value_of_one_bar_ago(self, smoothing):
         bars = numbers_of(generated(3, 80))
@@ -188,10 +212,11 @@ class TestBothSmoothings:
         for n, bar in enumerate(bars):
             rsi.update(bar)
             asked_rarely.update(bar)
-            assert rsi.before == pytest.approx(last, nan_ok=True, abs=0)
-            last = rsi.value
+            before, value = rsi.last_two()
+            assert before == pytest.approx(last, nan_ok=True, abs=1e-6)
+            last = value
             if n % 7 == 0:
-                assert asked_rarely.before == pytest.approx(rsi.before, nan_ok=True, abs=0)
+                assert asked_rarely.last_two() == pytest.approx((before, value), nan_ok=True, abs=0)
 
     def test_adx_of_a_flat_market_is_exactly_0(self, smoothing):
         assert values(new_adx(14, smoothing), flat(0.1, 60))[27:] == [0.0] * 33
@@ -207,7 +232,7 @@ class TestBothSmoothings:
 
     def test_the_first_adx_comes_with_bar_28_and_the_first_atr_and_rsi_with_bar_15(self, smoothing):
         bars = numbers_of(generated(1, 40))
-        for make, first in ((new_adx, 28), (new_atr, 15), (new_rsi, 15)):
+        for make, first in ((new_adx, 28), (new_atr, 15), (RsiValues, 15)):
             found = values(make(14, smoothing), bars)
             assert [isnan(value) for value in found] == [n < first for n in range(1, 41)]
 
@@ -233,16 +258,16 @@ def test_an_ema_begins_with_the_first_value():
     assert ema.value == 5.0
 
 
-def test_macd_is_the_gap_of_two_emas_less_its_own_ema_seeded_with_zero():
+def test_a_trend_is_three_emas_and_the_gap_of_two_more_less_its_own_ema():
     closes = [bar[3] for bar in numbers_of(generated(5, 300))]
-    macd, fast, slow, signal = Macd(12, 26, 9), Ema(12), Ema(26), Ema(9)
-    before = float("nan")
+    take = new_trend((9, 21, 50), (12, 26, 9))
+    averages = [Ema(period) for period in (9, 21, 50)]
+    macd_fast, macd_slow, signal = Ema(12), Ema(26), Ema(9)
     for close in closes:
-        line = fast.update(close) - slow.update(close)
-        expected = line - signal.update(line)
-        assert macd.update(close) == pytest.approx(expected, abs=1e-12 * close)
-        assert macd.before == pytest.approx(before, nan_ok=True, abs=0)
-        before = macd.histogram
+        *found, histogram = take(close)
+        assert found == pytest.approx([ema.update(close) for ema in averages], rel=1e-12)
+        line = macd_fast.update(close) - macd_slow.update(close)
+        assert histogram == pytest.approx(line - signal.update(line), abs=1e-12 * close)
 
 
 @given(st.lists(st.floats(0, 1e12), max_size=30), st.integers(1, 12))
@@ -252,10 +277,10 @@ def test_a_window_is_unknown_until_it_is_full(items, size):
         window.update(x)
         last = items[max(n - size, 0) : n]
         if n < size:
-            assert isnan(window.mean) and isnan(window.lowest) and isnan(window.highest)
+            assert isnan(window.mean()) and isnan(window.lowest())
         else:
-            assert window.mean == sum(last) / size
-            assert (window.lowest, window.highest) == (min(last), max(last))
+            assert window.mean() == sum(last) / size
+            assert window.lowest() == min(last)
 
 
 @given(st.floats(0, 1000))

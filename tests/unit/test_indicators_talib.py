@@ -5,12 +5,11 @@ import pytest
 import talib
 
 from tests.bars import RECORDED, generated, recorded
-from tests.unit.test_indicators import numbers_of, values
+from tests.unit.test_indicators import RsiValues, numbers_of, values
 from tradefleet.indicators.adx import new_adx
 from tradefleet.indicators.atr import new_atr
 from tradefleet.indicators.averages import Ema, Window
-from tradefleet.indicators.macd import Macd
-from tradefleet.indicators.rsi import new_rsi
+from tradefleet.indicators.trend import new_trend
 
 SETTLED = 600  # bars after which it no longer shows how an average was seeded
 
@@ -42,11 +41,13 @@ def test_ema(bars):
         check(ours, talib.EMA(columns(bars)[3], period), SETTLED, rtol=1e-9)
 
 
-def test_macd(bars):
-    macd = Macd(12, 26, 9)
+def test_trend(bars):
+    take = new_trend((9, 21, 50), (12, 26, 9))
     close = columns(bars)[3]
-    ours = [macd.update(x) for x in closes_of(bars)]
-    check(ours, talib.MACD(close, 12, 26, 9)[2], SETTLED, rtol=0, atol=1e-11 * close.max())
+    *emas, histogram = zip(*map(take, closes_of(bars)), strict=True)
+    for ours, period in zip(emas, (9, 21, 50), strict=True):
+        check(ours, talib.EMA(close, period), SETTLED, rtol=1e-9)
+    check(histogram, talib.MACD(close, 12, 26, 9)[2], SETTLED, rtol=0, atol=1e-11 * close.max())
 
 
 def test_atr_of_simple_means(bars):
@@ -63,7 +64,7 @@ def test_atr_of_wilder(bars):
 def test_rsi_of_simple_means(bars):
     changes = numpy.diff(columns(bars)[3])
     gain, loss = (talib.SMA(numpy.maximum(sign * changes, 0), 14) for sign in (1, -1))
-    ours = numpy.array(values(new_rsi(14, "simple"), bars)[1:])
+    ours = numpy.array(values(RsiValues(14, "simple"), bars)[1:])
     moved = gain + loss > 1e-12  # TA-Lib's running sums drift
     gain, loss = gain[moved], loss[moved]
     check(ours[moved], 100 * gain / (gain + loss), rtol=0, atol=1e-3)
@@ -71,7 +72,7 @@ def test_rsi_of_simple_means(bars):
 
 def test_rsi_of_wilder(bars):
     theirs = talib.RSI(columns(bars)[3], 14)
-    check(values(new_rsi(14, "wilder"), bars), theirs, rtol=0, atol=1e-6)
+    check(values(RsiValues(14, "wilder"), bars), theirs, rtol=0, atol=1e-6)
 
 
 def test_adx_of_wilder(bars):
@@ -91,13 +92,10 @@ def test_directional_movement(bars):
     check(values(new_adx(14, "simple"), bars)[27:], theirs, rtol=0, atol=1e-5)
 
 
-def test_lowest_and_highest(bars):
-    _, high, low, _, _ = columns(bars)
-    lows, highs = Window(10), Window(10)
-    found = []
+def test_lowest(bars):
+    _, _, low, _, _ = columns(bars)
+    lows, found = Window(10), []
     for bar in bars:
         lows.update(bar[2])
-        highs.update(bar[1])
-        found.append((lows.lowest, highs.highest))
-    check([pair[0] for pair in found], talib.MIN(low, 10), rtol=0)
-    check([pair[1] for pair in found], talib.MAX(high, 10), rtol=0)
+        found.append(lows.lowest())
+    check(found, talib.MIN(low, 10), rtol=0)

@@ -1,6 +1,8 @@
 """ADX: how one-sided the recent highs and lows moved, 0 to 100, whichever the direction."""
 
 from collections import deque
+from collections.abc import Callable, Generator
+from itertools import accumulate
 from math import nan
 from typing import Protocol
 
@@ -18,9 +20,9 @@ class Adx(Protocol):
     floats they are, without a margin.
     """
 
-    def update(self, bar: Numbers) -> None: ...
-
     @property
+    def update(self) -> Callable[[Numbers], None]: ...
+
     def value(self) -> float: ...
 
 
@@ -31,35 +33,55 @@ def new_adx(period: int, smoothing: str) -> Adx:
 class SimpleAdx:
     """ADX of simple means. DX is computed with each bar, the mean of DX when asked for."""
 
-    __slots__ = ("_dx", "_high", "_low", "_minus", "_period", "_plus")
+    __slots__ = ("_dx", "_period", "update")
 
     def __init__(self, period: int) -> None:
         self._period = period
-        self._plus: deque[float] = deque(maxlen=period)
-        self._minus: deque[float] = deque(maxlen=period)
-        self._dx: deque[float] = deque(maxlen=period)
-        self._high = self._low = nan
+        self._dx = deque([nan] * period, period)
+        taking = _append_dx(period, self._dx)
+        next(taking)
+        self.update: Callable[[Numbers], None] = taking.send
 
-    def update(self, bar: Numbers) -> None:
-        _, high, low, _, _ = bar
-        up = high - self._high
-        down = self._low - low
-        self._high = high
-        self._low = low
-        if up != up:  # the first bar
-            return
-        plus, minus = self._plus, self._minus
-        plus.append(up if up > down and up > 0.0 else 0.0)
-        minus.append(down if down > up and down > 0.0 else 0.0)
-        if len(plus) == self._period:
-            rise, fall = sum(plus), sum(minus)
-            moved = rise + fall
-            self._dx.append(100.0 * abs(rise - fall) / moved if moved else 0.0)
-
-    @property
     def value(self) -> float:
-        dx = self._dx
-        return to_6_decimals(sum(dx) / self._period) if len(dx) == self._period else nan
+        return to_6_decimals(sum(self._dx) / self._period)
+
+
+def _append_dx(period: int, dx: deque[float]) -> Generator[None, Numbers, None]:
+    """Append the DX of each bar that is sent, from the second on; unknown ones first.
+
+    Movements, falls negative, come in blocks of `period`: a window is the tail of the last
+    block and all of the one that is filling. The tails are summed once per block, the filling
+    one is summed as it comes: every sum is of movements in the window, nothing leaves a sum.
+    A generator, since on every bar its variables cost less than attributes.
+    """
+    _, last_high, last_low, _, _ = yield
+    nets = [0.0, *[nan] * (period - 1)]  # what the tails come to, from none to period - 1
+    paths = nets
+    while True:
+        moves: list[float] = []
+        net = path = 0.0
+        for net_tail, path_tail in zip(reversed(nets), reversed(paths), strict=True):
+            _, high, low, _, _ = yield
+            up = high - last_high
+            down = last_low - low
+            last_high = high
+            last_low = low
+            if up > down and up > 0.0:
+                moves.append(up)
+                net += up
+                path += up
+            elif down > up and down > 0.0:
+                moves.append(-down)
+                net -= down
+                path += down
+            else:
+                moves.append(0.0)
+            moved = path_tail + path
+            dx.append(100.0 * abs(net_tail + net) / moved if moved else 0.0)
+        moves.reverse()
+        moves.pop()
+        nets = list(accumulate(moves, initial=0.0))
+        paths = list(accumulate(map(abs, moves), initial=0.0))
 
 
 class WilderAdx:
@@ -86,6 +108,5 @@ class WilderAdx:
         if moved == moved:
             self._dx.update(100.0 * abs(rise - fall) / moved if moved else 0.0)
 
-    @property
     def value(self) -> float:
         return to_6_decimals(self._dx.value)

@@ -1,7 +1,9 @@
 """ATR: how far a bar reaches on average, gaps included, in price."""
 
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
+from itertools import islice
 from math import isfinite, nan
 from typing import Protocol
 
@@ -16,9 +18,9 @@ class Atr(Protocol):
     True range: the range of a bar, stretched to the close before it.
     """
 
-    def update(self, bar: Numbers) -> None: ...
-
     @property
+    def update(self) -> Callable[[Numbers], None]: ...
+
     def value(self) -> float: ...
 
 
@@ -27,28 +29,23 @@ def new_atr(period: int, smoothing: str) -> Atr:
 
 
 class SimpleAtr:
-    """ATR as a simple mean, taken when it is asked for."""
+    """ATR as a simple mean, computed from the last bars when it is asked for."""
 
-    __slots__ = ("_close", "_period", "_ranges")
+    __slots__ = ("_bars", "_period", "update")
 
     def __init__(self, period: int) -> None:
         self._period = period
-        self._ranges: deque[float] = deque(maxlen=period)
-        self._close = nan
+        self._bars: deque[Numbers] = deque(maxlen=period + 1)  # one more, for its close
+        self.update: Callable[[Numbers], None] = self._bars.append
 
-    def update(self, bar: Numbers) -> None:
-        _, high, low, close, _ = bar
-        before = self._close
-        self._close = close
-        if before == before:  # there is a bar before
-            self._ranges.append(
-                (high if high > before else before) - (low if low < before else before)
-            )
-
-    @property
     def value(self) -> float:
-        ranges = self._ranges
-        return sum(ranges) / self._period if len(ranges) == self._period else nan
+        if len(self._bars) <= self._period:
+            return nan
+        total, (_, _, _, before, _) = 0.0, self._bars[0]
+        for _, high, low, close, _ in islice(self._bars, 1, None):
+            total += (high if high > before else before) - (low if low < before else before)
+            before = close
+        return total / self._period
 
 
 class WilderAtr:
@@ -66,7 +63,6 @@ class WilderAtr:
         if before == before:  # there is a bar before
             self._average.update(max(high, before) - min(low, before))
 
-    @property
     def value(self) -> float:
         return self._average.value
 

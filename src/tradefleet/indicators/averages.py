@@ -28,21 +28,15 @@ class Window:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: deque[float] = deque(maxlen=size)
+        self._values = deque([nan] * size, size)
         self.update: Callable[[float], None] = self._values.append
 
-    @property
     def mean(self) -> float:
-        values = self._values
-        return sum(values) / self._size if len(values) == self._size else nan
+        return sum(self._values) / self._size
 
-    @property
     def lowest(self) -> float:
-        return min(self._values) if len(self._values) == self._size else nan
-
-    @property
-    def highest(self) -> float:
-        return max(self._values) if len(self._values) == self._size else nan
+        first = self._values[0]
+        return min(self._values) if first == first else nan
 
 
 class WilderAverage:

@@ -15,12 +15,8 @@ class Rsi(Protocol):
 
     def update(self, bar: Numbers) -> None: ...
 
-    @property
-    def value(self) -> float: ...
-
-    @property
-    def before(self) -> float:
-        """Return the value of one bar ago."""
+    def last_two(self) -> tuple[float, float]:
+        """Return the value of one bar ago, and the value."""
 
 
 def new_rsi(period: int, smoothing: str) -> Rsi:
@@ -28,62 +24,48 @@ def new_rsi(period: int, smoothing: str) -> Rsi:
 
 
 class SimpleRsi:
-    """RSI of simple means, computed when it is asked for and kept for the next bar."""
+    """RSI of simple means, computed when it is asked for.
 
-    __slots__ = ("_before", "_close", "_gains", "_losses", "_period", "_value")
+    gain - loss is how far the close came, gain + loss how far it went, so that
+    RSI = 50 + 50 * came / went. `came` is the difference of two closes, `went` a sum over the
+    window, most of which the last two windows share.
+    """
+
+    __slots__ = ("_closes", "_moves", "_shared")
 
     def __init__(self, period: int) -> None:
-        self._period = period
-        self._gains: deque[float] = deque(maxlen=period + 1)  # one more, for the bar before
-        self._losses: deque[float] = deque(maxlen=period + 1)
-        self._close = nan
-        self._value: float | None = None
-        self._before: float | None = None
+        self._shared = period
+        # One more of each than an RSI needs, for that of the bar before; unknown at first.
+        self._closes = deque([nan] * (period + 2), period + 2)
+        self._moves = deque([nan] * (period + 1), period + 1)
 
     def update(self, bar: Numbers) -> None:
         close = bar[3]
-        change = close - self._close
-        self._close = close
-        if change > 0.0:
-            self._gains.append(change)
-            self._losses.append(0.0)
-        elif change <= 0.0:  # neither on the first bar
-            self._gains.append(0.0)
-            self._losses.append(-change)
-        self._before = self._value
-        self._value = None
+        closes = self._closes
+        self._moves.append(abs(close - closes[-1]))
+        closes.append(close)
 
-    @property
-    def value(self) -> float:
-        if self._value is None:
-            self._value = self._over(len(self._gains) - self._period)
-        return self._value
-
-    @property
-    def before(self) -> float:
-        if self._before is None:
-            self._before = self._over(len(self._gains) - self._period - 1)
-        return self._before
-
-    def _over(self, first: int) -> float:
-        """Return the RSI over `period` changes from the first-th on."""
-        if first < 0:
-            return nan
-        end = first + self._period
-        gain, loss = sum(islice(self._gains, first, end)), sum(islice(self._losses, first, end))
-        return _ratio(gain, loss)
+    def last_two(self) -> tuple[float, float]:
+        moves, closes = self._moves, self._closes
+        shared = sum(islice(moves, 1, self._shared))
+        came_before, went_before = closes[-2] - closes[0], moves[0] + shared
+        came, went = closes[-1] - closes[1], shared + moves[-1]
+        return (
+            to_6_decimals(50.0 + 50.0 * came_before / went_before) if went_before else 50.0,
+            to_6_decimals(50.0 + 50.0 * came / went) if went else 50.0,
+        )
 
 
 class WilderRsi:
     """RSI of Wilder's averages, carried along."""
 
-    __slots__ = ("_close", "_gain", "_loss", "before", "value")
+    __slots__ = ("_before", "_close", "_gain", "_loss", "_value")
 
     def __init__(self, period: int) -> None:
         self._gain = WilderAverage(period)
         self._loss = WilderAverage(period)
         self._close = nan
-        self.value = self.before = nan
+        self._value = self._before = nan
 
     def update(self, bar: Numbers) -> None:
         change = bar[3] - self._close
@@ -91,10 +73,10 @@ class WilderRsi:
         if change == change:  # there is a bar before
             self._gain.update(max(change, 0.0))
             self._loss.update(max(-change, 0.0))
-            self.before = self.value
-            self.value = _ratio(self._gain.value, self._loss.value)
+            gain, loss = self._gain.value, self._loss.value
+            moved = gain + loss
+            self._before = self._value
+            self._value = to_6_decimals(100.0 * gain / moved) if moved else 50.0
 
-
-def _ratio(gain: float, loss: float) -> float:
-    moved = gain + loss
-    return to_6_decimals(100.0 * gain / moved) if moved else 50.0
+    def last_two(self) -> tuple[float, float]:
+        return self._before, self._value

@@ -55,7 +55,7 @@ class EmaCross:
 
     __slots__ = (
         "_atr",
-        "_close",
+        "_bar",
         "_count",
         "_crossed_up",
         "_fast",
@@ -75,7 +75,7 @@ class EmaCross:
         self._atr = new_atr(parameters.atr, parameters.smoothing)
         self._update_atr = self._atr.update
         self._count = 0
-        self._close = ZERO
+        self._bar: Bar  # the last one, from the first on
         self._side = 0  # of the fast average: 1 above the slow one, -1 below, 0 level
         self._crossed_up = False
 
@@ -92,7 +92,7 @@ class EmaCross:
         side = 1 if gap > margin else -1 if -gap > margin else 0
         side_before, self._side = self._side, side
         self._count += 1
-        self._close = bar.close
+        self._bar = bar
         self._crossed_up = side > 0 >= side_before
         if side == side_before or self._count < self._warmup:
             return None
@@ -103,12 +103,12 @@ class EmaCross:
 
     def _entry(self) -> Entry | None:
         stop = self._stop()
-        if not ZERO < stop < self._close:
+        if not ZERO < stop < self._bar.close:
             return None
         return Entry(stop, self._parameters.size, score=0, strength=0.0, reasons=ENTRY_REASONS)
 
     def _stop(self) -> Decimal:
-        return stop_below(float(self._close), self._parameters.stop_atr, self._atr.value)
+        return stop_below(self._bar.numbers[3], self._parameters.stop_atr, self._atr.value())
 
     def why_not(self) -> str:
         if self._count < self._warmup:
@@ -119,7 +119,7 @@ class EmaCross:
         if not self._crossed_up:
             return f"fast EMA {fast:.6g} was above slow EMA {slow:.6g} a bar ago already"
         if self._entry() is None:
-            return f"stop {self._stop():f} is not between 0 and the close {self._close:f}"
+            return f"stop {self._stop():f} is not between 0 and the close {self._bar.close:f}"
         return ""
 
     def trail_distance(self) -> Decimal | None:
