@@ -101,8 +101,11 @@ class Backtest:
                 self._step(EntryDue(order_id, bar.open, at))
         self._touch(bar.open, at)
         self._trade(bar.open, bar)
-        if engine.position is None:
+        if (position := engine.position) is None:
             return
+        if bar.open <= position.stop:  # bought here just now, at or below its stop
+            self._touch(bar.open, at)
+            self._trade(bar.open, bar)
         if (stop := engine.levels.stop) is not None and bar.low <= stop:
             self._touch(stop, at)
             self._trade(stop, bar)
