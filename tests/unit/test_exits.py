@@ -15,6 +15,8 @@ from tradefleet.domain.signal import TradePlan
 from tradefleet.domain.values import changed
 from tradefleet.engine.exits import after_bar, at_breakeven, part_to_sell, protected
 
+D = Decimal
+
 
 @pytest.fixture(autouse=True)
 def _money():
@@ -90,7 +92,7 @@ def test_a_plan_without_targets_only_has_a_stop():
 
 
 def test_the_stop_goes_to_the_entry():
-    position = at_breakeven(held(), APEX, RULES)
+    position = at_breakeven(held(), D(102), APEX, RULES)
 
     assert (position.stop, position.stop_kind) == (100, "breakeven")
 
@@ -98,13 +100,20 @@ def test_the_stop_goes_to_the_entry():
 def test_an_offset_puts_it_above_the_entry():
     plan = TradePlan(breakeven_offset=Decimal("0.002"))
 
-    assert at_breakeven(held(), plan, RULES).stop == Decimal("100.2")
+    assert at_breakeven(held(), D(102), plan, RULES).stop == D("100.2")
+
+
+def test_an_offset_never_puts_it_above_the_target_that_was_reached():
+    """Else the rest would have to be sold above the market."""
+    plan = TradePlan(breakeven_offset=Decimal("0.05"))
+
+    assert at_breakeven(held(), D(102), plan, RULES).stop == 102
 
 
 def test_a_stop_above_the_entry_stays_where_it_is():
     trailed = changed(held(), stop=Decimal(101), stop_kind="trail")
 
-    assert at_breakeven(trailed, APEX, RULES) is trailed
+    assert at_breakeven(trailed, D(102), APEX, RULES) is trailed
 
 
 def closes(position, high, trail, plan=APEX):

@@ -361,19 +361,19 @@ class BotEngine:
             number = len(self.plan.targets) - len(position.targets) + 1
             self.position = changed(position, targets=position.targets[1:])
             if part == ZERO:  # too small for the venue: it leaves with the last target
-                self._reached(number)
+                self._reached(number, level)
             else:
                 effects += self._sell(part, event.at, f"target_{number}", OrderKind.TARGET, level)
         if self.position is before:
             return []
         return [*effects, *self._saved(), self.levels]
 
-    def _reached(self, number: int) -> None:
+    def _reached(self, number: int, level: Decimal) -> None:
         """Note that a target is behind us; from the first on, the stop stands at entry."""
         assert self.position is not None
         done = max(self.position.targets_done, number)
         held = changed(self.position, targets_done=done)
-        self.position = exits.at_breakeven(held, self.plan, self.rules)
+        self.position = exits.at_breakeven(held, level, self.plan, self.rules)
 
     def _exit_all(self, reason: str, at: datetime) -> list[Effect]:
         if self.position is None:
@@ -555,8 +555,8 @@ class BotEngine:
         self.position = self.position.after(fill)
         self.last_exit_reason = order.reason
         self.retry_at, self.retry_wait = None, RETRY_FIRST
-        if order.kind is OrderKind.TARGET:
-            self._reached(int(order.reason.removeprefix("target_")))
+        if order.kind is OrderKind.TARGET and order.price is not None:
+            self._reached(int(order.reason.removeprefix("target_")), order.price)
         left = self.rules.round_quantity(self.position.quantity)  # less than a step is dust
         return self._close(order, fill) if left <= ZERO else []
 

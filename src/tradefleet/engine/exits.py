@@ -36,10 +36,15 @@ def protected(position: Position, stop: Decimal, plan: TradePlan, rules: Trading
     )
 
 
-def at_breakeven(position: Position, plan: TradePlan, rules: TradingRules) -> Position:
-    """Return the position with its stop at entry (plus the plan's offset), unless it is higher."""
+def at_breakeven(
+    position: Position, target: Decimal, plan: TradePlan, rules: TradingRules
+) -> Position:
+    """Return the position with its stop at entry, unless it is higher.
+
+    The plan's offset puts it above the entry, but never above the target that was reached.
+    """
     level = position.entry_price * (ONE + plan.breakeven_offset)
-    stop = round_to_tick(level, rules.price_tick)
+    stop = min(round_to_tick(level, rules.price_tick), target)
     if stop <= position.stop:
         return position
     return changed(position, stop=stop, stop_kind=EXIT_BREAKEVEN)
