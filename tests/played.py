@@ -117,10 +117,11 @@ def played(
 
 
 def course(test: Backtest) -> list[tuple[Any, ...]]:
-    """Return of each closed trade when it was opened and closed, at what prices, and why."""
-    return [
-        (t.opened_at, t.closed_at, t.entry_price, t.exit_price, t.exit_reason) for t in test.trades
-    ]
+    """Return of each closed trade when it was opened and closed, bought for what, left why.
+
+    Not the mean price it was left at: that depends a little on how its parts were rounded.
+    """
+    return [(t.opened_at, t.closed_at, t.entry_price, t.exit_reason) for t in test.trades]
 
 
 def minutes(count: float) -> timedelta:
