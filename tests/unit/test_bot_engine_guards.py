@@ -278,7 +278,7 @@ def test_a_bot_taken_over_tells_the_guards_what_is_in_the_market():
 
 
 def test_an_entry_taken_over_goes_on_binding_what_it_has_not_bought():
-    rig = Rig()
+    rig = Rig(user_limits=RiskLimits(open_positions_max=1))
     rig.closes(100, enter())
     rig.due(100)
     rig.accept()

@@ -19,6 +19,7 @@ from tradefleet.domain.effects import (
 )
 from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.domain.events import EntryDue, StopHit
+from tradefleet.domain.limits import RiskLimits
 from tradefleet.domain.market import Side
 from tradefleet.domain.order import (
     Acknowledged,
@@ -49,7 +50,7 @@ def rig() -> Rig:
 @pytest.fixture
 def entering() -> Rig:
     """A bot whose entry of 6 at 100 was just sent and is under way."""
-    made = Rig()
+    made = Rig(user_limits=RiskLimits(open_positions_max=1))
     made.closes(100, enter(98))
     made.due(100)
     return made

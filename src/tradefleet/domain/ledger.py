@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
-from tradefleet.domain.errors import ensure
+from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.market import Side
 from tradefleet.domain.money import MONEY, ZERO
@@ -53,7 +53,8 @@ class LedgerEntry:
         sums: dict[str, Decimal] = defaultdict(Decimal)
         for posting in self.postings:
             sums[posting.asset] = MONEY.add(sums[posting.asset], posting.amount)
-        ensure(all(total == 0 for total in sums.values()), f"entry {self.id} does not balance")
+        if any(sums.values()):
+            raise BrokenInvariant(f"entry {self.id} does not balance")
 
     @classmethod
     def of_fill(cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId) -> Self:

@@ -19,7 +19,7 @@ from decimal import (
     localcontext,
 )
 
-from tradefleet.domain.errors import Refused, ensure
+from tradefleet.domain.errors import BrokenInvariant, Refused
 
 MONEY = Context(
     prec=50,
@@ -56,7 +56,8 @@ def to_unit(value: Decimal) -> Decimal:
 
 def from_float(value: float) -> Decimal:
     """Return a computed float as money: ten significant digits, no more are meant."""
-    ensure(math.isfinite(value), f"{value} is no money")
+    if not math.isfinite(value):
+        raise BrokenInvariant(f"{value} is no money")
     return Decimal(format(value, ".10g"))
 
 

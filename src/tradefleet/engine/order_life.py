@@ -38,7 +38,8 @@ def after(order: Order, event: OrderEvent) -> Order:
 
     Raise BrokenInvariant for what cannot happen in its state: then our books are wrong.
     """
-    ensure(event.order_id == order.id, f"news of {event.order_id} given to order {order.id}")
+    if event.order_id != order.id:
+        raise BrokenInvariant(f"news of {event.order_id} given to order {order.id}")
     step = TABLE.get((order.state, type(event)))
     if step is None:
         raise BrokenInvariant(f"order {order.id} is {order.state}: no {type(event).__name__} now")
@@ -102,7 +103,8 @@ def _quarantine(order: Order, event: Quarantined) -> Order:
 def _fill(order: Order, fill: Fill) -> Order:
     """Add a fill that was not booked before; the full quantity leaves nothing to wait for."""
     filled = MONEY.add(order.filled, fill.quantity)
-    ensure(filled <= order.quantity, f"order {order.id} filled {filled} of {order.quantity}")
+    if filled > order.quantity:
+        raise BrokenInvariant(f"order {order.id} filled {filled} of {order.quantity}")
     state = S.DONE if filled == order.quantity else S.OPEN
     return changed(order, state=state, filled=filled, negatives=0)
 

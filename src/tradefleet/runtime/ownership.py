@@ -183,6 +183,8 @@ class Ownership:
         load = await host.store.load_user(user.id)
         user.guard.set_switches(load.switches)
         user.guard.set_limits(load.limits or RiskLimits.default(), host.tiers.get(load.user.tier))
+        for bot in user.bots.values():
+            bot.engine.restore_guards()
         await self._renew()
         for bot in list(user.bots.values()):
             spec = bot.engine.spec
