@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,9 @@ def execute(address: str, *statements: str) -> list[Any]:
         try:
             for statement in statements[:-1]:
                 await connection.execute(statement)
-            return [tuple(row) for row in await connection.fetch(statements[-1])]
+            return list(await connection.fetch(statements[-1]))
         finally:
             await connection.close()
 
-    return asyncio.run(work())
+    with ThreadPoolExecutor(1) as thread:  # a test may have an event loop of its own here
+        return thread.submit(lambda: asyncio.run(work())).result()

@@ -58,6 +58,9 @@ GUARD = GuardMemory(
     circuit_open_until=LATE,
     circuit_reason="daily loss",
     paused_reason="drawdown",
+    today_base=UNIT,
+    month_base=-LONG,
+    peak_allocations=LONG,
 )
 TRADE = Trade(
     id="t1",

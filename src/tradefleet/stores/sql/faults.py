@@ -63,6 +63,8 @@ DAMAGED_DATA = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationErro
 def as_unavailable(error: BaseException, address: Address) -> StoreUnavailable | None:
     """Return what the error means to the operator, or None when the fault is ours."""
     text = words_for(error)
+    if text is UNREACHABLE and address.is_sqlite:
+        text = SQLITE["SQLITE_CANTOPEN"]
     if text is None:
         return None
     cause = str(origin(error)).strip().split("\n")[0]

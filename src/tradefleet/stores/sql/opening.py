@@ -2,12 +2,15 @@
 
 import asyncio
 
+from sqlalchemy import text
+
 from tradefleet.clock import Clock
 from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.stores.sql.address import Address, read_address
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.engine import PATIENCE, make_engine
+from tradefleet.stores.sql.faults import translated
 from tradefleet.stores.sql.journal.postgres import PostgresJournal
 from tradefleet.stores.sql.journal.postgres_writer import PostgresWriter
 from tradefleet.stores.sql.journal.sqlite import SqliteJournal
@@ -65,12 +68,15 @@ def assemble(address: Address, clock: Clock, patience: float) -> SqlStore:
 async def prepare(store: SqlStore, address: Address, *, create: bool) -> None:
     """See that the schema is ours and that the database can be written."""
     if create:
-        await upgrade_engine(store.engine, address)
-        return
-    found = await check_engine(store.engine, address)
+        found = await upgrade_engine(store.engine, address)
+    else:
+        found = await check_engine(store.engine, address)
     refuse_newer(found, address)
-    if found.state is not SchemaState.CURRENT:
+    if found.state is not SchemaState.CURRENT and not create:
         raise StoreUnavailable(
             f"The database {address} is not up to date (schema {found.found}, this version has"
             f" {found.known}): upgrade it, or start the service, which does so."
         )
+    with translated(address):
+        async with store.engine.begin() as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))

@@ -39,8 +39,13 @@ from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.user_store import SqlUserStore
 
 SECRET_BYTES = 32
-# A user's transactions run one after the other; the lock is gone with the transaction.
-LOCK_USER = text("SELECT pg_advisory_xact_lock(hashtextextended(:user_id, 0))")
+# PostgreSQL only. The name puts up the wall of row-level security; the lock lets a user's
+# transactions run one after the other. Both are gone with the transaction.
+NAME_USER = text("SELECT set_config('tradefleet.user_id', :user_id, true)")
+NAME_AND_LOCK_USER = text(
+    "SELECT set_config('tradefleet.user_id', :user_id, true),"
+    " pg_advisory_xact_lock(hashtextextended(:user_id, 0))"
+)
 
 
 class Journal(Protocol):
@@ -75,6 +80,7 @@ class SqlStore:
         self._clock = clock
         self._turn = turn
         self._checkpoints = checkpoints
+        self._closed = False
         self.paper_books = SqlPaperBooks(self)
 
     @asynccontextmanager
@@ -97,8 +103,9 @@ class SqlStore:
     @asynccontextmanager
     async def open(self, user_id: UserId, *, reading: bool = False) -> AsyncIterator[SqlUserStore]:
         async with self.reading() if reading else self._writing() as connection:
-            if not reading and not self._address.is_sqlite:
-                await connection.execute(LOCK_USER, {"user_id": user_id})
+            if not self._address.is_sqlite:
+                begin = NAME_USER if reading else NAME_AND_LOCK_USER
+                await connection.execute(begin, {"user_id": user_id})
             yield SqlUserStore(connection, user_id, self._clock, reading=reading)
 
     async def find_user(
@@ -231,6 +238,9 @@ class SqlStore:
         return loop.time() - start
 
     async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         await self._journal.close()
         if self._checkpoints:
             await self._checkpoints.close()

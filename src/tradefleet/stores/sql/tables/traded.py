@@ -219,4 +219,7 @@ guard_memories = Table(
     Column("circuit_open_until", Time),
     text("circuit_reason"),
     text("paused_reason"),
+    Column("today_base", Money, nullable=False),
+    Column("month_base", Money, nullable=False),
+    Column("peak_allocations", Money),
 )

@@ -248,6 +248,9 @@ def make_tables() -> None:
         sa.Column("circuit_open_until", TIME, nullable=True),
         sa.Column("circuit_reason", sa.Text, nullable=False),
         sa.Column("paused_reason", sa.Text, nullable=False),
+        sa.Column("today_base", MONEY, nullable=False),
+        sa.Column("month_base", MONEY, nullable=False),
+        sa.Column("peak_allocations", MONEY, nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_guard_memories_users"),
         sa.PrimaryKeyConstraint("user_id", name="pk_guard_memories"),
     )
