@@ -9,6 +9,7 @@ import pytest
 from tests.bot_rig import APEX, PLAIN, Rig, enter, leave, only
 from tests.makers import MINUTE
 from tradefleet.domain.effects import (
+    CancelOrder,
     Decided,
     MemoryChanged,
     OrderChanged,
@@ -24,6 +25,9 @@ from tradefleet.domain.market import Side
 from tradefleet.domain.order import (
     Acknowledged,
     Armed,
+    CancelLost,
+    CancelSent,
+    CancelState,
     ClosedByVenue,
     NotFound,
     Order,
@@ -504,6 +508,60 @@ def test_what_a_venue_still_owes_is_waited_for(rig):
     assert rig.levels == Protect(None, None)
     rig.fill(98)
     assert rig.position is None
+
+
+# ---- what is still being bought when the bot sells
+
+
+@pytest.mark.parametrize("exits", ["falls", "rises", "told"])
+def test_who_sells_takes_back_what_is_still_being_bought(entering, exits):
+    entering.accept()
+    entry = entering.newest
+    entering.fill(100, 2)
+    price = {"falls": (98,), "rises": (102,), "told": ()}[exits]
+
+    effects = getattr(entering, exits)(*price)
+    assert only(effects, CancelOrder) == [CancelOrder(entry.id)]
+    assert entering.newest.quantity == (1 if exits == "rises" else 2)
+
+
+def test_a_cancel_that_is_under_way_is_not_asked_for_again(entering):
+    entering.accept()
+    entry = entering.newest
+    entering.fill(100, 2)
+    entering.rises(102)
+    [sent] = entering.step(CancelSent(entry.id))
+    assert sent.order.cancel is CancelState.CANCELING
+
+    assert only(entering.rises(104), CancelOrder) == []
+    assert only(entering.step(CancelLost(entry.id)), SendOrder) == []
+
+
+def test_what_crosses_the_cancel_is_sold_too(entering):
+    entering.accept()
+    entry = entering.newest
+    entering.fill(100, 2)
+    entering.falls(98)
+    entering.step(CancelSent(entry.id))
+    entering.fill(98, 1, order=entry)
+    entering.end(3, order=entry)
+
+    assert entering.levels.stop == 98
+    entering.falls("97.9")
+    assert entering.newest.quantity == 1
+    assert entering.orders[entry.id].state is S.DONE
+
+
+def test_an_absent_entrys_stand_in_is_void_once_the_bot_sells(entering):
+    first = entering.newest
+    entering.lose()
+    entering.disprove()
+    stand_in = entering.newest
+    entering.fill(100, 2, order=first)
+    entering.falls(98)
+
+    assert entering.orders[stand_in.id].state is S.VOID
+    assert entering.canceled == [first.id]
 
 
 # ---- repetitions

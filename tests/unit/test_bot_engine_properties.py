@@ -32,6 +32,8 @@ from tradefleet.domain.money import ZERO, money_context
 from tradefleet.domain.order import (
     Acknowledged,
     Armed,
+    CancelLost,
+    CancelSent,
     ClosedByVenue,
     Fill,
     NotFound,
@@ -241,6 +243,19 @@ class Story:
             there.closed = True
             self.news.append(ClosedByVenue(there.order.id, there.filled))
 
+    def cancels(self, number: int) -> None:
+        """A cancel the bot asked for leaves; it may come too late, and its answer may be lost."""
+        order_id = self.some(self.rig.canceled, number)
+        if order_id is None or order_id not in self.rig.engine.working:
+            return
+        self.take(CancelSent(order_id))
+        if number % 3 == 0:
+            self.take(CancelLost(order_id))
+        there = self.venue[order_id]
+        if number % 4 and there.arrived and not there.closed:
+            there.closed = True
+            self.news.append(ClosedByVenue(order_id, there.filled))
+
     def tells(self, number: int) -> None:
         """The bot hears one of the news, in any order, perhaps not for the last time."""
         if self.news:
@@ -318,7 +333,7 @@ def _without_price(effect: Effect) -> Effect:
 
 MOVES = {
     "enters": 3, "works": 6, "bar": 2, "goes": 2, "sends": 2, "fills_": 2, "tells": 2,
-    "looks": 2, "closes": 1, "asks": 1, "turns_up": 1,
+    "looks": 2, "closes": 1, "asks": 1, "turns_up": 1, "cancels": 1,
 }  # fmt: skip
 WEIGHTED = [move for move, weight in MOVES.items() for _ in range(weight)]
 
@@ -334,8 +349,8 @@ plans = st.sampled_from([APEX, PLAIN])
 
 
 @settings(max_examples=150, deadline=None)
-@example(script_of(2346), APEX, True, False)  # a sale is heard of before its buy
-@example(script_of(2485), PLAIN, False, True)
+@example(script_of(2346), APEX, False, False)  # a sale is heard of before its buy
+@example(script_of(3760), APEX, False, False)
 @given(scripts, plans, st.booleans(), st.booleans())
 def test_position_ledger_store_and_venue_tell_the_same_story(script, plan, limited, base_fee):
     story = Story(plan, LIMITS if limited else None, base_fee).play(script)
