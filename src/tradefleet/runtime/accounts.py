@@ -20,6 +20,7 @@ from tradefleet.domain.order import (
     Acknowledged,
     Armed,
     CancelSent,
+    CancelState,
     NotFound,
     Order,
     OrderState,
@@ -114,7 +115,7 @@ class AccountLane(Generic[BotT]):
             await self.owner.tell(bot, Rejected(order.id, str(rejection)))
         except (OutcomeUnknown, VenueUnavailable) as loss:
             await self.owner.tell(bot, OutcomeLost(order.id, str(loss)))
-            self._look_again(bot, order.id, self.link.timing.visibility)
+            self._look_again(bot, order, self.link.timing.visibility)
         else:
             await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
 
@@ -130,7 +131,7 @@ class AccountLane(Generic[BotT]):
             report = await self.link.look_up(order)
             fills = await self.link.fills_of(order) if report is not None else ()
         except VenueUnavailable:
-            self._look_again(bot, order.id, timedelta(seconds=2))
+            self._look_again(bot, order, timedelta(seconds=2))
             return
         known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
         for event in reconcile.order_news(order, report, fills, known, now):
@@ -155,13 +156,14 @@ class AccountLane(Generic[BotT]):
             await self.owner.tell(bot, verdict)
 
     def _look_when_due(self, bot: BotT, order_id: OrderId) -> None:
-        """Ask again later, as long as something is open about the order."""
+        """Ask again later, as long as something is open about the order; cancel again, too."""
         order, now = bot.engine.working.get(order_id), self.owner.clock.now()
         if order is None:
             return
         due = order_life.look_up_due(order, now, self.link.timing.visibility)
         if due is not None:
-            self._look_again(bot, order_id, due - now)
+            self._look_again(bot, order, due - now)
 
-    def _look_again(self, bot: BotT, order_id: OrderId, wait: timedelta) -> None:
-        self.owner.later(wait, Job.LOOK_UP, bot, order_id)
+    def _look_again(self, bot: BotT, order: Order, wait: timedelta) -> None:
+        job = Job.LOOK_UP if order.cancel is CancelState.NONE else Job.CANCEL
+        self.owner.later(wait, job, bot, order.id)

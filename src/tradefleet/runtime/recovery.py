@@ -18,7 +18,7 @@ from tradefleet.domain.ids import AccountId, FillId, OrderId
 from tradefleet.domain.ledger import EXTERNAL, LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits
 from tradefleet.domain.money import ONE, ZERO
-from tradefleet.domain.order import Order, OrderState, OutcomeLost, Purpose
+from tradefleet.domain.order import CancelState, Order, OrderState, OutcomeLost, Purpose
 from tradefleet.domain.signal import TradePlan
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.user_guard import UserGuard
@@ -145,5 +145,16 @@ def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
         case OrderState.SENDING:
             host.deliver(bot, OutcomeLost(order.id, "the host stopped while it was sent"))
             host.put(bot, Job.LOOK_UP, order.id)
+        case _ if order.is_working and is_taken_back(bot, order):
+            host.put(bot, Job.CANCEL, order.id)
         case _:
             host.put(bot, Job.LOOK_UP, order.id)
+
+
+def is_taken_back(bot: HostedBot, order: Order) -> bool:
+    """Say whether an order is to be cancelled: whoever sells buys no more.
+
+    That a cancel was wanted need not be written down: after its entry a bot orders only exits.
+    """
+    sells = order.purpose is Purpose.ENTRY and order.seq < bot.engine.seq
+    return sells or order.cancel is not CancelState.NONE

@@ -23,7 +23,6 @@ from tradefleet.store import ReplayRun
 class Playable(Protocol):
     """A simulated venue whose market is moved from outside."""
 
-    def new_bar(self, symbol: Symbol) -> None: ...
     async def trade(
         self, symbol: Symbol, price: Decimal, at: datetime, *, volume: Decimal | None = None
     ) -> None: ...
@@ -66,7 +65,6 @@ class Replay:
     async def _play(self, bar: Bar, first: Phase) -> None:
         host, venue, symbol, at = self.host, self.stream.venue, self.stream.symbol, bar.opened_at
         self.clock.move_to(at)
-        self.venue.new_bar(symbol)
         if first <= Phase.OPEN and (self._concerns(bar) or self.venue.waits(symbol)):
             self._at(bar, Phase.OPEN)
             host.price(venue, symbol, bar.open, at)

@@ -18,6 +18,7 @@ from tradefleet.runtime.hosted import HostedBot
 from tradefleet.runtime.recovery import take_user
 from tradefleet.runtime.replay import Playable, Replay
 from tradefleet.runtime.replay_clock import ReplayClock
+from tradefleet.simulation.bar_path import Phase
 from tradefleet.simulation.options import PlayOptions
 from tradefleet.simulation.results import BotResult, ledger_agrees
 from tradefleet.store import ReplayRun, Store
@@ -124,7 +125,9 @@ class ReplaySession:
                 "resume with the same ones, or give --db a new file."
             )
         if kept.cursor is not None:
-            self.clock.move_to(kept.cursor[0])
+            opened_at, phase = kept.cursor
+            closing = phase == Phase.CLOSE
+            self.clock.move_to(opened_at + self.options.timeframe.delta * closing)
         return kept
 
     async def _ensure_bot(self, number: int) -> None:

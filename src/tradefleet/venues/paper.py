@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from tradefleet.domain.errors import VenueRejected
 from tradefleet.domain.ids import AccountId, OrderId
@@ -19,7 +20,7 @@ from tradefleet.domain.order import Fill, Order, OrderKind, OrderReport
 from tradefleet.domain.user import Account
 from tradefleet.runtime.group_commit import GroupCommit
 from tradefleet.simulation.paper_book import Costs, PaperBook, PaperOrder
-from tradefleet.store import PaperBooks, PaperChange
+from tradefleet.store import PaperAccountState, PaperBooks, PaperChange
 from tradefleet.venue import MarketData, MarketEvent, PriceSeen, VenueSpec, VenueTiming
 
 VENUE = VenueSpec(
@@ -36,11 +37,14 @@ TIMING = VenueTiming(  # a request cannot outlive its process: absence is certai
 
 @dataclass(slots=True, eq=False)
 class OpenAccount:
-    """A paper account that somebody has a link to."""
+    """A paper account that somebody has a link to.
+
+    taken: how much of the latest bar's volume an order had, and when that bar began.
+    """
 
     book: PaperBook
     news: Callable[[OrderId], None]
-    taken: dict[OrderId, Decimal] = field(default_factory=dict)  # of this bar's volume
+    taken: dict[OrderId, tuple[datetime, Decimal]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -66,17 +70,41 @@ class PaperVenue:
         return self
 
     async def link(self, account: Account, news: Callable[[OrderId], None]) -> "PaperLink":
-        """Open an account from the venue's books; orders that waited go on waiting."""
+        """Open an account from the venue's books; orders that waited go on waiting.
+
+        One that is open here already is taken over as it stands, unless another process has
+        written to its books since.
+        """
         state = await self.books.load(account.id)
-        book = PaperBook()
+        number = state.number if state is not None else 0
+        known = self.accounts.get(account.id)
+        if known is not None and known.book.number >= number:
+            known.news = news
+        else:
+            await self._open(account.id, state, news)
+        return PaperLink(self, account.id)
+
+    async def _open(
+        self,
+        account_id: AccountId,
+        state: PaperAccountState | None,
+        news: Callable[[OrderId], None],
+    ) -> None:
+        opened = OpenAccount(PaperBook(), news)
         if state is not None:
             waiting = {paper.order.id: paper for paper in state.open_orders}
-            book = PaperBook(dict(state.balances), waiting, state.number)
-        self.accounts[account.id] = OpenAccount(book, news)
-        for order_id, paper in book.waiting.items():
+            opened.book = PaperBook(dict(state.balances), waiting, state.number)
+        for order_id, paper in opened.book.waiting.items():
             await self.rules(paper.order.symbol)
-            self.waiting[paper.order.symbol][order_id] = account.id
-        return PaperLink(self, account.id)
+            if paper.filled:
+                fills = await self.books.fills_of(account_id, order_id)
+                opened.taken[order_id] = latest_taken(fills)
+        for orders in self.waiting.values():
+            for order_id in [id for id, owner in orders.items() if owner == account_id]:
+                del orders[order_id]
+        for order_id, paper in opened.book.waiting.items():
+            self.waiting[paper.order.symbol][order_id] = account_id
+        self.accounts[account_id] = opened
 
     # -------------------------------------------------------- the public side
 
@@ -104,15 +132,13 @@ class PaperVenue:
     def waits(self, symbol: Symbol) -> bool:
         return bool(self.waiting[symbol])
 
-    def new_bar(self, symbol: Symbol) -> None:
-        """A bar begins: its volume is there to be taken."""
-        for account_id in self.waiting[symbol].values():
-            self.accounts[account_id].taken.clear()
-
     async def trade(
         self, symbol: Symbol, price: Decimal, at: datetime, *, volume: Decimal | None = None
     ) -> None:
-        """The symbol trades at price: everything that waits is filled there."""
+        """The symbol trades at price: everything that waits is filled there.
+
+        volume is that of the bar which began at `at`.
+        """
         due = [(order_id, price) for order_id in self.waiting[symbol]]
         await self._fill(symbol, due, at, volume)
 
@@ -136,13 +162,16 @@ class PaperVenue:
         at: datetime,
         volume: Decimal | None,
     ) -> None:
-        """Fill orders, write the books down, then ring the bells."""
+        """Fill orders and write the books down; the bells ring once they are written."""
         changes: dict[AccountId, PaperChange] = {}
-        bells: list[tuple[OpenAccount, OrderId]] = []
         for order_id, price in due:
             account_id = self.waiting[symbol][order_id]
             account = self.accounts[account_id]
-            taken = account.taken.get(order_id, ZERO)
+            since, taken = account.taken.get(order_id, (at, ZERO))
+            if at < since:
+                continue  # a replay plays again what this venue has behind it
+            if at > since:
+                taken = ZERO
             share = self.costs.volume_share
             paper, fill = account.book.fill(
                 order_id,
@@ -154,20 +183,23 @@ class PaperVenue:
             )
             if fill is None and paper.open:
                 continue
+            if fill is not None:
+                account.taken[order_id] = (at, taken + fill.quantity)
             if not paper.open:
                 del self.waiting[symbol][order_id]
-            if fill is not None:
-                account.taken[order_id] = taken + fill.quantity
+                account.taken.pop(order_id, None)
             changes[account_id] = merged(
                 changes.get(account_id), self._change(account_id, paper, fill)
             )
-            bells.append((account, order_id))
         for change in changes.values():
-            self.commits.add(change, lambda _: None)
-        if bells:
+            self.commits.add(change, partial(self._ring, change))
+        if changes:
             await self.commits.flushed()
-        for account, order_id in bells:
-            account.news(order_id)
+
+    def _ring(self, change: PaperChange, _: None) -> None:
+        """Tell whoever has the account open now, even if whoever moved the market is gone."""
+        for paper in change.orders:
+            self.accounts[change.account_id].news(paper.order.id)
 
     def _change(
         self, account_id: AccountId, paper: PaperOrder | None, fill: Fill | None = None
@@ -205,6 +237,12 @@ class PaperVenue:
                 book.credit(asset, missing)
                 book.credit(DEPOSITED + asset, missing)
                 await self.commits.write(self._change(account_id, None))
+
+
+def latest_taken(fills: Sequence[Fill]) -> tuple[datetime, Decimal]:
+    """Return when an order was filled last, and how much then."""
+    at = max(fill.filled_at for fill in fills)
+    return at, sum((fill.quantity for fill in fills if fill.filled_at == at), ZERO)
 
 
 def merged(first: PaperChange | None, second: PaperChange) -> PaperChange:
