@@ -115,6 +115,18 @@ async def test_a_database_that_is_missing_is_made_only_when_that_is_allowed(tmp_
     await (await open_store(str(file), create=False)).close()
 
 
+async def test_a_database_of_another_program_is_left_alone(tmp_path, bare_postgres_url):
+    table = "CREATE TABLE users (name text)"
+    file = tmp_path / "x.db"
+    connection = sqlite3.connect(file)
+    connection.execute(table)
+    connection.close()
+    execute(bare_postgres_url, table, "SELECT 1")
+    for url in (str(file), bare_postgres_url):
+        with pytest.raises(StoreUnavailable, match="tables of another program"):
+            await open_store(url)
+
+
 async def test_several_may_upgrade_at_once(tmp_path, bare_postgres_url):
     for url in (str(tmp_path / "x.db"), bare_postgres_url):
         await asyncio.gather(*(upgrade(url) for _ in range(4)))

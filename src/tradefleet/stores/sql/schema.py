@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tradefleet.domain.errors import StoreUnavailable
@@ -78,11 +78,20 @@ async def check_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
 async def upgrade_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
     with translated(address):
         async with engine.begin() as connection:
+            await connection.run_sync(lock)
             before = await connection.run_sync(look)
             refuse_newer(before, address)
+            if before.state is SchemaState.MISSING:
+                await connection.run_sync(refuse_foreign, address)
             if before.state is not SchemaState.CURRENT:
                 await connection.run_sync(migrate)
             return before
+
+
+def lock(connection: Connection) -> None:
+    """Let one process at a time upgrade; SQLite has locked the file for it by now."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
 
 
 def look(connection: Connection) -> SchemaCheck:
@@ -98,11 +107,7 @@ def look(connection: Connection) -> SchemaCheck:
 
 
 def migrate(connection: Connection) -> None:
-    """Run what is missing in this one transaction, one process at a time."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
-        if look(connection).state is SchemaState.CURRENT:
-            return
+    """Run what is missing, in the transaction that found it missing."""
     views.drop_all(connection)
     config = alembic_config()
     config.attributes["connection"] = connection
@@ -116,6 +121,13 @@ def refuse_newer(found: SchemaCheck, address: Address) -> None:
             f"The database {address} was written by a newer version of tradefleet (schema"
             f" {found.found}, this one knows {found.known}): install that version, or restore a"
             " backup from before the upgrade."
+        )
+
+
+def refuse_foreign(connection: Connection, address: Address) -> None:
+    if inspect(connection).get_table_names():
+        raise StoreUnavailable(
+            f"The database {address} holds tables of another program: name another database."
         )
 
 
