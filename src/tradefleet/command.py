@@ -122,7 +122,8 @@ class CommandSpec(Generic[RequestT]):
     """How to list, read and run a command.
 
     usage is what a wrong call is answered with, options the name=value words it takes as
-    well; example a call that works; group and place order /help. registers: may be used before /start. dangerous: surfaces ask for confirmation.
+    well; example a call that works; group and place order /help. registers: may be used
+    before /start. dangerous: surfaces ask for confirmation.
     changes: it changes something of the user's, and is audited.
     """
 

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import structlog
+
 from tradefleet import strategies
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
@@ -158,8 +160,24 @@ def announce(ground: Ground, listener: socket.socket, say: Say) -> None:
 
 
 def write_logs(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    """Write our log lines to stderr: as text for people, as JSON for programs."""
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    before: list[structlog.types.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        stamp,
+    ]
+    as_json = settings.log_format == "json"
+    shape: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*before, structlog.processors.format_exc_info],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, shape],
+        )
+    )
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for noisy in ("asyncio", "aiosqlite", "sqlalchemy", "telegram", "httpx", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -19,8 +19,10 @@ def edge() -> Iterator[None]:
     except (typer.Exit, typer.Abort, KeyboardInterrupt):
         raise
     except Exception as error:
-        complain(text_of(first_of(error)))
-        logger.debug("what ended the command", exc_info=error)
+        cause = first_of(error)
+        complain(text_of(cause))
+        if not isinstance(cause, TradefleetError):
+            logger.debug("what ended the command", exc_info=error)
         raise typer.Exit(1) from None
 
 
