@@ -228,7 +228,7 @@ async def test_who_is_connected_twice_says_which():
     door = await with_pair(PAPER, BINANCE)
     await door.ask("/connect binance")
     assert await door.say("/addpair ETH/USDT 5") == (
-        "You are connected to several exchanges; add paper or binance at the end."
+        "You are connected to several exchanges; add binance or paper at the end."
     )
     await door.ask("/addpair BTC/USDT 5 Binance")
     assert await door.say("/removepair BTC/USDT") == (
