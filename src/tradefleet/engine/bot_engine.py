@@ -229,8 +229,10 @@ class BotEngine:
                 effects.append(self.levels)
         if self.watched:
             effects += self._marked(event.bar.close, event.at)
-        if event.signal is not None and event.signal.exit_reason:
-            effects += self._exit_all(event.signal.exit_reason, event.at)
+        leaves = event.signal is not None and event.signal.exit_reason
+        if leaves and self._unsold(held) > ZERO:
+            self.decided_at = event.at  # flat, it would enter on this bar if it saw it again
+            effects += self._exit_all(leaves, event.at)
         return effects
 
     def _marked(self, price: Decimal, at: datetime) -> list[Effect]:
