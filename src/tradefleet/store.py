@@ -219,7 +219,6 @@ class Store(Protocol):
     async def lease_owners(self) -> Sequence[str]:
         """Return everybody who holds a lease, expired or not."""
 
-
     # the journal
     async def write(
         self, batches: Sequence[Batch], *, run: ReplayRun | None = None

@@ -16,7 +16,8 @@ from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.limits import GuardMemory, Switch
 from tradefleet.domain.market import Symbol, Timeframe
-from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.money import ZERO
+from tradefleet.domain.order import CancelState, Fill, Order, OrderState
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.user import Account, User
 from tradefleet.stores.sql import tables
@@ -26,13 +27,18 @@ T = TypeVar("T")
 Change = Callable[[Any], Any]
 
 
-class Shape(Generic[T]):
-    """A dataclass and the table that has a column for its fields, by their names."""
+# The enum's own text: drivers are slow to bind what is not exactly a str.
+plain_text = attrgetter("_value_")
 
-    def __init__(self, kind: type[T], table: Table) -> None:
+
+class Shape(Generic[T]):
+    """A dataclass and the table that has a column for its fields (or for some), by their names."""
+
+    def __init__(self, kind: type[T], table: Table, *some: str) -> None:
         hints = get_type_hints(kind)
         self.kind = kind
-        self.names = tuple(f.name for f in fields(kind) if f.name in table.c)  # type: ignore[arg-type]
+        every = tuple(f.name for f in fields(kind) if f.name in table.c)  # type: ignore[arg-type]
+        self.names = some or every
         self._get = attrgetter(*self.names)
         self._writers: list[tuple[int, Change]] = []
         self._readers: list[tuple[str, Change]] = []
@@ -44,6 +50,7 @@ class Shape(Generic[T]):
                 self._writers.append((place, str))
                 self._readers.append((name, hints[name].parse))
             elif isinstance(hints[name], type) and issubclass(hints[name], Enum):
+                self._writers.append((place, plain_text))
                 self._readers.append((name, hints[name]))
 
     def row(self, value: T) -> list[Any]:
@@ -72,6 +79,21 @@ MEMORY = Shape(BotMemory, tables.bot_memories)
 POSITION = Shape(Position, tables.positions)
 GUARD = Shape(GuardMemory, tables.guard_memories)
 ORDER = Shape(Order, tables.orders)
+# What of an order ever changes, and what it is when the order is new.
+NEW_ORDER: Mapping[str, Any] = {
+    "state": OrderState.CREATED,
+    "cancel": CancelState.NONE,
+    "filled": ZERO,
+    "venue_filled": None,
+    "venue_order_id": "",
+    "epoch": 0,
+    "sent_at": None,
+    "deadline": None,
+    "negatives": 0,
+    "note": "",
+}
+ORDER_CHANGE = Shape(Order, tables.orders, "id", "user_id", *NEW_ORDER)
+ORDER_TERMS = Shape(Order, tables.orders, *(n for n in ORDER.names if n not in NEW_ORDER))
 FILL = Shape(Fill, tables.fills)
 TRADE = Shape(Trade, tables.trades)
 DECIDED = Shape(Decided, tables.decisions)

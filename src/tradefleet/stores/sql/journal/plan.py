@@ -27,7 +27,8 @@ from tradefleet.stores.sql.journal.sheets import Sheet
 from tradefleet.stores.sql.queries import lines_of
 
 Rows = list[list[Any]]
-change_of = attrgetter("id", "user_id", *sheets.ORDER_CHANGES)
+what_changes = attrgetter(*shapes.NEW_ORDER)
+NEW = tuple(shapes.NEW_ORDER.values())
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Plan:
     """What to write, by kind; of a memory only the last of a bot counts."""
 
     placed: Rows = field(default_factory=list)
+    found: Rows = field(default_factory=list)  # placed too, but not new any more
     changes: list[dict[str, list[Any]]] = field(default_factory=list)
     fills: Rows = field(default_factory=list)
     lines: Rows = field(default_factory=list)
@@ -52,7 +54,10 @@ class Plan:
             match record:
                 case OrderPlaced(order):
                     owner = order.user_id
-                    self.placed.append(shapes.ORDER.row(order))
+                    if what_changes(order) == NEW:
+                        self.placed.append(shapes.ORDER_TERMS.row(order))
+                    else:
+                        self.found.append(shapes.ORDER.row(order))
                 case OrderChanged(order):
                     owner = order.user_id
                     self._change(order)
@@ -71,7 +76,7 @@ class Plan:
                     self.guards[owner] = shapes.GUARD.row(guard)
                 case BotStatusChanged():
                     owner = record.user_id
-                    row = [record.bot_id, owner, record.status, record.note]
+                    row = [record.bot_id, owner, record.status.value, record.note]
                     self.statuses[record.bot_id] = row
                 case Decided():
                     owner = record.user_id
@@ -84,7 +89,7 @@ class Plan:
 
     def _change(self, order: Order) -> None:
         """Put a change into the first round without its order; a round is one statement."""
-        row = list(change_of(order))
+        row = shapes.ORDER_CHANGE.row(order)
         for rows in self.changes:
             if order.id not in rows:
                 rows[order.id] = row
@@ -94,6 +99,7 @@ class Plan:
     def steps(self) -> Iterator[tuple[Sheet, Rows]]:
         """Yield what to write, parents before children."""
         yield sheets.PLACED, self.placed
+        yield sheets.FOUND, self.found
         for changes in self.changes:
             yield sheets.CHANGED, list(changes.values())
         yield sheets.FILLS, self.fills
@@ -129,7 +135,7 @@ def trade_row(trade: Trade) -> list[Any]:
 def notice_row(notice: Notify) -> list[Any]:
     return [
         notice.user_id,
-        notice.topic,
+        notice.topic.value,
         notice.text,
         notice.at,
         notice.priority,

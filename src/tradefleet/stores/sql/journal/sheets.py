@@ -40,18 +40,6 @@ class Sheet:
         return tuple(name for name in self.names if name not in (*self.keys, *self.stays))
 
 
-ORDER_CHANGES = (
-    "state",
-    "cancel",
-    "filled",
-    "venue_filled",
-    "venue_order_id",
-    "epoch",
-    "sent_at",
-    "deadline",
-    "negatives",
-    "note",
-)
 # An order is armed once: from created. While it is being sent it may only be cancelled, looked
 # up or filled.
 ARMED_ONCE = """
@@ -60,8 +48,9 @@ ARMED_ONCE = """
         AND (t.cancel <> v.cancel OR t.filled <> v.filled OR t.negatives <> v.negatives))
 """
 
-PLACED = Sheet(Verb.ADD_MISSING, tables.orders, shapes.ORDER.names)
-CHANGED = Sheet(Verb.CHANGE, tables.orders, ("id", "user_id", *ORDER_CHANGES), ARMED_ONCE)
+PLACED = Sheet(Verb.ADD_MISSING, tables.orders, shapes.ORDER_TERMS.names)
+FOUND = Sheet(Verb.ADD_MISSING, tables.orders, shapes.ORDER.names)
+CHANGED = Sheet(Verb.CHANGE, tables.orders, shapes.ORDER_CHANGE.names, ARMED_ONCE)
 FILLS = Sheet(Verb.ADD_MISSING, tables.fills, ("user_id", "account_id", *shapes.FILL.names))
 LINES = Sheet(Verb.ADD_MISSING, tables.ledger_entries, LINE_COLUMNS)
 TRADES = Sheet(Verb.ADD_MISSING, tables.trades, ("pnl", *shapes.TRADE.names))
