@@ -67,10 +67,10 @@ class Replay:
         self.clock.move_to(at)
         if first <= Phase.OPEN and (self._concerns(bar) or self.venue.waits(symbol)):
             self._at(bar, Phase.OPEN)
-            host.price(venue, symbol, bar.open, at)
-            await host.settle()
-            await self.venue.trade(symbol, bar.open, at, volume=bar.volume)
-            await host.settle()
+            await self._open(bar)
+            stop = host.books[venue, symbol].best_stop
+            if stop is not None and bar.open <= stop:  # bought just now, at or below its stop
+                await self._open(bar)
         if first <= Phase.LOW:
             self._at(bar, Phase.LOW)
             if host.sweep_down(venue, symbol, bar.low, at) or self.venue.waits(symbol):
@@ -84,6 +84,13 @@ class Replay:
         await host.bar(self.stream, bar)
         if not host.work.is_idle:
             await host.settle()
+
+    async def _open(self, bar: Bar) -> None:
+        host, venue, symbol, at = self.host, self.stream.venue, self.stream.symbol, bar.opened_at
+        host.price(venue, symbol, bar.open, at)
+        await host.settle()
+        await self.venue.trade(symbol, bar.open, at, volume=bar.volume)
+        await host.settle()
 
     async def _sweep(self, bar: Bar, to: Decimal, kind: OrderKind) -> None:
         await self.host.settle()
