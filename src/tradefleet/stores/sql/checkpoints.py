@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.engine import sqlite_connection
 
-PAUSE = 1.0  # seconds from one to the next
-LOG_MOST = 65_536  # pages in the log after which writers must wait until it is empty
+PAUSE = 2.0  # seconds from one to the next; each makes a commit or two wait for the disk
+LOG_MOST = 131_072  # pages in the log (512 MiB) after which writers must wait until it is empty
 
 
 class Checkpoints:
