@@ -85,6 +85,17 @@ async def test_a_released_lease_can_be_taken_at_once(store):
     assert (await take(store, "other"))[ALICE].epoch == 2
 
 
+async def test_owners_are_known_even_when_their_leases_ran_out(store):
+    for user_id in (ALICE, BOB):
+        await register(store, user_id, bot(user_id))
+    assert await store.lease_owners() == []
+    for host in ("second", "first"):
+        await store.take_leases(host, now=START, ttl=TTL, limit=1)
+    assert await store.lease_owners() == ["first", "second"]
+    await store.release_leases("first")
+    assert await store.lease_owners() == ["second"]
+
+
 async def test_only_as_many_are_taken_as_asked_for(store):
     users = [UserId(f"user {number}") for number in range(5)]
     for user_id in users:
