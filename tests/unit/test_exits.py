@@ -115,6 +115,9 @@ def test_a_stop_above_the_entry_stays_where_it_is():
 
     assert at_breakeven(trailed, D(102), APEX, RULES) is trailed
 
+    at_entry = changed(held(), stop=Decimal(100), stop_kind="trail")
+    assert at_breakeven(at_entry, D(102), APEX, RULES) is at_entry
+
 
 def closes(position, high, trail, plan=APEX):
     distance = None if trail is None else Decimal(trail)

@@ -90,5 +90,4 @@ def part_to_sell(
     part = unsold if last else min(part, unsold)
     if not rules.allows(part, price):
         return unsold if last else ZERO
-    rest = unsold - part
-    return unsold if rest > 0 and not rules.allows(rest, price) else part
+    return part if rules.allows(unsold - part, price) else unsold
