@@ -402,6 +402,18 @@ def test_a_refused_target_waits_as_well(rig):
     assert only(rig.rises(102), OrderPlaced) != []
 
 
+def test_a_stop_does_not_wait_because_a_target_was_refused(rig):
+    for _ in range(4):
+        rig.rises(102)
+        rig.refuse()
+        rig.now = rig.engine.retry_at
+    rig.rises(102)
+    rig.refuse()
+
+    assert rig.falls(98) != []
+    assert rig.newest.quantity == 6
+
+
 def test_after_a_sale_the_wait_is_short_again(rig):
     for _ in range(3):
         rig.rises(102)

@@ -90,6 +90,7 @@ class BotEngine:
     fills_seen: dict[FillId, OrderId] = field(default_factory=dict)
     retry_at: datetime | None = None
     retry_wait: timedelta = RETRY_FIRST
+    stop_waits: bool = False  # for retry_at too: it was no target that the venue refused
 
     @classmethod
     def start(
@@ -342,7 +343,9 @@ class BotEngine:
 
     def _on_stop(self, event: StopHit) -> list[Effect]:
         position = self.position
-        if position is None or event.price > position.stop or self._waits(event.at):
+        if position is None or event.price > position.stop:
+            return []
+        if self.stop_waits and self._waits(event.at):
             return []
         kind = position.stop_kind
         unsold = self._unsold(position)
@@ -469,6 +472,7 @@ class BotEngine:
         if not absent:
             self.retry_at = (order.sent_at or order.decided_at) + self.retry_wait
             self.retry_wait = min(2 * self.retry_wait, RETRY_MOST)
+            self.stop_waits = order.kind is not OrderKind.TARGET
         if order.kind is OrderKind.MARKET:
             self.position = exits.at_any_price(position, order.reason)
         elif order.kind is OrderKind.TARGET and order.price is not None:
