@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-START_MAX = 30.0  # seconds; a loaded machine is slow to import
+START_MAX = 90.0  # seconds; a loaded machine is slow to import
 
 
 def free_port() -> int:
@@ -121,10 +121,13 @@ def test_after_kill_9_the_next_start_runs_the_same_bots_at_once(service):
     assert again.returncode == 0, said
 
 
-def test_a_port_that_is_taken_is_named_with_the_cure(service):
-    _, port, environment, folder = service
-    second = start(folder, environment)
-    said, _ = second.communicate(timeout=START_MAX)
-    assert second.returncode == 1
+def test_a_port_that_is_taken_is_named_with_the_cure(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start(tmp_path, {**os.environ, "HTTP_PORT": str(port)})
+        said, _ = process.communicate(timeout=START_MAX)
+    assert process.returncode == 1
     assert f"127.0.0.1:{port}" in said and "HTTP_PORT" in said
     assert "Traceback" not in said
