@@ -296,10 +296,11 @@ def backtest(bars: int) -> dict[str, Any]:
         )
         run = backtest_of(options, found[name])
         gc.collect()
-        gc.freeze()  # the bars are not garbage: spare the collector the walk
+        gc.disable()  # as `tradefleet backtest` does
         started = time.perf_counter()
         run.run(played)
         elapsed = time.perf_counter() - started
+        gc.enable()
         result[f"{name}_bars_per_s"] = round(bars / elapsed)
         result[f"{name}_trades"] = len(run.trades)
     return {

@@ -161,10 +161,11 @@ def backtest(request: PlayRequest) -> dict[str, Any]:
     """Run a bar file through engine and strategy alone; the same trades, and their figures."""
     started = time.perf_counter()
     options, bars, spec = read_request(request)
-    gc.freeze()  # the bars are not garbage: spare the collector the walk
     runs = [backtest_of(options, spec, number) for number in range(1, options.bots + 1)]
+    gc.disable()  # engine and strategy make no cycles, and the bars are not garbage
     for run in runs:
         run.run(bars)
+    gc.enable()
     first = runs[0]
     equity = first.equity(bars)
     position = first.engine.position

@@ -29,7 +29,7 @@ def add(app: typer.Typer, parts: Parts) -> None:
     @group.command()
     def journal(
         intents: Annotated[int, typer.Option(min=100, max=10_000_000)] = 200_000,
-        group_size: Annotated[int, typer.Option(min=1, max=10_000)] = 500,
+        group_size: Annotated[int, typer.Option(min=1, max=10_000)] = 200,
         as_json: JsonOption = False,
     ) -> None:
         """Durable intents per second on SQLite with synchronous=FULL, in groups."""
