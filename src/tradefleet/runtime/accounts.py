@@ -67,8 +67,11 @@ class LaneOwner(Protocol[BotT_contra]):
         the owner takes the user from the store again, and nothing may be sent.
         """
 
-    async def tell(self, bot: BotT_contra, event: Event) -> None:
-        """Let a bot take an event and return once what follows is written down."""
+    async def tell(self, bot: BotT_contra, event: Event) -> bool:
+        """Let a bot take an event and return once what follows is written down.
+
+        False: the store refused, as for arm.
+        """
 
     def later(self, wait: timedelta, job: Job, bot: BotT_contra, order_id: OrderId) -> None:
         """Put a job on the bot's lane after a while."""
@@ -76,27 +79,25 @@ class LaneOwner(Protocol[BotT_contra]):
 
 @dataclass(slots=True, eq=False)
 class AccountLane(Generic[BotT]):
-    """Works off what one account has to do; busy while a task is working on it."""
+    """What one account has to do, in order; busy while a task is working it off."""
 
     owner: LaneOwner[BotT]
     link: AccountLink
     jobs: deque[tuple[Job, BotT, OrderId]] = field(default_factory=deque)
     busy: bool = False
 
-    async def work(self) -> None:
-        """Do all jobs that wait, in order."""
-        while self.jobs:
-            job, bot, order_id = self.jobs.popleft()
-            order = bot.engine.working.get(order_id)
-            if order is None:
-                continue
-            match job:
-                case Job.SEND:
-                    await self._send(bot, order)
-                case Job.CANCEL:
-                    await self._cancel(bot, order)
-                case Job.LOOK_UP:
-                    await self._look_up(bot, order)
+    async def do(self, job: Job, bot: BotT, order_id: OrderId) -> None:
+        """Do one job; whatever it raises is a fault of the link, not an answer of the venue."""
+        order = bot.engine.working.get(order_id)
+        if order is None:
+            return
+        match job:
+            case Job.SEND:
+                await self._send(bot, order)
+            case Job.CANCEL:
+                await self._cancel(bot, order)
+            case Job.LOOK_UP:
+                await self._look_up(bot, order)
 
     async def _send(self, bot: BotT, order: Order) -> None:
         """Write down that the order is about to leave, then let it leave, once."""
@@ -120,7 +121,8 @@ class AccountLane(Generic[BotT]):
             await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
 
     async def _cancel(self, bot: BotT, order: Order) -> None:
-        await self.owner.tell(bot, CancelSent(order.id))
+        if not await self.owner.tell(bot, CancelSent(order.id)):
+            return
         with suppress(VenueRejected, OutcomeUnknown, VenueUnavailable):
             await self.link.cancel(order)  # only the look-up says what became of it
         await self._look_up(bot, order)

@@ -16,7 +16,7 @@ from tradefleet.domain.errors import VenueUnavailable
 from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.signal_board import Group
-from tradefleet.venue import BarSeen, MarketData
+from tradefleet.venue import BarSeen, MarketData, MarketEvent
 
 logger = logging.getLogger(__name__)
 
@@ -41,21 +41,26 @@ class Feed:
     stale: set[Symbol] = field(default_factory=set)
     gaps: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def streams(self) -> list[Stream]:
         """Return the streams that somebody on the host follows."""
         return [stream for stream in self.host.board.by_stream if stream.venue == self.venue]
 
-    async def warm(self, group: Group) -> None:
-        """Let a group's strategy learn from history, so that it can decide from now on."""
-        if group.last_at is None:
-            bars = await self.market.history(
-                group.stream, before=self.clock.now(), count=group.strategy.bars_needed
-            )
+    async def warm(self, group: Group, before: datetime | None = None) -> None:
+        """Let a group's strategy learn from history, so that it can decide from then on."""
+        if group.last_at is None and group.strategy.bars_needed:
+            group.warming = True  # a live bar that comes meanwhile is fetched later, as a gap
+            try:
+                bars = await self.market.history(
+                    group.stream,
+                    before=before or self.clock.now(),
+                    count=group.strategy.bars_needed,
+                )
+            finally:
+                group.warming = False
             for bar in bars:
-                if group.last_at is None or bar.opened_at > group.last_at:
-                    group.take(bar)
-        self._changed.set()
+                self.host.learn(group, bar)
 
     def changed(self) -> None:
         """Followers came or went: follow the streams that are wanted now."""
@@ -72,27 +77,34 @@ class Feed:
                 while set(self.streams()) == set(streams):
                     self._changed.clear()
                     await self._changed.wait()
-                pump.cancel()
+                async with self._turn:  # an event reaches everybody it concerns, or nobody
+                    pump.cancel()
 
     async def _pump(self, streams: Sequence[Stream]) -> None:
         while streams:
             try:
                 async for event in self.market.events(streams):
-                    if isinstance(event, BarSeen):
-                        await self._bar(event.stream, event.bar)
-                        continue
-                    self.prices[event.symbol] = event.quote.at
-                    quote = event.quote
-                    self.last[event.symbol] = quote.price
-                    self.host.price(self.venue, event.symbol, quote.price, quote.at)
-                    await asyncio.sleep(0)
+                    async with self._turn:
+                        await self._take(event)
             except VenueUnavailable as error:
                 logger.warning("market data of %s: %s; trying again", self.venue, error)
             await self.clock.sleep(RETRY_SECONDS)
 
+    async def _take(self, event: MarketEvent) -> None:
+        if isinstance(event, BarSeen):
+            await self._bar(event.stream, event.bar)
+            return
+        self.prices[event.symbol] = event.quote.at
+        self.last[event.symbol] = event.quote.price
+        self.host.price(self.venue, event.symbol, event.quote.price, event.quote.at)
+        await asyncio.sleep(0)
+
     async def _bar(self, stream: Stream, bar: Bar) -> None:
         """Pass a bar on, after the bars that should have come before it."""
-        groups = self.host.board.by_stream.get(stream, [])
+        groups = [g for g in self.host.board.by_stream.get(stream, ()) if not g.fault]
+        for group in groups:
+            if not group.warming:
+                await self.warm(group, bar.opened_at)  # where that failed before
         reached = min((g.last_at for g in groups if g.last_at is not None), default=None)
         if reached is not None and bar.opened_at - reached > stream.timeframe.delta:
             await self._repair(stream, reached, bar.opened_at)

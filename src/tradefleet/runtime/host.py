@@ -37,7 +37,7 @@ from tradefleet.domain.events import BarClosed, EntryDue, Event, StopAsked, Stop
 from tradefleet.domain.ids import BotId, OrderId, UserId
 from tradefleet.domain.limits import Tier
 from tradefleet.domain.market import Bar, Stream, Symbol
-from tradefleet.domain.order import Purpose
+from tradefleet.domain.order import OrderState, OutcomeLost, Purpose
 from tradefleet.domain.signal import Signal
 from tradefleet.engine.trigger_book import TriggerBook
 from tradefleet.runtime.accounts import AccountLane, Job
@@ -51,6 +51,7 @@ from tradefleet.venue import Venue
 logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.005  # how long bots may step before others get the loop
+FAULT_LOOK_UP = timedelta(seconds=60)  # until an account that failed is asked again
 Market = tuple[str, Symbol]  # venue and symbol
 
 
@@ -73,6 +74,7 @@ class Host:
     cursor: ReplayRun | None = None
     users: dict[UserId, HostedUser] = field(default_factory=dict)
     retired: dict[UserId, HostedUser] = field(default_factory=dict)  # dropped, lanes still busy
+    dropped: set[UserId] = field(default_factory=set)  # to be taken again, if still ours
     bots: dict[BotId, HostedBot] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
     board: SignalBoard = field(init=False)
@@ -82,6 +84,8 @@ class Host:
     _dirty: list[HostedUser] = field(default_factory=list)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _journal_task: asyncio.Task[None] | None = None
+    _waits: set[asyncio.Task[None]] = field(default_factory=set)
+    _ending: bool = False
 
     def __post_init__(self) -> None:
         self.board = SignalBoard(self.strategies)
@@ -101,10 +105,32 @@ class Host:
         trace: TracebackType | None,
     ) -> None:
         if error is None:
-            await self.settle()
+            try:
+                await self.finish()
+            except BaseException as failure:
+                await self._close(type(failure), failure, failure.__traceback__)
+                raise
+        await self._close(kind, error, trace)
+
+    async def _close(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go; whatever a task failed with is raised here."""
+        for user in self.users.values():
+            user.gone = True  # a venue may ring for a while yet
         if self._journal_task is not None:
             self._journal_task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
+
+    async def finish(self) -> None:
+        """Settle for good: what waits for its time is left to whoever takes the users next."""
+        self._ending = True
+        for wait in self._waits:
+            wait.cancel()
+        await self.settle()
 
     async def settle(self) -> None:
         """Return once nothing is under way: all is written down and every lane is idle."""
@@ -160,22 +186,38 @@ class Host:
         A late bar (found while repairing a gap) is only learned from: nobody acts on it.
         """
         for group in list(self.board.by_stream.get(stream, ())):
-            if group.fault or (group.last_at is not None and bar.opened_at <= group.last_at):
+            if not group.awaits(bar):
                 continue
-            signal, trail = self._ask(group, bar)
             at = bar.opened_at + stream.timeframe.delta
-            if self.live and not late and not group.fault:
-                group.note(at, signal)
+            signal, trail = self._ask(group, bar, at, note=self.live and not late)
             await self._wake(group, BarClosed(bar, at, None if late else signal, trail))
 
-    def _ask(self, group: Group, bar: Bar) -> tuple[Signal | None, Decimal | None]:
-        """Run a group's strategy; when it fails, its followers, and only they, are set aside."""
-        with self._catch() as caught:
-            return group.take(bar), group.trail()
-        fault = group.fault = repr(caught[0])
+    def _ask(
+        self, group: Group, bar: Bar, at: datetime, *, note: bool
+    ) -> tuple[Signal | None, Decimal | None]:
+        """Run a group's strategy on the bar that closed at `at`."""
+        with self.catch() as caught:
+            signal, trail = group.take(bar), group.trail()
+            if note:
+                group.note(at, signal)
+            return signal, trail
+        self._fail(group, repr(caught[0]))
+        return None, None
+
+    def learn(self, group: Group, bar: Bar) -> None:
+        """Let a group's strategy see a bar of the past."""
+        if group.awaits(bar):
+            with self.catch() as caught:
+                group.take(bar)
+            if caught:
+                self._fail(group, repr(caught[0]))
+
+    def _fail(self, group: Group, fault: str) -> None:
+        """Set the followers of a strategy that failed aside, and only them."""
+        group.fault = fault
         for bot_id in group.followers:
             self.set_aside(self.bots[bot_id], fault)
-        return None, None
+        self.flush()
 
     async def _wake(self, group: Group, event: BarClosed) -> None:
         started = self.clock.monotonic()
@@ -196,7 +238,7 @@ class Host:
         """Let a bot take an event; what it asks for waits for the next flush."""
         if bot.user.gone:
             return
-        with self._catch() as caught:
+        with self.catch() as caught:
             self._collect(bot, bot.engine.step(event))
         if caught:
             self.set_aside(bot, repr(caught[0]))
@@ -284,10 +326,30 @@ class Host:
 
     async def _run_lane(self, lane: AccountLane[HostedBot]) -> None:
         try:
-            await lane.work()
+            while lane.jobs:
+                job, bot, order_id = lane.jobs.popleft()
+                if bot.user.gone:
+                    continue
+                with self.catch() as caught:
+                    await lane.do(job, bot, order_id)
+                if caught:
+                    self._lane_failed(bot, order_id, repr(caught[0]))
         finally:
             lane.busy = False
             self.work.end()
+
+    def _lane_failed(self, bot: HostedBot, order_id: OrderId, fault: str) -> None:
+        """An account failed in a way that is no answer: what it was sent, it may have."""
+        if bot.user.gone:
+            return
+        self.set_aside(bot, f"its account failed: {fault}")
+        order = bot.engine.working.get(order_id)
+        if order is not None and order.state is OrderState.SENDING:
+            self.deliver(bot, OutcomeLost(order_id, fault))
+            self.put(bot, Job.LOOK_UP, order_id)
+        elif order is not None and order.sent_at is not None and self.live:
+            self.later(FAULT_LOOK_UP, Job.LOOK_UP, bot, order_id)
+        self.flush()
 
     async def arm(self, bot: HostedBot, record: OrderChanged, *, opens: bool) -> bool:
         user = bot.user
@@ -304,25 +366,31 @@ class Host:
             self._refused(user, error)
         return error is None and not user.gone
 
-    async def tell(self, bot: HostedBot, event: Event) -> None:
+    async def tell(self, bot: HostedBot, event: Event) -> bool:
         self.deliver(bot, event)
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if bot.user in self._dirty:
             self._dirty.remove(bot.user)
         self._flush_user(bot.user, lambda: written.set_result(None))
         await written
+        return not bot.user.gone
 
     def later(self, wait: timedelta, job: Job, bot: HostedBot, order_id: OrderId) -> None:
+        if self._ending:
+            return
         self.work.begin()
-        self._tasks.create_task(self._later(wait, job, bot, order_id))
+        task = self._tasks.create_task(self._later(wait, job, bot, order_id))
+        self._waits.add(task)
+        task.add_done_callback(self._waited)
+
+    def _waited(self, task: asyncio.Task[None]) -> None:
+        self._waits.discard(task)
+        self.work.end()
 
     async def _later(self, wait: timedelta, job: Job, bot: HostedBot, order_id: OrderId) -> None:
-        try:
-            await self.clock.sleep(wait.total_seconds())
-            if not bot.user.gone:
-                self.put(bot, job, order_id)
-        finally:
-            self.work.end()
+        await self.clock.sleep(wait.total_seconds())
+        if not bot.user.gone:
+            self.put(bot, job, order_id)
 
     # --------------------------------------------------------------- users
 
@@ -340,7 +408,7 @@ class Host:
         spec = bot.engine.spec
         self.bots.pop(spec.id, None)
         bot.user.bots.pop(spec.id, None)
-        self.board.leave(spec)
+        self.board.leave(bot.group, spec.id)
         market = (spec.venue, spec.symbol)
         if market in self.books:
             self.books[market].clear(spec.id)
@@ -351,6 +419,11 @@ class Host:
     def drop(self, user: HostedUser) -> None:
         """Forget a user; nothing of theirs is sent from here on."""
         user.gone = True
+        self.dropped.add(user.id)
+        user.records.clear()
+        user.acts.clear()
+        if user in self._dirty:
+            self._dirty.remove(user)
         if any(lane.busy for lane in user.lanes.values()):
             self.retired[user.id] = user
         for bot in list(user.bots.values()):
@@ -384,7 +457,7 @@ class Host:
         self.deliver(bot, StopAsked(now))
 
     @contextmanager
-    def _catch(self) -> Iterator[list[Exception]]:
+    def catch(self) -> Iterator[list[Exception]]:
         """Catch what a bot's own code raises; the store's errors concern everybody and go on."""
         caught: list[Exception] = []
         try:

@@ -56,7 +56,7 @@ class Node:
                     await stop.wait()
                     for task in running:
                         task.cancel()
-                await self.host.settle()
+                await self.host.finish()
                 await self.host.store.release_leases(self.host.owner)
             for task in beside:
                 task.cancel()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.effects import GuardChanged, Notify, Topic
-from tradefleet.domain.errors import BrokenInvariant, Refused, VenueError
+from tradefleet.domain.errors import Refused, VenueError
 from tradefleet.domain.events import ExitAsked, StartAsked, StopAsked
 from tradefleet.domain.ids import AccountId, BotId
 from tradefleet.domain.limits import Halt, RiskLimits
@@ -46,7 +46,8 @@ class Ownership:
         """Renew leases, take users and work off messages until cancelled."""
         renewed_at = self.host.clock.monotonic()
         while True:
-            if self.host.clock.monotonic() - renewed_at >= self.lease_seconds / 3:
+            waited = self.host.clock.monotonic() - renewed_at
+            if waited >= self.lease_seconds / 3 or self.host.dropped:
                 renewed_at = self.host.clock.monotonic()
                 await self._renew()
             await self.take_users()
@@ -68,21 +69,36 @@ class Ownership:
             await self._take(lease)
 
     async def _take(self, lease: Lease) -> None:
-        user = await take_user(self.host, lease)
-        await self._warm(user)
-        logger.info("took user %s: %d bots, epoch %d", user.id, len(user.bots), lease.epoch)
+        """Run a user; one who cannot be run now is tried again, and stops nobody else."""
+        host = self.host
+        host.dropped.discard(lease.user_id)
+        if host.is_retiring(lease.user_id):
+            host.dropped.add(lease.user_id)  # what they sent before has to come back first
+            return
+        await host.journal.flushed()  # of what they decided here before
+        with host.catch() as caught:
+            user = await take_user(host, lease)
+            await self._warm(user)
+            logger.info("took user %s: %d bots, epoch %d", user.id, len(user.bots), lease.epoch)
+        if caught:
+            logger.error("user %s cannot be run now: %r", lease.user_id, caught[0])
+            if lease.user_id in host.users:
+                host.drop(host.users[lease.user_id])
+            host.dropped.discard(lease.user_id)  # not at once: with the next renewal
 
     async def _warm(self, user: HostedUser) -> None:
-        """Warm the groups of a user's bots; a market that cannot be reached stops nobody else."""
+        """Warm the groups of a user's bots; where that fails, the first bar does it."""
         for bot in list(user.bots.values()):
             feed = self.feeds.get(bot.group.stream.venue)
             if feed is None or bot.group.last_at is not None:
                 continue
             try:
                 await feed.warm(bot.group)
-            except (Refused, VenueError) as error:
+            except Refused as error:
                 self.host.set_aside(bot, f"no market data: {error}")
                 self.host.flush()
+            except VenueError as error:
+                logger.warning("no history of %s yet: %s", bot.group.stream, error)
         self._follow()
 
     def _follow(self) -> None:
@@ -97,27 +113,49 @@ class Ownership:
         leases = {lease.user_id: lease for lease in held}
         for user in list(host.users.values()):
             lease = leases.get(user.id)
+            if user.gone:
+                continue
             if lease is None or lease.epoch != user.lease.epoch:
                 logger.error("lost the lease of user %s; dropping them", user.id)
                 host.drop(user)
+            elif lease.kill_version != user.lease.kill_version:
+                await self._obey(user, lease)
             else:
                 user.lease = lease
+        host.dropped &= leases.keys()
         for user_id, lease in leases.items():
-            if user_id not in host.users and not host.is_retiring(user_id):
+            if user_id not in host.users:
                 await self._take(lease)  # the store refused a write of theirs
 
     # ---------------------------------------------------------------- messages
 
     async def read_messages(self) -> None:
-        """Work off what commands left for this host, oldest first."""
-        messages = await self.host.store.host_messages(self.host.owner, MESSAGES_MAX)
+        """Work off what commands left for this host, oldest first.
+
+        A message is dropped once what it asked for is written down; those of a user who has
+        to be taken again wait for that. A fault on the way has its user taken again, and
+        nobody else: what should be is in the store.
+        """
+        host = self.host
+        messages = await host.store.host_messages(host.owner, MESSAGES_MAX)
+        followed: list[HostMessage] = []
+        failed: list[HostMessage] = []
         for message in messages:
-            user = self.host.users.get(message.user_id)
-            if user is not None:
+            user = host.users.get(message.user_id)
+            if user is None:
+                continue
+            with host.catch() as caught:
                 await self._handle(user, message)
-        if messages:
-            self.host.flush()
-            await self.host.store.drop_messages([message.id for message in messages])
+                followed.append(message)
+            if caught:
+                logger.error("message %r of user %s: %r", message.subject, user.id, caught[0])
+                host.drop(user)
+                failed.append(message)
+        if followed or failed:
+            host.flush()
+            await host.journal.flushed()
+            done = [message for message in followed if message.user_id in host.users]
+            await host.store.drop_messages([message.id for message in [*done, *failed]])
 
     async def _handle(self, user: HostedUser, message: HostMessage) -> None:
         match message.subject:
@@ -132,7 +170,7 @@ class Ownership:
             case "resume":
                 self._resume(user, message.payload["reason"])
             case unknown:
-                raise BrokenInvariant(f"no host knows a message {unknown!r}")
+                logger.error("message %r of user %s is dropped: unknown", unknown, user.id)
 
     async def _bot_changed(self, user: HostedUser, bot_id: BotId) -> None:
         """Bring one bot in step with what its user wants."""
@@ -147,8 +185,8 @@ class Ownership:
                 self._follow()
             return
         if bot is not None and bot.fault and spec.status is BotStatus.RUNNING:
-            host.remove(bot)
-            bot = None  # its user starts it again: from the store, with a fresh strategy
+            host.drop(user)  # to be taken again: from the store, with a fresh strategy
+            return
         if bot is None:
             await open_accounts(host, user, load)
             if spec.account_id not in user.lanes:
@@ -178,18 +216,28 @@ class Ownership:
             self.host.deliver(bot, ExitAsked("force_exit", self.host.clock.now()))
 
     async def _switches_changed(self, user: HostedUser) -> None:
-        """Obey the kill switches as they stand now; flatten what must be flat."""
+        await self._renew()
+        if not user.gone:
+            await self._obey(user, user.lease)
+
+    async def _obey(self, user: HostedUser, lease: Lease) -> None:
+        """Obey limits and kill switches as they stand now; flatten what must be flat.
+
+        The lease's kill version was read before the switches, so that nothing is ever armed
+        under a version whose switches are not obeyed yet.
+        """
         host = self.host
         load = await host.store.load_user(user.id)
         user.guard.set_switches(load.switches)
         user.guard.set_limits(load.limits or RiskLimits.default(), host.tiers.get(load.user.tier))
+        user.lease = lease
         for bot in user.bots.values():
             bot.engine.restore_guards()
-        await self._renew()
         for bot in list(user.bots.values()):
             spec = bot.engine.spec
             if user.guard.halt_for(spec.id, spec.account_id) is Halt.FLATTEN:
                 host.deliver(bot, ExitAsked("kill_switch", host.clock.now()))
+        host.flush()
 
     def _resume(self, user: HostedUser, reason: str) -> None:
         now = self.host.clock.now()

@@ -17,6 +17,7 @@ from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import AccountId, FillId, OrderId
 from tradefleet.domain.ledger import EXTERNAL, LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits
+from tradefleet.domain.market import TradingRules
 from tradefleet.domain.money import ONE, ZERO
 from tradefleet.domain.order import CancelState, Order, OrderState, OutcomeLost, Purpose
 from tradefleet.domain.signal import TradePlan
@@ -25,7 +26,7 @@ from tradefleet.engine.user_guard import UserGuard
 from tradefleet.runtime.accounts import AccountLane, Job
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedBot, HostedUser
-from tradefleet.runtime.signal_board import Group, Silent
+from tradefleet.runtime.signal_board import Group
 from tradefleet.store import Lease, UserLoad
 
 
@@ -95,7 +96,8 @@ def hear(host: Host, user: HostedUser, order_id: OrderId) -> None:
 async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad) -> HostedBot:
     """Put a bot on the host; one that is set aside, or cannot be built, only guards."""
     memory = load.memories.get(spec.id)
-    group, fault = join_group(host, spec, memory)
+    rules, fault = await rules_of(host, spec)
+    group, fault = join_group(host, spec, memory, fault)
     plan = group.strategy.plan
     orders = {o.id: o for o in load.working_orders if o.bot_id == spec.id}
     engine = BotEngine.start(
@@ -103,7 +105,7 @@ async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad)
         memory=memory,
         working=orders,
         fills_seen=known_fills(load, orders),
-        rules=await host.venues[spec.venue].market.rules(spec.symbol),
+        rules=rules,
         plan=plan,
         guard=user.guard,
         order_key=host.order_key,
@@ -116,18 +118,31 @@ async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad)
     return bot
 
 
-def join_group(host: Host, spec: BotSpec, memory: BotMemory | None) -> tuple[Group, str]:
+async def rules_of(host: Host, spec: BotSpec) -> tuple[TradingRules, str]:
+    """Return the venue's rules for a bot's symbol, or none and why it may not be traded."""
+    try:
+        return await host.venues[spec.venue].market.rules(spec.symbol), ""
+    except Refused as error:
+        return TradingRules(), f"its market is closed to it: {error}"
+
+
+def join_group(
+    host: Host, spec: BotSpec, memory: BotMemory | None, fault: str
+) -> tuple[Group, str]:
     """Return the group a bot follows, or a silent one and the fault that keeps it out."""
-    fault = ""
-    if spec.status is not BotStatus.SET_ASIDE:
-        try:
+    if spec.status is not BotStatus.SET_ASIDE and not fault:
+        with host.catch() as caught:
             return host.board.join(spec), ""
-        except Refused as error:
-            fault = f"its strategy cannot run: {error}"
+        fault = f"its strategy cannot run: {text_of(caught[0])}"
     position = memory.position if memory else None
     parts = position.targets_done + len(position.targets) if position else 0
     plan = TradePlan(targets=((ONE, ZERO),) * parts)  # levels and parts are the position's own
-    return Group("silent", spec.stream, Silent(plan)), fault
+    return host.board.guard(spec, plan), fault
+
+
+def text_of(error: Exception) -> str:
+    """Return what a refusal says, or the kind of a fault of ours."""
+    return str(error) if isinstance(error, Refused) else repr(error)
 
 
 def known_fills(load: UserLoad, orders: Mapping[OrderId, Order]) -> dict[FillId, OrderId]:

@@ -60,7 +60,7 @@ class Replay:
     def _learn(self, bar: Bar) -> None:
         """Let the strategies see a bar that was played before the restart."""
         for group in self.host.board.by_stream.get(self.stream, ()):
-            group.take(bar)
+            self.host.learn(group, bar)
 
     async def _play(self, bar: Bar, first: Phase) -> None:
         host, venue, symbol, at = self.host, self.stream.venue, self.stream.symbol, bar.opened_at

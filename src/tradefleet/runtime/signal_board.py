@@ -51,7 +51,14 @@ class Group:
     signals: int = 0
     bars: int = 0
     fault: str = ""
+    warming: bool = False  # its history is on its way
     notes: deque[SignalNote] = field(default_factory=lambda: deque(maxlen=NOTES_MAX))
+
+    def awaits(self, bar: Bar) -> bool:
+        """Say whether the strategy is to see the bar: no older one, and none twice."""
+        if self.fault or self.warming:
+            return False
+        return self.last_at is None or bar.opened_at > self.last_at
 
     def take(self, bar: Bar) -> Signal | None:
         """Feed a bar that is later than the last one; return what the strategy says."""
@@ -83,30 +90,45 @@ class SignalBoard:
         self.by_stream: dict[Stream, list[Group]] = {}
 
     def join(self, spec: BotSpec) -> Group:
-        """Return the group a bot follows, made if it is the first; Refused for bad parameters."""
+        """Return the group a bot follows; Refused for bad parameters.
+
+        It is made for the first one, and anew after a fault set all aside who followed.
+        """
         group = self.groups.get(spec.group)
-        if group is None:
+        if group is None or group.fault:
             known = self._strategies.get(spec.strategy)
             if known is None:
                 raise Refused(f"There is no strategy {spec.strategy!r}.")
             strategy = known.build(spec.params)
-            group = Group(spec.group, spec.stream, strategy)
+            group = self._add(Group(spec.group, spec.stream, strategy))
             self.groups[spec.group] = group
-            self.by_stream.setdefault(spec.stream, []).append(group)
         group.followers[spec.id] = None
         return group
 
-    def leave(self, spec: BotSpec) -> None:
+    def guard(self, spec: BotSpec, plan: TradePlan) -> Group:
+        """Return a group of its own for a bot that only guards what it holds.
+
+        It has no strategy, but its stream is followed: its stop waits for a price.
+        """
+        group = self._add(Group(spec.group, spec.stream, Silent(plan), notes=deque(maxlen=0)))
+        group.followers[spec.id] = None
+        return group
+
+    def _add(self, group: Group) -> Group:
+        self.by_stream.setdefault(group.stream, []).append(group)
+        return group
+
+    def leave(self, group: Group, bot_id: BotId) -> None:
         """Take a bot out of its group; a group nobody follows is forgotten."""
-        group = self.groups.get(spec.group)
-        if group is None:
+        group.followers.pop(bot_id, None)
+        groups = self.by_stream.get(group.stream, [])
+        if group.followers or group not in groups:
             return
-        group.followers.pop(spec.id, None)
-        if not group.followers:
-            del self.groups[spec.group]
-            self.by_stream[spec.stream].remove(group)
-            if not self.by_stream[spec.stream]:
-                del self.by_stream[spec.stream]
+        groups.remove(group)
+        if not groups:
+            del self.by_stream[group.stream]
+        if self.groups.get(group.key) is group:
+            del self.groups[group.key]
 
     def take_notes(self) -> list[SignalNote]:
         """Return all new notes and forget them here."""

@@ -1,0 +1,346 @@
+"""An order is written down before it leaves, leaves once, and is looked up when in doubt."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from tests.makers import ETH, bar
+from tests.runtime.live_rig import ALICE, Answer, Ground, Running, enter, leave, quiet
+from tradefleet.domain.effects import OrderChanged, OrderPlaced
+from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
+from tradefleet.domain.market import Stream, Timeframe
+from tradefleet.domain.order import CancelState, Order, OrderState, Purpose
+from tradefleet.runtime.accounts import Job
+from tradefleet.venue import VenueTiming
+
+
+@pytest.fixture
+async def ground() -> Ground:
+    ground = Ground.new()
+    await ground.join()
+    ground.theatre.say(0, enter(95, "0.1"))
+    return ground
+
+
+@pytest.fixture
+async def running(ground: Ground) -> AsyncIterator[Running]:
+    async with ground.host() as running:
+        yield running
+        running.user().gone = True  # or the context would wait for look-ups that are to come
+
+
+async def entered(running: Running) -> Order:
+    """Let the bot decide on an entry and send it; return it as it was sent."""
+    await running.bar(0)
+    await running.price(100)
+    return running.ground.link().submitted[-1]
+
+
+async def bought(running: Running) -> Order:
+    """Let the bot buy, and return the order."""
+    order = await entered(running)
+    await running.ground.link().fill(order, 100)
+    return order
+
+
+# ------------------------------------------------------------------ before it leaves
+
+
+async def test_an_order_is_stored_as_being_sent_before_its_first_byte_leaves(ground, running):
+    link, stored = ground.link(), []
+
+    def look(order: Order) -> None:
+        kept = ground.store._rows[ALICE].orders[order.id]
+        stored.append((kept, order))
+
+    link.before_submit = look
+    await entered(running)
+    ((kept, sent),) = stored
+    assert kept == sent
+    assert sent.state is OrderState.SENDING
+    assert sent.epoch == running.user().lease.epoch > 0
+    assert sent.sent_at == ground.clock.now()
+    assert sent.deadline == sent.sent_at + link.timing.deadline
+
+
+async def test_the_intention_is_stored_before_it_is_armed_in_a_write_of_its_own(ground, running):
+    order = await entered(running)
+    with_order = [
+        (number, type(record), record.order.state)
+        for number, batch in enumerate(ground.store.batches)
+        for record in batch.records
+        if isinstance(record, OrderPlaced | OrderChanged) and record.order.id == order.id
+    ]
+    placed, armed, _ = with_order
+    assert placed[1:] == (OrderPlaced, OrderState.CREATED)
+    assert armed[1:] == (OrderChanged, OrderState.SENDING)
+    assert placed[0] < armed[0]
+    assert ground.store.batches[armed[0]].kill_version is not None
+
+
+async def test_nothing_leaves_while_the_store_has_not_answered(ground, running):
+    written = asyncio.Event()
+
+    async def wait(batches: object) -> None:
+        await written.wait()
+
+    ground.store.before_write = wait
+    await running.bar(0)
+    await running.price(100)
+    assert ground.link().submitted == []
+    ground.store.before_write = None
+    written.set()
+    await quiet()
+    assert len(ground.link().submitted) == 1
+
+
+async def test_an_intent_that_is_put_on_the_lane_again_is_not_sent_again(ground, running):
+    order = await entered(running)
+    running.host.put(running.bot(), Job.SEND, order.id)
+    await quiet()
+    assert len(ground.link().submitted) == 1
+
+
+async def test_the_orders_of_one_account_leave_one_after_the_other(ground, running):
+    await ground.ask("/addpair ETH/USDT 1000 strategy=script timeframe=1m", "/start_trading")
+    await running.poll()
+    link = ground.link()
+    link.gate = asyncio.Event()
+    await running.bar(0)
+    await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
+    await running.price(100)
+    await running.price(100, ETH)
+    assert len(link.submitted) == 1, "the second waits for the first one's answer"
+    link.gate.set()
+    await quiet()
+    assert len(link.submitted) == 2
+
+
+# --------------------------------------------------------------------- the answers
+
+
+async def test_an_accepted_order_is_open_under_the_venues_name(ground, running):
+    await entered(running)
+    (order,) = await ground.orders()
+    assert (order.state, order.venue_order_id) == (OrderState.OPEN, "V1")
+
+
+async def test_a_proven_reject_is_final_and_told(ground, running):
+    ground.link().answers.append(Answer.REJECT)
+    await entered(running)
+    (order,) = await ground.orders()
+    assert (order.state, order.note) == (OrderState.REJECTED, "no funds")
+    assert "BTC/USDT: the venue refused an order: no funds" in await ground.told()
+    await ground.clock.pass_by(600)
+    assert ground.link().asked == []
+
+
+@pytest.mark.parametrize("answer", [Answer.LOSE_ANSWER, Answer.LOSE_REQUEST, Answer.UNAVAILABLE])
+async def test_without_a_proof_an_order_is_unknown_and_only_looked_up(ground, running, answer):
+    ground.link().answers.append(answer)
+    await entered(running)
+    assert await ground.states() == ["unknown"]
+    await ground.clock.pass_by(2.9)
+    assert ground.link().asked == [], "the venue may not show it yet"
+    await ground.clock.pass_by(0.2)
+    assert len(ground.link().asked) == 1
+    assert len(ground.link().submitted) == 1
+
+
+async def test_an_unknown_order_that_is_found_is_adopted_with_its_fills(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_ANSWER)
+    order = await entered(running)
+    await link.fill(order, 100)
+    await ground.clock.pass_by(4)
+    assert await ground.states() == ["done"]
+    assert running.bot().engine.position.quantity == order.quantity
+    assert len(link.submitted) == 1
+
+
+async def test_a_look_up_that_fails_is_no_evidence(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_REQUEST)
+    link.look_ups.extend(VenueUnavailable("no route") for _ in range(20))
+    await entered(running)
+    await ground.clock.pass_by(35)
+    (order,) = await ground.orders()
+    assert (order.state, order.negatives) == (OrderState.UNKNOWN, 0)
+    assert len(link.asked) > 10
+
+
+async def test_absence_takes_deadline_and_grace_and_three_clean_look_ups(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_REQUEST)
+    await entered(running)
+    await ground.clock.pass_by(19.9)
+    assert await ground.states() == ["unknown"]
+    assert len(link.asked) >= 3
+    await ground.clock.pass_by(10)
+    assert (await ground.states())[0] == "absent"
+
+
+async def test_an_absent_entry_is_decided_anew_under_another_id(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_REQUEST)
+    first = await entered(running)
+    await ground.clock.pass_by(30)
+    await running.price(101)
+    assert await ground.states() == ["absent", "open"]
+    second = link.submitted[1]
+    assert second.id != first.id
+    assert (second.quantity, second.purpose) == (first.quantity, Purpose.ENTRY)
+    assert [order.id for order in link.submitted] == [first.id, second.id]
+
+
+async def test_an_entry_found_absent_too_late_lapses(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_REQUEST)
+    link.look_ups.extend(VenueUnavailable("no route") for _ in range(40))
+    await entered(running)
+    await ground.clock.pass_by(120)
+    await running.price(101)
+    assert await ground.states() == ["absent", "void"]
+    assert len(link.submitted) == 1
+
+
+async def test_an_absent_exit_is_sent_anew_under_another_id(ground, running):
+    link = ground.link()
+    buy = await bought(running)
+    ground.theatre.say(1, leave())
+    link.answers.append(Answer.LOSE_REQUEST)
+    await running.bar(1)
+    first = link.submitted[1]
+    await ground.clock.pass_by(30)
+    second = link.submitted[2]
+    assert await ground.states() == ["done", "absent", "open"]
+    assert first.id != second.id
+    assert first.quantity == second.quantity == buy.quantity
+    await link.fill(second, 102)
+    assert running.bot().engine.is_flat
+    assert len(await ground.trades()) == 1
+
+
+async def test_an_absent_stop_fires_again_at_the_next_price(ground, running):
+    link = ground.link()
+    await bought(running)
+    link.answers.append(Answer.LOSE_REQUEST)
+    await running.price(94)
+    await ground.clock.pass_by(10)
+    await running.price(93)
+    assert len(link.submitted) == 2, "what is unknown may still be sold"
+    await ground.clock.pass_by(20)
+    assert len(link.submitted) == 2
+    await running.price(92)
+    assert len(link.submitted) == 3
+    assert await ground.states() == ["done", "absent", "open"]
+
+
+async def test_a_refused_stop_is_tried_again_after_a_while(ground, running):
+    link = ground.link()
+    await bought(running)
+    link.answers.append(Answer.REJECT)
+    await running.price(94)
+    await running.price(93)
+    assert len(link.submitted) == 2, "at once it would be refused again"
+    await ground.clock.pass_by(6)
+    await running.price(93)
+    assert len(link.submitted) == 3
+
+
+async def test_what_becomes_of_nothing_known_for_ten_minutes_is_quarantined():
+    ground = Ground.new(VenueTiming(grace=timedelta(hours=1)))
+    await ground.join()
+    ground.theatre.say(0, enter(95, "0.1"))
+    async with ground.host() as running:
+        link = ground.link()
+        link.answers.append(Answer.LOSE_REQUEST)
+        order = await entered(running)
+        await ground.clock.pass_by(595)
+        assert await ground.states() == ["unknown"]
+        await ground.clock.pass_by(20)
+        assert await ground.states() == ["quarantined"]
+        assert any("is unknown; we keep looking" in text for text in await ground.told())
+        asked = len(link.asked)
+        await ground.clock.pass_by(180)
+        assert len(link.asked) - asked == 3, "once a minute, for ever"
+        link.answers.append(Answer.ACCEPT)
+        await link.submit(order)  # it turns up at last
+        link.submitted.pop()
+        await link.fill(order, 100)
+        assert await ground.states() == ["done"]
+        assert len(link.submitted) == 1
+
+
+# ----------------------------------------------------------- fills and cancelling
+
+
+async def test_fills_are_booked_once_however_often_the_bell_rings(ground, running):
+    link = ground.link()
+    order = await entered(running)
+    half = order.quantity / 2
+    await link.fill(order, 100, half)
+    for _ in range(3):
+        link.news(order.id)
+        await quiet()
+    assert running.bot().engine.position.quantity == half
+    await link.fill(order, 101, half)
+    link.news(order.id)
+    await quiet()
+    assert running.bot().engine.position.quantity == order.quantity
+    async with ground.store.open(ALICE, reading=True) as store:
+        fills = await store.fills([order.id])
+        booked = [entry for entry in await store.entries() if entry.kind == "fill"]
+    assert len(fills) == len(booked) == 2
+
+
+async def test_a_bell_that_nobody_can_answer_is_heard_again(ground, running):
+    link = ground.link()
+    order = await entered(running)
+    link.look_ups.append(VenueUnavailable("no route"))
+    await link.fill(order, 100)
+    assert running.bot().engine.is_flat
+    await ground.clock.pass_by(3)
+    assert not running.bot().engine.is_flat
+
+
+async def test_fills_missing_from_a_closed_order_are_asked_for_until_they_come(ground, running):
+    link = ground.link()
+    order = await entered(running)
+    link.fills_hidden = True
+    await link.fill(order, 100)
+    assert await ground.states() == ["closing"]
+    assert running.bot().engine.is_flat
+    await ground.clock.pass_by(10)
+    assert await ground.states() == ["closing"], "the venue's total is not a fill"
+    link.fills_hidden = False
+    await ground.clock.pass_by(10)
+    assert await ground.states() == ["done"]
+    assert running.bot().engine.position.quantity == order.quantity
+
+
+@pytest.mark.parametrize(
+    "error", [VenueUnavailable("no route"), OutcomeUnknown("timed out")], ids=["down", "unknown"]
+)
+async def test_a_cancel_that_was_lost_is_asked_for_again(ground, running, error):
+    """A bot that sells buys no more: what is left of its entry is taken back."""
+    link = ground.link()
+    order = await entered(running)
+    await link.fill(order, 100, order.quantity / 2)
+    link.cancel_errors.append(error)
+    await running.price(94)
+    assert link.cancelled == [order.id]
+    assert (await ground.orders())[0].cancel is CancelState.CANCELING
+    await ground.clock.pass_by(4)
+    assert link.cancelled == [order.id] * 2
+    entry, stop = await ground.orders()
+    assert entry.state is OrderState.DONE
+    assert (stop.quantity, entry.filled) == (order.quantity / 2, order.quantity / 2)
+
+
+async def test_news_of_an_order_nobody_knows_wakes_nobody(ground, running):
+    ground.link().news("never heard of")
+    await quiet()
+    assert ground.link().asked == []
