@@ -428,6 +428,8 @@ def test_a_stop_sells_everything_at_once():
 
     effects = rig.sells(98)
     [closed] = only(effects, TradeClosed)
+    [booked] = only(effects, FillBooked)
+    assert len(booked.entry.postings) == 6  # coins, quote and fee, each from a place to a place
     assert (closed.trade.pnl, closed.trade.exit_reason) == (D("-13.188"), "stop")
     assert rig.notes[-1].topic is Topic.STOP
     assert rig.engine.memory().last_exit_reason == "stop"
@@ -667,10 +669,43 @@ def test_a_bar_that_does_not_concern_a_bot_would_change_nothing(plan, targets_do
                 assert rig.engine.memory().cash == before.cash
 
 
+@pytest.mark.parametrize(
+    ("plan", "targets_done", "high", "concerned"),
+    [
+        (APEX, 0, 100, False),
+        (APEX, 0, 101, True),  # a new high, from which the stop will trail
+        (APEX, 1, 100, True),
+        (PLAIN, 0, 101, False),
+        (TradePlan(targets=APEX.targets), 1, 101, False),
+    ],
+    ids=str,
+)
+def test_who_trails_is_woken_for_new_highs_and_once_a_target_is_reached(
+    plan, targets_done, high, concerned
+):
+    rig = Rig(plan)
+    rig.buys()
+    if targets_done:
+        rig.rises(102)
+        rig.sells(102)
+
+    closed = bar(99, 5, high=high, low=98)
+    assert rig.engine.concerns(closed, None) is concerned
+    assert rig.engine.concerns(closed, leave())
+
+
 def test_an_engine_is_made_from_a_specification_alone():
     rig = Rig(status=BotStatus.STOPPED)
 
-    engine = rig.started()
-    assert isinstance(engine, BotEngine)
+    engine = BotEngine.start(
+        spec=rig.spec,
+        memory=None,
+        working={},
+        fills_seen={},
+        rules=RULES,
+        plan=PLAIN,
+        guard=rig.guard,
+        order_key=KEY,
+    )
     assert (engine.cash, engine.running, engine.seq) == (10_000, False, 0)
-    assert engine.rules is RULES
+    assert (engine.rules, engine.entry_delay) == (RULES, timedelta(0))

@@ -235,6 +235,14 @@ def test_losses_in_a_row_open_the_breaker_and_the_user_is_told():
     assert denied_by(rig.closes(100, enter())) == "circuit_breaker"
 
 
+def test_the_user_is_exposed_with_what_a_position_is_worth_at_each_close():
+    rig = Rig(user_limits=RiskLimits(exposure_share_max=D("0.5")))
+    rig.buys()
+    rig.closes(105, high=106)
+
+    assert rig.guard._slots["b1"].exposure == 630
+
+
 def test_a_position_under_water_may_pause_its_bot():
     """90 % of 10,000 is in: at 90 that is 9 % under water, at 80 more than 15 %."""
     rig = Rig(PLAIN, limits=RiskLimits(drawdown_share_max=D("0.15")))

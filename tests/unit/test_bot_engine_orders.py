@@ -564,6 +564,16 @@ def test_what_crosses_the_cancel_is_sold_too(entering):
     assert entering.orders[entry.id].state is S.DONE
 
 
+def test_an_absent_entry_is_not_canceled(entering):
+    entering.lose()
+    entering.disprove()
+    entering.due(100)
+    entering.accept()
+    entering.fill(100)
+
+    assert only(entering.falls(98), CancelOrder) == []
+
+
 def test_an_absent_entrys_stand_in_is_void_once_the_bot_sells(entering):
     first = entering.newest
     entering.lose()
