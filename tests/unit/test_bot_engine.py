@@ -24,6 +24,7 @@ from tradefleet.domain.effects import (
 )
 from tradefleet.domain.events import BarClosed, EntryDue
 from tradefleet.domain.ids import client_order_id
+from tradefleet.domain.limits import RiskLimits
 from tradefleet.domain.market import Side, TradingRules
 from tradefleet.domain.order import Acknowledged, OrderKind, OrderState, Purpose
 from tradefleet.domain.signal import TradePlan
@@ -692,6 +693,23 @@ def test_who_trails_is_woken_for_new_highs_and_once_a_target_is_reached(
     closed = bar(99, 5, high=high, low=98)
     assert rig.engine.concerns(closed, None) is concerned
     assert rig.engine.concerns(closed, leave())
+
+
+def test_who_is_flat_is_woken_for_entries_only():
+    engine = Rig().engine
+
+    assert engine.concerns(bar(100), enter())
+    assert not engine.concerns(bar(100), leave())
+    assert not engine.concerns(bar(100), None)
+
+
+@pytest.mark.parametrize("whose", ["limits", "user_limits"])
+def test_whose_losses_are_limited_is_woken_for_every_bar_of_a_position(whose):
+    rig = Rig(PLAIN, **{whose: RiskLimits(drawdown_share_max=D("0.15"))})
+    assert not rig.engine.concerns(bar(100), None)
+
+    rig.buys()
+    assert rig.engine.concerns(bar(99, 5, high=99, low=99), None)
 
 
 def test_an_engine_is_made_from_a_specification_alone():
