@@ -5,39 +5,35 @@ import heapq
 import itertools
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.bot_rig import enter, leave
+from tests.bot_rig import enter as enter
+from tests.bot_rig import leave as leave
 from tests.makers import BTC, MINUTE, RULES, START, Number, bar
 from tradefleet.dispatcher import Dispatcher, name_and_words
-from tradefleet.domain.bot import BotSpec, BotStatus
-from tradefleet.domain.effects import Notify
+from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import OutcomeUnknown, Refused, VenueRejected, VenueUnavailable
-from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
-from tradefleet.domain.limits import TIERS
-from tradefleet.domain.market import Bar, Quote, Stream, Symbol, Timeframe, TradingRules
+from tradefleet.domain.ids import AccountId, FillId, OrderId, UserId
+from tradefleet.domain.limits import TIERS, Halt, Scope, Switch
+from tradefleet.domain.market import Bar, Stream, Symbol, Timeframe, TradingRules
 from tradefleet.domain.order import Fill, Order, OrderReport
 from tradefleet.domain.position import Trade
 from tradefleet.domain.signal import Signal, TradePlan
 from tradefleet.domain.user import Account
 from tradefleet.runtime.feed import Feed
-from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedBot, HostedUser
 from tradefleet.runtime.node import Node
 from tradefleet.runtime.ownership import Ownership
-from tradefleet.simulation.paper_book import Costs
 from tradefleet.store import Batch
 from tradefleet.stores.memory import MemoryPaperBooks, MemoryStore
 from tradefleet.strategy import StrategySpec
-from tradefleet.venue import BarSeen, MarketEvent, PriceSeen, VenueSpec, VenueTiming
-from tradefleet.venues.paper import PaperVenue
+from tradefleet.venue import MarketEvent, VenueSpec, VenueTiming
 from tradefleet.wiring import build_dispatcher
-from tradefleet.wiring.playing import writer_of
 
 ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
 KEY = b"k" * 32
@@ -448,9 +444,27 @@ class Ground:
     def link(self, user: UserId = ALICE) -> Link:
         return self.venue.links[AccountId(f"{user}:paper")]
 
+    async def switch(self, halt: Halt, user: UserId = ALICE, scope: Scope = Scope.USER) -> None:
+        """Throw a user's switch, or the platform's, as the operator would."""
+        name = "*" if scope is Scope.PLATFORM else user
+        switch = Switch(
+            scope=scope, scope_id=name, halt=halt, reason="a test", changed_at=self.clock.now()
+        )
+        if scope is Scope.PLATFORM:
+            await self.store.set_platform_switch(switch)
+            return
+        async with self.store.open(user) as store:
+            await store.set_switch(switch)
+            await store.ask_host("switches_changed", {})
+
+    async def ask_host(self, subject: str, user: UserId = ALICE, **payload: Any) -> None:
+        """Leave a message for a user's host."""
+        async with self.store.open(user) as store:
+            await store.ask_host(subject, payload)
+
     # ------------------------------------------------------------- who runs them
 
-    def host(self, owner: str = "host-1", **parts: Any) -> "Running":
+    def host(self, owner: str = "host-1", lease_seconds: float = 1e6, **parts: Any) -> "Running":
         given = {
             "store": self.store,
             "clock": self.clock,
@@ -461,28 +475,49 @@ class Ground:
             "owner": owner,
             **parts,
         }
-        return Running(self, Host(**given))
+        return Running(self, Host(**given), lease_seconds)
+
+    @asynccontextmanager
+    async def doomed_host(self, owner: str = "doomed", **parts: Any) -> AsyncIterator["Running"]:
+        """Run a host that is killed at the end; what it owned is free at once."""
+        with suppress(Killed):
+            try:
+                async with self.host(owner, **parts) as running:
+                    yield running
+                    raise Killed
+            except BaseExceptionGroup as group:
+                raise lone_error(group) from group
+        await self.store.release_leases(owner)
+
+
+class Killed(BaseException):
+    """The process is gone, whatever it was about to do."""
+
+
+def lone_error(error: BaseException) -> BaseException:
+    """Return the error that a group of groups comes down to, if it is one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 class Running:
-    """A host with its feed and its ownership; used as a context, they run until it ends.
+    """A host with its feed and its ownership, of which nothing runs by itself."""
 
-    Without run, nothing happens by itself: a test calls ownership and feed.
-    """
-
-    def __init__(self, ground: Ground, host: Host, *, feeds: bool = True) -> None:
+    def __init__(self, ground: Ground, host: Host, lease_seconds: float) -> None:
         self.ground, self.host = ground, host
         self.feed = Feed(
             venue="paper", market=host.venues["paper"].market, host=host, clock=ground.clock
         )
-        self.ownership = Ownership(host=host, feeds={"paper": self.feed})
+        self.ownership = Ownership(
+            host=host, feeds={"paper": self.feed}, lease_seconds=lease_seconds
+        )
         self.node = Node(host=host, feeds={"paper": self.feed}, ownership=self.ownership)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Running":
         await self._stack.enter_async_context(self.host)
-        await self.ownership.take_users()
-        await quiet()
+        await self.poll()
         return self
 
     async def __aexit__(self, *why: Any) -> bool | None:
@@ -490,8 +525,7 @@ class Running:
 
     async def poll(self) -> None:
         """Let ownership do what it does every half second."""
-        await self.ownership.take_users()
-        await self.ownership.read_messages()
+        await self.ownership.poll()
         await quiet()
 
     async def bar(self, minute: int, close: Number = 100, **rest: Any) -> None:
@@ -511,34 +545,3 @@ class Running:
     def bot(self, user: UserId = ALICE) -> HostedBot:
         (bot,) = self.host.users[user].bots.values()
         return bot
-
-
-__all__ = [
-    "ALICE",
-    "BOB",
-    "CAROL",
-    "STREAM",
-    "Answer",
-    "BarSeen",
-    "BotId",
-    "BotStatus",
-    "Costs",
-    "Ground",
-    "GroupCommit",
-    "Link",
-    "Market",
-    "Notify",
-    "PaperVenue",
-    "PriceSeen",
-    "Quote",
-    "Running",
-    "Script",
-    "Venue",
-    "VirtualClock",
-    "Work",
-    "asynccontextmanager",
-    "enter",
-    "leave",
-    "quiet",
-    "writer_of",
-]

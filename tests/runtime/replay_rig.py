@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tests.bars import generated
 from tests.makers import BTC, after_start
+from tests.runtime.live_rig import lone_error
 from tradefleet import strategies
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.market import Bar, Timeframe
@@ -207,13 +208,6 @@ async def play(
                 writing.cancel()
     except ExceptionGroup as group:
         raise lone_error(group) from group
-
-
-def lone_error(error: Exception) -> Exception:
-    """Return the error that a group of groups comes down to, if it is one."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def backtest(chosen: PlayOptions, bars: Sequence[Bar] = BARS) -> tuple[int, list[BotResult]]:

@@ -6,7 +6,7 @@ transaction, so that a command that was rolled back has told nobody.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.effects import GuardChanged, Notify, Topic
@@ -41,18 +41,25 @@ class Ownership:
     lease_seconds: float = 15.0
     poll_seconds: float = 1.0
     users_max: int = USERS_MAX
+    _renewed_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._renewed_at = self.host.clock.monotonic()
 
     async def run(self) -> None:
         """Renew leases, take users and work off messages until cancelled."""
-        renewed_at = self.host.clock.monotonic()
         while True:
-            waited = self.host.clock.monotonic() - renewed_at
-            if waited >= self.lease_seconds / 3 or self.host.dropped:
-                renewed_at = self.host.clock.monotonic()
-                await self._renew()
-            await self.take_users()
-            await self.read_messages()
+            await self.poll()
             await self.host.clock.sleep(self.poll_seconds)
+
+    async def poll(self) -> None:
+        """Do once what there is to do now."""
+        now = self.host.clock.monotonic()
+        if now - self._renewed_at >= self.lease_seconds / 3 or self.host.dropped:
+            self._renewed_at = now
+            await self._renew()
+        await self.take_users()
+        await self.read_messages()
 
     # ------------------------------------------------------------------ leases
 
@@ -175,7 +182,11 @@ class Ownership:
     async def _bot_changed(self, user: HostedUser, bot_id: BotId) -> None:
         """Bring one bot in step with what its user wants."""
         host, now = self.host, self.host.clock.now()
+        host.flush()
+        await host.journal.flushed()  # or the store would not know yet who was set aside
         load = await host.store.load_user(user.id)
+        if user.gone:
+            return
         spec = next((spec for spec in load.bots if spec.id == bot_id), None)
         bot = user.bots.get(bot_id)
         if spec is None:
