@@ -19,7 +19,7 @@ from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import OutcomeUnknown, Refused, VenueRejected, VenueUnavailable
 from tradefleet.domain.ids import AccountId, FillId, OrderId, UserId
 from tradefleet.domain.limits import TIERS, Halt, Scope, Switch
-from tradefleet.domain.market import Bar, Stream, Symbol, Timeframe, TradingRules
+from tradefleet.domain.market import Bar, Quote, Stream, Symbol, Timeframe, TradingRules
 from tradefleet.domain.order import Fill, Order, OrderReport
 from tradefleet.domain.position import Trade
 from tradefleet.domain.signal import Signal, TradePlan
@@ -32,7 +32,7 @@ from tradefleet.runtime.ownership import Ownership
 from tradefleet.store import Batch
 from tradefleet.stores.memory import MemoryPaperBooks, MemoryStore
 from tradefleet.strategy import StrategySpec
-from tradefleet.venue import MarketEvent, VenueSpec, VenueTiming
+from tradefleet.venue import BarSeen, MarketEvent, PriceSeen, VenueSpec, VenueTiming
 from tradefleet.wiring import build_dispatcher
 
 ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
@@ -132,6 +132,16 @@ class Market:
             if isinstance(event, Exception):
                 raise event
             yield event
+
+    async def bar(self, minute: int, close: Number = 100, stream: Stream = STREAM) -> None:
+        """Let a bar close; its history has it from now on."""
+        await self.clock.pass_until(START + (minute + 1) * MINUTE)
+        closed = bar(close, minute)
+        self.bars[stream].append(closed)
+        await self.say(BarSeen(stream, closed))
+
+    async def price(self, price: Number, symbol: Symbol = BTC) -> None:
+        await self.say(PriceSeen(symbol, Quote(Decimal(price), self.clock.now())))
 
     async def say(self, *events: MarketEvent | Exception | None) -> None:
         """Bring events to whoever is subscribed now; None ends the subscription."""
@@ -527,6 +537,16 @@ class Running:
         """Let ownership do what it does every half second."""
         await self.ownership.poll()
         await quiet()
+
+    @asynccontextmanager
+    async def feeding(self) -> AsyncIterator[Market]:
+        """Let the feed follow the market."""
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(self.feed.run())
+            await quiet()
+            yield self.ground.market
+            await quiet()
+            task.cancel()
 
     async def bar(self, minute: int, close: Number = 100, **rest: Any) -> None:
         """Let the bar that opens at a minute close, at its end."""
