@@ -334,6 +334,7 @@ def test_what_is_bought_late_at_or_below_its_stop_is_sold_at_that_open_too():
     test = half_volume(ohlc(1, *QUIET, volume=0), ohlc(2, 95, 96, 94, 95), ohlc(3, 95, 96, 94, 95))
 
     assert [(f.side, f.price) for f in test.fills] == [(Side.BUY, 95), (Side.SELL, 95)]
+    assert sales(test) == [(2, 6, 95, "stop")]
 
 
 # ---- what it comes to
@@ -458,7 +459,9 @@ def test_a_sale_that_is_refused_is_made_later(third, reason):
 def test_signals_are_counted_whatever_the_position():
     said: dict[int, Signal] = {0: enter(98), 1: enter(98), 2: leave(), 3: leave()}
 
-    assert run(*(ohlc(n, *QUIET) for n in range(1, 5)), signals=said).signals == 4
+    test = run(*(ohlc(n, *QUIET) for n in range(1, 5)), signals=said)
+    assert test.signals == 4
+    assert not test.engine.journaled  # nobody reads what a backtest would write down
 
 
 def test_the_phases_of_a_bar_are_numbered_in_their_order():

@@ -199,6 +199,7 @@ def test_a_refused_entry_is_over(entering):
     entering.refuse()
 
     assert entering.notes[-1].text == "BTC/USDT: the venue refused an order: market closed"
+    assert entering.notes[-1].priority == 5
     assert entering.engine.working == {}
     assert only(entering.closes(100, enter(98)), OrderPlaced) != []
 
