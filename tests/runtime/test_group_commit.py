@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.runtime.live_rig import BOB, Ground, enter, lone_error, quiet
+from tests.makers import bar
+from tests.runtime.live_rig import BOB, STREAM, Ground, enter, lone_error, quiet
 from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.runtime import group_commit
 from tradefleet.runtime.group_commit import GroupCommit, Work
@@ -109,6 +110,21 @@ async def test_a_writer_who_went_away_stops_nobody():
     assert disk.groups == [[1, 2]]
 
 
+async def test_whoever_waited_for_a_flush_and_went_away_stops_nobody():
+    disk = Disk()
+    disk.gate = asyncio.Event()
+    async with commits_on(disk) as commits, asyncio.TaskGroup() as tasks:
+        commits.add(1, lambda result: None)
+        gone = tasks.create_task(commits.flushed())
+        stays = tasks.create_task(commits.flushed())
+        await quiet()
+        gone.cancel()
+        await quiet()
+        disk.gate.set()
+        await stays
+        assert await commits.write(2) == 4
+
+
 async def test_flushed_waits_for_what_was_added_before_and_for_nothing_else():
     disk = Disk()
     async with commits_on(disk) as commits:
@@ -199,15 +215,9 @@ async def test_a_journal_that_fails_stops_the_host_while_it_waits_for_anything(g
 
 
 async def test_a_journal_that_fails_as_the_host_ends_is_said_too(ground):
-    async def body(running):
-        running.host.price("paper", running.feed.streams()[0].symbol, 100, ground.clock.now())
-
     async def decide(running):
         """Leave the context with something that is not written yet."""
-        await ground.clock.pass_by(60)
-        bar_task = running.host.bar(running.feed.streams()[0], _bar())
-        await bar_task
-        await body(running)
+        await running.host.bar(STREAM, bar(100))
 
     await ends_with_its_error(ground.host(), decide)
 
@@ -239,9 +249,3 @@ async def test_batches_of_many_users_share_one_write(ground):
         await running.bar(0)
         assert running.host.journal.groups == before + 1
         assert {batch.user_id for batch in ground.store.batches[-2:]} == {"alice", "bob"}
-
-
-def _bar():
-    from tests.makers import bar
-
-    return bar(100)

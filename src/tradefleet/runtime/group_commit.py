@@ -91,4 +91,6 @@ class GroupCommit(Generic[T, R]):
                     done(result)
                     self._work.end()
                 while self._marks and self._marks[0][0] <= self.items:
-                    self._marks.popleft()[1].set_result(None)
+                    mark = self._marks.popleft()[1]
+                    if not mark.done():  # whoever waited may have gone away
+                        mark.set_result(None)

@@ -371,7 +371,7 @@ class Host:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if bot.user in self._dirty:
             self._dirty.remove(bot.user)
-        self._flush_user(bot.user, lambda: written.set_result(None))
+        self._flush_user(bot.user, lambda: None if written.done() else written.set_result(None))
         await written
         return not bot.user.gone
 
