@@ -558,7 +558,7 @@ async def test_after_a_refusal_a_user_is_back_with_the_next_poll(ground):
         job = tasks.create_task(running.ownership.run())
         await running.host.settle()
         running.host.drop(running.user())
-        await ground.clock.pass_by(0.6)
+        await ground.clock.pass_by(1.1)
         assert set(running.host.users) == {ALICE}
         job.cancel()
 
