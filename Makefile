@@ -12,6 +12,8 @@ BIN     := .venv/bin
 BENCH   := .venv-bench
 READY   := .venv/.ready
 READY_BENCH := $(BENCH)/.ready
+CLIENTS := .venv-clients
+READY_CLIENTS := $(CLIENTS)/.ready
 
 # The parts whose every branch a test must take.
 PURE := domain engine indicators signals strategies alerts simulation
@@ -47,7 +49,7 @@ imports: $(READY)
 rules: $(READY)
 	$(BIN)/pytest tests/architecture
 
-test: $(READY) ## All tests, and every branch of the pure part (COVER=0: tests only)
+test: $(READY) $(READY_CLIENTS) ## All tests, and every branch of the pure part (COVER=0: tests only)
 	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(MEASURE) $(TESTS)
 	@test $(COVER) = 0 || $(MAKE) --no-print-directory cover-pure
 
@@ -71,10 +73,11 @@ lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
+	$(LOCK) requirements/clients.in -o requirements/clients.txt
 	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
 
 clean: ## Remove all that was made here
-	rm -rf .venv $(BENCH) build dist src/*.egg-info .coverage .coverage.* htmlcov
+	rm -rf .venv $(BENCH) $(CLIENTS) build dist src/*.egg-info .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -98,4 +101,9 @@ $(READY): $(BIN)/uv pyproject.toml requirements/dev.txt
 $(READY_BENCH): $(BIN)/uv requirements/bench.txt
 	@test -x $(BENCH)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH)
 	@$(BIN)/uv pip sync --quiet --python $(BENCH)/bin/python --require-hashes requirements/bench.txt
+	@touch $@
+
+$(READY_CLIENTS): $(BIN)/uv requirements/clients.txt
+	@test -x $(CLIENTS)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(CLIENTS)
+	@$(BIN)/uv pip sync --quiet --python $(CLIENTS)/bin/python --require-hashes requirements/clients.txt
 	@touch $@

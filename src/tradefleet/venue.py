@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
-from tradefleet.domain.ids import OrderId
-from tradefleet.domain.market import Bar, Quote, Stream, Symbol, TradingRules
+from tradefleet.domain.credentials import Credentials, KeyReport
+from tradefleet.domain.ids import FillId, OrderId, UserId
+from tradefleet.domain.market import Bar, Quote, Side, Stream, Symbol, TradingRules
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.order import OrderReport as OrderReport
-from tradefleet.domain.user import Account
+from tradefleet.domain.user import Account, Mode
+from tradefleet.engine.pace import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,52 @@ class VenueTiming:
     negatives: int = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOrder:
+    """An order as a venue's lists show it, ours or not; client_id is "" when it has none."""
+
+    venue_order_id: str
+    client_id: str
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    filled: Decimal
+    is_open: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueTrade:
+    """An execution as a venue's lists show it; client_id is "" where the list does not say it."""
+
+    id: FillId
+    venue_order_id: str
+    client_id: str
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    cost: Decimal
+    fee: Decimal
+    fee_asset: str
+    at: datetime
+
+
 class AccountLink(Protocol):
-    """The private side of a venue: one account's own orders, fills and balances."""
+    """The private side of a venue: one account's own orders, fills and balances.
+
+    Every list is complete over what was asked, or VenueUnavailable is raised.
+    """
 
     @property
     def timing(self) -> VenueTiming: ...
+    @property
+    def is_simulated(self) -> bool:
+        """Whether nobody but us can change the account, so that nothing need be reconciled."""
+
+    @property
+    def rests_stops(self) -> bool:
+        """Whether an order of kind RESTING_STOP waits for its price at the venue itself."""
 
     async def submit(self, order: Order) -> str:
         """Send the order once and return the venue's id for it. Never retries.
@@ -81,9 +124,25 @@ class AccountLink(Protocol):
         """
 
     async def fills_of(self, order: Order) -> Sequence[Fill]: ...
+    async def open_orders(self, symbols: Sequence[Symbol]) -> Sequence[VenueOrder]:
+        """Return everything open in these symbols, whoever placed it."""
+
+    async def orders_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueOrder]:
+        """Return every order placed in these symbols since then, open or not."""
+
+    async def trades_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueTrade]:
+        """Return every execution in these symbols since then, oldest first."""
+
     async def balances(self) -> Mapping[str, Decimal]: ...
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         """Bring a paper account's deposits up to these totals; a real venue ignores it."""
+
+    async def close(self) -> None:
+        """Let go of streams and sockets; nothing is cancelled at the venue."""
 
 
 class Venue(Protocol):
@@ -97,6 +156,40 @@ class Venue(Protocol):
         It is a bell, not the truth: whoever hears it looks the order up.
         """
 
+    async def check_key(self, credentials: Credentials, mode: Mode) -> KeyReport:
+        """Ask the venue what a key may do; KeyRefused says what is wrong with it and the cure."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueCall:
+    """One request as the rate governor sees it.
+
+    key: the account it is signed for, "" for public calls. costs: what it takes of which of
+    the venue's budgets by name, "weight" being the address's own (Binance weight, Bybit
+    requests); the others belong to the key (Kraken "counter" and "pair:XBTUSD", order counts).
+    """
+
+    venue: str
+    key: str
+    user_id: UserId
+    priority: Priority
+    costs: Mapping[str, float]
+
+
+class Pacer(Protocol):
+    """Who says when a request may go to a venue: one for the process, shared by all accounts."""
+
+    async def turn(self, call: VenueCall) -> None:
+        """Wait for the call's turn; VenueUnavailable while the venue has closed its door to us."""
+
+    def heard(self, call: VenueCall, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from an answer's status and headers (lower-case names)."""
+
+    def too_fast(self, call: VenueCall, seconds: float, *, banned: bool = False) -> None:
+        """The venue said that we were too fast: hold that budget, or everybody when banned."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueSpec:
@@ -105,3 +198,4 @@ class VenueSpec:
     name: str
     summary: str
     needs_keys: bool
+    modes: tuple[Mode, ...] = (Mode.PAPER,)  # in which an account there can be opened

@@ -315,6 +315,7 @@ LOCKS = {
     "runtime": [],
     "dev": ["dev.in"],
     "bench": ["bench.in"],
+    "clients": ["clients.in"],
 }
 NEEDS_PROJECT = {"runtime", "dev"}
 

@@ -41,6 +41,7 @@ class OrderKind(StrEnum):
     MARKET = "market"
     STOP = "stop"  # a market order fired because the price fell to `price`
     TARGET = "target"  # a market order fired because the price rose to `price`
+    RESTING_STOP = "resting_stop"  # waits at the venue itself for the price to fall to `price`
 
 
 class Purpose(StrEnum):

@@ -12,16 +12,25 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from tradefleet.domain.credentials import Credentials, KeyFault, KeyRefused, KeyReport
 from tradefleet.domain.errors import VenueRejected
 from tradefleet.domain.ids import AccountId, OrderId
 from tradefleet.domain.market import Bar, Stream, Symbol, TradingRules
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.order import Fill, Order, OrderKind, OrderReport
-from tradefleet.domain.user import Account
+from tradefleet.domain.user import Account, Mode
 from tradefleet.runtime.group_commit import GroupCommit
 from tradefleet.simulation.paper_book import Costs, PaperBook, PaperOrder
 from tradefleet.store import PaperAccountState, PaperBooks, PaperChange
-from tradefleet.venue import MarketData, MarketEvent, PriceSeen, VenueSpec, VenueTiming
+from tradefleet.venue import (
+    MarketData,
+    MarketEvent,
+    PriceSeen,
+    VenueOrder,
+    VenueSpec,
+    VenueTiming,
+    VenueTrade,
+)
 
 VENUE = VenueSpec(
     name="paper",
@@ -105,6 +114,12 @@ class PaperVenue:
         for order_id, paper in opened.book.waiting.items():
             self.waiting[paper.order.symbol][order_id] = account_id
         self.accounts[account_id] = opened
+
+    async def check_key(self, credentials: Credentials, mode: Mode) -> KeyReport:
+        raise KeyRefused(KeyFault.WRONG_MODE, "A paper account needs no key.")
+
+    async def close(self) -> None:
+        pass  # the books are the store's
 
     # -------------------------------------------------------- the public side
 
@@ -263,6 +278,14 @@ class PaperLink:
     def timing(self) -> VenueTiming:
         return TIMING
 
+    @property
+    def is_simulated(self) -> bool:
+        return True
+
+    @property
+    def rests_stops(self) -> bool:
+        return False  # a host holds them: there is no venue that could outlive it
+
     async def submit(self, order: Order) -> str:
         return await self.venue.submit(self.account_id, order)
 
@@ -278,9 +301,25 @@ class PaperLink:
     async def fills_of(self, order: Order) -> Sequence[Fill]:
         return await self.venue.books.fills_of(self.account_id, order.id)
 
+    async def open_orders(self, symbols: Sequence[Symbol]) -> Sequence[VenueOrder]:
+        return ()  # nobody but us orders here, and we know what we ordered
+
+    async def orders_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueOrder]:
+        return ()
+
+    async def trades_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueTrade]:
+        return ()
+
     async def balances(self) -> Mapping[str, Decimal]:
         held = self.venue.accounts[self.account_id].book.balances
         return {asset: amount for asset, amount in held.items() if DEPOSITED not in asset}
 
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         await self.venue.fund(self.account_id, deposited)
+
+    async def close(self) -> None:
+        pass  # orders that wait go on waiting

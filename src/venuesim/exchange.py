@@ -1,0 +1,494 @@
+"""One venue's own truth: accounts, orders, matching and fees; integers, no clock of its own.
+
+The market is the price of the last trade and a spread around it: an order that takes trades
+at the far side of the spread, one that waits trades when a price reaches it, at its own
+price. Every change is told to the listeners, in order, before the call returns.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from venuesim.clock import Clock
+from venuesim.instruments import Instrument
+from venuesim.orders import Kind, Lifetime, NewOrder, Order, Reason, Refusal, Side, Status, Trade
+from venuesim.units import UNITS, rounded, times
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """The market traded, whoever did."""
+
+    symbol: str
+    price: int
+    quantity: int
+    buyer_took: bool
+    at_ms: int
+    number: int  # of this symbol's trades, rising by one
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged:
+    """An order came, traded, triggered or ended; trade is set when it traded."""
+
+    order: Order
+    trade: Trade | None
+    what: str  # new, trade, triggered, canceled, expired
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceChanged:
+    """What an account has of an asset changed; cause: order, trade, deposit, withdrawal."""
+
+    account: str
+    asset: str
+    free: int
+    locked: int
+    change: int
+    cause: str
+
+
+Happening: TypeAlias = Ticked | OrderChanged | BalanceChanged
+
+
+@dataclass(slots=True)
+class Account:
+    """One client's money and orders. fee_asset: pays fees from it while there is some."""
+
+    name: str
+    free: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    locked: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    orders: dict[int, Order] = field(default_factory=dict)  # all, oldest first
+    live: dict[int, Order] = field(default_factory=dict)
+    by_client_id: dict[str, list[Order]] = field(default_factory=lambda: defaultdict(list))
+    trades: list[Trade] = field(default_factory=list)
+    fee_asset: str = ""
+    fee_from: str = "quote"  # quote, received (base of a buy, quote of a sell), or third
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """The books of one venue.
+
+    spread: millionths of the price between bid and ask. fill_parts: into how many trades an
+    order that takes is split. unique_ids: live (among open orders) or ever.
+    """
+
+    clock: Clock
+    instruments: dict[str, Instrument]
+    spread: int = 100
+    fill_parts: int = 1
+    unique_ids: str = "live"
+    open_orders_max: int = 200
+    accounts: dict[str, Account] = field(default_factory=dict)
+    prices: dict[str, int] = field(default_factory=dict)
+    ticks: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    listeners: list[Callable[[Happening], None]] = field(default_factory=list)
+    _orders: int = 1000
+    _trades: int = 5000
+    _lists: int = 0
+
+    # ------------------------------------------------------------ accounts
+
+    def open_account(self, name: str) -> Account:
+        return self.accounts.setdefault(name, Account(name))
+
+    def deposit(self, account: str, asset: str, amount: int) -> None:
+        """Pay in, or out when below zero; Refusal when it would leave less than nothing."""
+        book = self.accounts[account]
+        if book.free[asset] + amount < 0:
+            raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
+        book.free[asset] += amount
+        self._told_balance(book, asset, amount, "deposit" if amount >= 0 else "withdrawal")
+
+    def worth(self, account: str, asset: str) -> int:
+        """Return what an account has of an asset, free and locked."""
+        book = self.accounts[account]
+        return book.free[asset] + book.locked[asset]
+
+    # -------------------------------------------------------------- market
+
+    def bid(self, symbol: str) -> int:
+        return self._side_of_spread(symbol, -1)
+
+    def ask(self, symbol: str) -> int:
+        return self._side_of_spread(symbol, 1)
+
+    def _side_of_spread(self, symbol: str, sign: int) -> int:
+        tick, price = self.instruments[symbol].tick, self.price(symbol)
+        away = price * self.spread // (2 * MILLION)
+        steps = (price + sign * away) // tick + (1 if sign > 0 and away else 0)
+        return max(tick, steps * tick) if away else price
+
+    def price(self, symbol: str) -> int:
+        if symbol not in self.instruments:
+            raise Refusal(Reason.UNKNOWN_SYMBOL, symbol)
+        if symbol not in self.prices:
+            raise Refusal(Reason.NO_PRICE, symbol)
+        return self.prices[symbol]
+
+    def tick(self, symbol: str, price: int, quantity: int = 0, at_ms: int | None = None) -> None:
+        """Let others trade at a price: orders trigger and fill that it reaches."""
+        if symbol not in self.instruments:
+            raise Refusal(Reason.UNKNOWN_SYMBOL, symbol)
+        before = self.prices.get(symbol, price)
+        self.prices[symbol] = price
+        self.ticks[symbol] += 1
+        at = self.clock.now_ms() if at_ms is None else at_ms
+        self._tell(Ticked(symbol, price, quantity, price >= before, at, self.ticks[symbol]))
+        self._touch(symbol, price)
+
+    def _touch(self, symbol: str, price: int) -> None:
+        for order in [o for a in self.accounts.values() for o in a.live.values()]:
+            if order.symbol != symbol or not order.is_live:
+                continue
+            if order.status is Status.WAITING and self._reached(order, price):
+                self._trigger(order)
+            if order.is_live and order.status is not Status.WAITING and self._crossed(order, price):
+                self._fill(order, order.request.price, order.left, maker=True)
+
+    @staticmethod
+    def _reached(order: Order, price: int) -> bool:
+        stops = order.kind in (Kind.STOP_MARKET, Kind.STOP_LIMIT)
+        falls = stops == (order.side is Side.SELL)
+        stop = order.request.stop_price
+        return price <= stop if falls else price >= stop
+
+    @staticmethod
+    def _crossed(order: Order, price: int) -> bool:
+        limit = order.request.price
+        return price <= limit if order.side is Side.BUY else price >= limit
+
+    # -------------------------------------------------------------- orders
+
+    def place(self, account: str, request: NewOrder) -> Order:
+        """Accept an order and let it trade at once if it can; Refusal leaves no trace."""
+        book, instrument = self.accounts[account], self.instruments.get(request.symbol)
+        if instrument is None:
+            raise Refusal(Reason.UNKNOWN_SYMBOL, request.symbol)
+        quantity = self._checked(book, instrument, request)
+        order = self._accept(book, instrument, request, quantity)
+        self._told(order, None, "new")
+        if order.status is Status.OPEN:
+            self._match(order)
+        return order
+
+    def place_oco(self, account: str, legs: Sequence[NewOrder]) -> list[Order]:
+        """Accept two orders of which the first to trade cancels the other; one lock for both."""
+        book = self.accounts[account]
+        checked = [
+            (
+                self.instruments[leg.symbol],
+                leg,
+                self._checked(book, self.instruments[leg.symbol], leg),
+            )
+            for leg in legs
+        ]
+        self._lists += 1
+        orders = []
+        for number, (instrument, leg, quantity) in enumerate(checked):
+            order = self._accept(book, instrument, leg, quantity, locks=number == 0)
+            order.oco = self._lists
+            orders.append(order)
+            self._told(order, None, "new")
+        for order in orders:
+            if order.status is Status.OPEN:
+                self._match(order)
+        return orders
+
+    def test(self, account: str, request: NewOrder) -> None:
+        """Check an order as place does, and forget it."""
+        instrument = self.instruments.get(request.symbol)
+        if instrument is None:
+            raise Refusal(Reason.UNKNOWN_SYMBOL, request.symbol)
+        self._checked(self.accounts[account], instrument, request)
+
+    def cancel(self, account: str, order: Order, what: str = "canceled") -> Order:
+        """Take a live order off the book; with it the other leg of its list."""
+        if order.account != account:
+            raise Refusal(Reason.NOT_FOUND)
+        if not order.is_live:
+            raise Refusal(Reason.NOT_LIVE)
+        self._end(order, Status.CANCELED, what)
+        return order
+
+    def find(
+        self, account: str, *, order_id: int | None = None, client_id: str = ""
+    ) -> Order | None:
+        """Return an account's order by either name; of several with one name, the latest."""
+        book = self.accounts[account]
+        if order_id is not None:
+            return book.orders.get(order_id)
+        named = book.by_client_id.get(client_id)
+        return named[-1] if named else None
+
+    def _checked(self, book: Account, instrument: Instrument, request: NewOrder) -> int:
+        """Return the order's quantity in base; Refusal when the venue would not take it."""
+        market = self.price(request.symbol)
+        self._check_id(book, request)
+        if len(book.live) >= self.open_orders_max:
+            raise Refusal(Reason.TOO_MANY_ORDERS)
+        for price in (request.price, request.stop_price):
+            if price % instrument.tick:
+                raise Refusal(Reason.BAD_PRICE_TICK)
+        if request.kind.has_limit and request.price <= 0:
+            raise Refusal(Reason.BAD_PRICE_TICK, "price")
+        if request.kind.triggers and request.stop_price <= 0:
+            raise Refusal(Reason.BAD_PRICE_TICK, "stop price")
+        quantity = self._quantity(instrument, request)
+        expected = request.price or request.stop_price or market
+        if times(quantity, expected) < instrument.notional_min:
+            raise Refusal(Reason.NOTIONAL_TOO_SMALL)
+        if request.post_only and self._takes(request):
+            raise Refusal(Reason.WOULD_TAKE)
+        if request.kind.triggers and self._would_trigger(request, market):
+            raise Refusal(Reason.WOULD_TRIGGER)
+        asset, amount = self._lock_for(instrument, request, quantity)
+        if book.free[asset] < amount:
+            raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
+        if request.lifetime is Lifetime.FOK and not self._takes(request):
+            raise Refusal(Reason.FOK_UNFILLED)
+        return quantity
+
+    def _check_id(self, book: Account, request: NewOrder) -> None:
+        named = book.by_client_id.get(request.client_id) if request.client_id else None
+        if named and (self.unique_ids == "ever" or any(order.is_live for order in named)):
+            raise Refusal(Reason.DUPLICATE_CLIENT_ID, request.client_id)
+
+    def _quantity(self, instrument: Instrument, request: NewOrder) -> int:
+        quantity = request.quantity
+        if not quantity:  # a market order by quote: what it buys or sells, in whole steps
+            price = (
+                self.ask(request.symbol) if request.side is Side.BUY else self.bid(request.symbol)
+            )
+            quantity = request.quote_quantity * UNITS // price
+            quantity -= quantity % instrument.step
+        if quantity % instrument.step:
+            raise Refusal(Reason.BAD_QUANTITY_STEP)
+        if quantity < max(instrument.quantity_min, 1):
+            raise Refusal(Reason.QUANTITY_TOO_SMALL)
+        if quantity > instrument.quantity_max:
+            raise Refusal(Reason.QUANTITY_TOO_LARGE)
+        return quantity
+
+    def _takes(self, request: NewOrder) -> bool:
+        """Say whether an order would trade at once."""
+        if request.kind is Kind.MARKET:
+            return True
+        if request.kind is not Kind.LIMIT:
+            return False
+        if request.side is Side.BUY:
+            return request.price >= self.ask(request.symbol)
+        return request.price <= self.bid(request.symbol)
+
+    def _would_trigger(self, request: NewOrder, market: int) -> bool:
+        stops = request.kind in (Kind.STOP_MARKET, Kind.STOP_LIMIT)
+        falls = stops == (request.side is Side.SELL)
+        return market <= request.stop_price if falls else market >= request.stop_price
+
+    def _lock_for(
+        self, instrument: Instrument, request: NewOrder, quantity: int
+    ) -> tuple[str, int]:
+        """Return the asset and amount an order sets apart; fees in quote come on top."""
+        if request.side is Side.SELL:
+            return instrument.base, quantity
+        if request.kind.has_limit:
+            price = request.price
+        elif request.kind.triggers:
+            price = request.stop_price
+        else:
+            price = self.ask(request.symbol)
+        return instrument.quote, times(quantity, price, instrument.amount_decimals)
+
+    def _accept(
+        self,
+        book: Account,
+        instrument: Instrument,
+        request: NewOrder,
+        quantity: int,
+        *,
+        locks: bool = True,
+    ) -> Order:
+        now = self.clock.now_ms()
+        self._orders += 1
+        order = Order(
+            id=self._orders,
+            account=book.name,
+            instrument=instrument,
+            request=request,
+            client_id=request.client_id,
+            created_ms=now,
+            updated_ms=now,
+            status=Status.WAITING if request.kind.triggers else Status.OPEN,
+            quantity=quantity,
+        )
+        book.orders[order.id] = book.live[order.id] = order
+        if request.client_id:
+            book.by_client_id[request.client_id].append(order)
+        if locks:
+            asset, order.locked = self._lock_for(instrument, request, quantity)
+            book.free[asset] -= order.locked
+            book.locked[asset] += order.locked
+            self._told_balance(book, asset, 0, "order")
+        return order
+
+    # ------------------------------------------------------------ matching
+
+    def _trigger(self, order: Order) -> None:
+        order.status, order.triggered = Status.OPEN, True
+        order.updated_ms = self.clock.now_ms()
+        self._end_others(order)
+        self._told(order, None, "triggered")
+        self._match(order)
+
+    def _match(self, order: Order) -> None:
+        """Trade what can be traded now; end what may not wait."""
+        buys, market = order.side is Side.BUY, not order.kind.has_limit
+        price = self.ask(order.symbol) if buys else self.bid(order.symbol)
+        limit = order.request.price
+        if market or (price <= limit if buys else price >= limit):
+            self._fill_in_parts(order, price)
+        if order.is_live and (market or order.request.lifetime is not Lifetime.GTC):
+            self._end(order, Status.EXPIRED, "expired")
+
+    def _fill_in_parts(self, order: Order, price: int) -> None:
+        step, parts = order.instrument.step, max(1, self.fill_parts)
+        part = max(step, order.left // parts // step * step)
+        for number in range(parts):
+            if order.left:
+                last = number == parts - 1
+                self._fill(order, price, order.left if last else min(part, order.left))
+
+    def _fill(self, order: Order, price: int, quantity: int, *, maker: bool = False) -> None:
+        """Trade so much of an order; a buy that cannot be paid for ends instead."""
+        book, instrument = self.accounts[order.account], order.instrument
+        self._end_others(order)
+        cost = times(quantity, price, instrument.amount_decimals)
+        fee, fee_asset = self._fee(book, order, quantity, cost, maker=maker)
+        self._unlock(order, quantity, cost)
+        spent, asset = (
+            (cost, instrument.quote) if order.side is Side.BUY else (quantity, instrument.base)
+        )
+        also = fee if fee_asset == asset else 0
+        if book.free[asset] < spent + also:
+            self._end(order, Status.EXPIRED, "expired")
+            return
+        got, other = (
+            (quantity, instrument.base) if order.side is Side.BUY else (cost, instrument.quote)
+        )
+        book.free[asset] -= spent
+        book.free[other] += got
+        book.free[fee_asset] -= fee
+        self._trades += 1
+        trade = Trade(
+            id=self._trades,
+            order_id=order.id,
+            account=order.account,
+            symbol=order.symbol,
+            side=order.side,
+            price=price,
+            quantity=quantity,
+            cost=cost,
+            fee=fee,
+            fee_asset=fee_asset,
+            maker=maker,
+            at_ms=self.clock.now_ms(),
+            kind=order.kind,
+        )
+        order.filled += quantity
+        order.cost += cost
+        order.trades.append(trade)
+        book.trades.append(trade)
+        order.updated_ms = trade.at_ms
+        order.status = Status.PARTIAL if order.left else Status.FILLED
+        if not order.left:
+            book.live.pop(order.id, None)
+            self._release(order)
+        self._told(order, trade, "trade")
+        for name, change in ((asset, -spent), (other, got)):
+            self._told_balance(book, name, change, "trade")
+        if fee_asset not in (asset, other):
+            self._told_balance(book, fee_asset, -fee, "trade")
+
+    def _fee(
+        self, book: Account, order: Order, quantity: int, cost: int, *, maker: bool
+    ) -> tuple[int, str]:
+        instrument = order.instrument
+        rate = instrument.maker_fee if maker else instrument.taker_fee
+        quote_fee = self._share(cost, rate, instrument.amount_decimals)
+        if book.fee_from == "third" and book.fee_asset:
+            rate_of_third = self._worth_in_quote(book.fee_asset, instrument.quote)
+            fee = rounded(quote_fee * UNITS, rate_of_third) if rate_of_third else 0
+            if rate_of_third and book.free[book.fee_asset] >= fee:
+                return fee, book.fee_asset
+        if book.fee_from != "quote" and order.side is Side.BUY:
+            return self._share(quantity, rate, 8), instrument.base
+        return quote_fee, instrument.quote
+
+    def _worth_in_quote(self, asset: str, quote: str) -> int:
+        return UNITS if asset == quote else self.prices.get(f"{asset}/{quote}", 0)
+
+    @staticmethod
+    def _share(amount: int, millionths: int, decimals: int) -> int:
+        grain: int = 10 ** (8 - decimals)
+        return rounded(amount * millionths, MILLION * grain) * grain
+
+    def _unlock(self, order: Order, quantity: int, cost: int) -> None:
+        """Set free what a trade is about to spend."""
+        book = self.accounts[order.account]
+        sells = order.side is Side.SELL
+        asset = order.instrument.base if sells else order.instrument.quote
+        amount = min(order.locked, quantity if sells else cost)
+        order.locked -= amount
+        book.locked[asset] -= amount
+        book.free[asset] += amount
+
+    def _release(self, order: Order) -> None:
+        """Set free what an ended order still locks."""
+        book = self.accounts[order.account]
+        asset = order.instrument.base if order.side is Side.SELL else order.instrument.quote
+        book.locked[asset] -= order.locked
+        book.free[asset] += order.locked
+        order.locked = 0
+
+    def _end(self, order: Order, status: Status, what: str) -> None:
+        book = self.accounts[order.account]
+        order.status, order.updated_ms = status, self.clock.now_ms()
+        book.live.pop(order.id, None)
+        asset = order.instrument.base if order.side is Side.SELL else order.instrument.quote
+        self._release(order)
+        self._told(order, None, what)
+        self._told_balance(book, asset, 0, "order")
+        self._end_others(order)
+
+    def _end_others(self, order: Order) -> None:
+        """End the other leg of an order's list, and take its lock over."""
+        if not order.oco:
+            return
+        for other in [o for o in self.accounts[order.account].live.values() if o.oco == order.oco]:
+            if other is not order:
+                order.locked += other.locked if order.is_live else 0
+                if order.is_live:
+                    other.locked = 0
+                other.oco = 0
+                self._end(other, Status.EXPIRED, "expired")
+
+    # ------------------------------------------------------------- telling
+
+    def live_orders(self) -> Iterable[Order]:
+        return [order for book in self.accounts.values() for order in book.live.values()]
+
+    def _told(self, order: Order, trade: Trade | None, what: str) -> None:
+        self._tell(OrderChanged(order, trade, what))
+
+    def _told_balance(self, book: Account, asset: str, change: int, cause: str) -> None:
+        self._tell(
+            BalanceChanged(book.name, asset, book.free[asset], book.locked[asset], change, cause)
+        )
+
+    def _tell(self, happening: Happening) -> None:
+        for listener in self.listeners:
+            listener(happening)
