@@ -1,0 +1,1 @@
+"""What keeps the service healthy and what its operator runs: start-up, checks, upkeep."""
