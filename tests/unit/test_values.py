@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.makers import order
-from tradefleet.domain.values import changed
+from tradefleet.domain.values import changed, updated
 
 
 def test_changing_is_replacing():
@@ -21,3 +21,12 @@ def test_changing_is_replacing():
 def test_a_field_that_is_not_there_cannot_be_changed():
     with pytest.raises(TypeError, match=r"Order has not all of the fields \['fill'\]"):
         changed(order(), fill=Decimal(1))
+
+
+def test_a_value_that_is_so_already_stays_the_same_object():
+    before = order()
+
+    assert updated(before, filled=Decimal("0.0"), note=before.note) is before
+    assert updated(before, filled=before.filled, note="half") == replace(before, note="half")
+    with pytest.raises(TypeError, match="Order has not all of the fields"):
+        updated(before, fill=Decimal(1))

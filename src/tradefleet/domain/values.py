@@ -11,11 +11,15 @@ def changed(value: T, **changes: Any) -> T:
     For frozen dataclasses without slots whose `__post_init__` has nothing to check: those
     that change often and have many fields, Order and Position.
     """
-    new = object.__new__(type(value))
-    fields = new.__dict__
-    fields.update(value.__dict__)
-    known = len(fields)
-    fields.update(changes)
-    if len(fields) != known:
+    known = value.__dict__
+    fields = known | changes
+    if len(fields) != len(known):
         raise TypeError(f"{type(value).__name__} has not all of the fields {sorted(changes)}")
+    new = object.__new__(type(value))
+    object.__setattr__(new, "__dict__", fields)
     return new
+
+
+def updated(value: T, **changes: Any) -> T:
+    """Return value with some fields changed, but value itself when they all are so already."""
+    return value if changes.items() <= value.__dict__.items() else changed(value, **changes)

@@ -24,7 +24,7 @@ from tradefleet.domain.order import (
     Rejected,
     Voided,
 )
-from tradefleet.domain.values import changed
+from tradefleet.domain.values import updated
 
 S = OrderState
 Step: TypeAlias = Callable[[Order, Any], Order]
@@ -43,15 +43,14 @@ def after(order: Order, event: OrderEvent) -> Order:
     step = TABLE.get((order.state, type(event)))
     if step is None:
         raise BrokenInvariant(f"order {order.id} is {order.state}: no {type(event).__name__} now")
-    changed = step(order, event)
-    return order if changed == order else changed
+    return step(order, event)
 
 
 # ------------------------------------------------------------------------- the steps
 
 
 def _arm(order: Order, event: Armed) -> Order:
-    return changed(
+    return updated(
         order,
         state=S.SENDING,
         epoch=event.epoch,
@@ -61,7 +60,7 @@ def _arm(order: Order, event: Armed) -> Order:
 
 
 def _void(order: Order, event: Voided) -> Order:
-    return changed(order, state=S.VOID, note=event.reason)
+    return updated(order, state=S.VOID, note=event.reason)
 
 
 def _name(order: Order, event: Acknowledged) -> Order:
@@ -69,11 +68,11 @@ def _name(order: Order, event: Acknowledged) -> Order:
     if order.venue_order_id == event.venue_order_id:
         return order
     ensure(not order.venue_order_id, f"the venue has two orders under the name {order.id}")
-    return changed(order, venue_order_id=event.venue_order_id)
+    return updated(order, venue_order_id=event.venue_order_id)
 
 
 def _open(order: Order, event: Acknowledged) -> Order:
-    return changed(_name(order, event), state=S.OPEN, negatives=0)
+    return updated(_name(order, event), state=S.OPEN, negatives=0)
 
 
 def _adopt(order: Order, event: Acknowledged) -> Order:
@@ -81,23 +80,23 @@ def _adopt(order: Order, event: Acknowledged) -> Order:
 
 
 def _reject(order: Order, event: Rejected) -> Order:
-    return changed(order, state=S.REJECTED, note=event.reason)
+    return updated(order, state=S.REJECTED, note=event.reason)
 
 
 def _lose(order: Order, event: OutcomeLost) -> Order:
-    return changed(order, state=S.UNKNOWN, note=event.cause)
+    return updated(order, state=S.UNKNOWN, note=event.cause)
 
 
 def _count(order: Order, event: NotFound) -> Order:
-    return changed(order, negatives=order.negatives + 1)
+    return updated(order, negatives=order.negatives + 1)
 
 
 def _give_up(order: Order, event: ProvenAbsent) -> Order:
-    return changed(order, state=S.ABSENT)
+    return updated(order, state=S.ABSENT)
 
 
 def _quarantine(order: Order, event: Quarantined) -> Order:
-    return changed(order, state=S.QUARANTINED)
+    return updated(order, state=S.QUARANTINED)
 
 
 def _fill(order: Order, fill: Fill) -> Order:
@@ -106,7 +105,7 @@ def _fill(order: Order, fill: Fill) -> Order:
     if filled > order.quantity:
         raise BrokenInvariant(f"order {order.id} filled {filled} of {order.quantity}")
     state = S.DONE if filled == order.quantity else S.OPEN
-    return changed(order, state=state, filled=filled, negatives=0)
+    return updated(order, state=state, filled=filled, negatives=0)
 
 
 def _fill_adopted(order: Order, fill: Fill) -> Order:
@@ -119,7 +118,7 @@ def _fill_closing(order: Order, fill: Fill) -> Order:
         total is not None and filled <= total,
         f"order {order.id} filled {filled} of the {total} the venue closed it with",
     )
-    return changed(order, state=S.DONE if filled == total else S.CLOSING, filled=filled)
+    return updated(order, state=S.DONE if filled == total else S.CLOSING, filled=filled)
 
 
 def _close(order: Order, event: ClosedByVenue) -> Order:
@@ -131,7 +130,7 @@ def _close(order: Order, event: ClosedByVenue) -> Order:
         f" {order.quantity}",
     )
     state = S.DONE if order.filled == event.filled else S.CLOSING
-    return changed(order, state=state, venue_filled=event.filled, negatives=0)
+    return updated(order, state=state, venue_filled=event.filled, negatives=0)
 
 
 def _close_adopted(order: Order, event: ClosedByVenue) -> Order:
@@ -144,15 +143,15 @@ def _close_rejected(order: Order, event: ClosedByVenue) -> Order:
 
 def _close_again(order: Order, event: ClosedByVenue) -> Order:
     ensure(event.filled == order.filled, f"order {order.id} is done at {order.filled}: {event}")
-    return order if order.venue_filled is not None else changed(order, venue_filled=event.filled)
+    return order if order.venue_filled is not None else updated(order, venue_filled=event.filled)
 
 
 def _canceling(order: Order, event: CancelSent) -> Order:
-    return changed(order, cancel=CancelState.CANCELING)
+    return updated(order, cancel=CancelState.CANCELING)
 
 
 def _cancel_lost(order: Order, event: CancelLost) -> Order:
-    return changed(order, cancel=CancelState.UNKNOWN)
+    return updated(order, cancel=CancelState.UNKNOWN)
 
 
 def _keep(order: Order, event: OrderEvent) -> Order:
@@ -161,7 +160,7 @@ def _keep(order: Order, event: OrderEvent) -> Order:
 
 def _surprised(order: Order) -> Order:
     """Remember that the venue has an order we held to be gone or never sent."""
-    return changed(order, note=f"found at the venue when {order.state}: {order.note}")
+    return updated(order, note=f"found at the venue when {order.state}: {order.note}")
 
 
 # ------------------------------------------------------------------------- the table
