@@ -5,10 +5,11 @@ join it. The mirror image of an entry, the opposite signal, closes a long; so do
 crossing below EMA 21.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from decimal import Decimal
-from itertools import islice
+from itertools import count, islice
 from math import isfinite, nan
+from typing import TypeAlias
 
 from tradefleet.domain.market import Bar
 from tradefleet.domain.money import ZERO, from_float
@@ -20,10 +21,12 @@ from tradefleet.indicators.candles import engulfs, is_hammer
 from tradefleet.indicators.parameters import describe, read
 from tradefleet.indicators.rsi import new_rsi
 from tradefleet.indicators.tolerance import AT_LEAST, AT_MOST, PRICE
-from tradefleet.indicators.trend import UNKNOWN, new_trend
+from tradefleet.indicators.trend import UNKNOWN, Averages, new_trend
 from tradefleet.indicators.vwap import new_vwap
 from tradefleet.strategies.apex.parameters import BARS_NEEDED, FILTERS, ApexParameters, Sizes
 from tradefleet.strategy import Entry, Signal, StrategySpec, TradePlan
+
+Now: TypeAlias = tuple[int, Numbers, Numbers, float, Averages, Averages]
 
 LONG, SHORT = 1, -1
 NO_BAR = (nan, nan, nan, nan, nan)
@@ -46,31 +49,28 @@ OPPOSITE = [Signal(None, "opposite_signal", ("full short signal", *said)) for sa
 
 
 class Apex:
-    """Cheap conditions are looked at on every bar, dear ones only where they can decide."""
+    """Cheap conditions are looked at on every bar, dear ones only where they can decide.
+
+    `_now` is what the last bar has left to look at: its number in the stream, its numbers and
+    those of the bar before, VWAP, averages and those of the bar before.
+    """
 
     __slots__ = (
         "_adx",
         "_atr",
-        "_averages",
         "_bar",
-        "_count",
         "_entry_volumes",
         "_filter_volumes",
         "_first_two_min",
         "_floor_volumes",
-        "_histogram_before",
-        "_is_below",
         "_lows",
-        "_numbers",
-        "_numbers_before",
+        "_now",
         "_parameters",
         "_rsi",
         "_rsi_value",
         "_sizes",
-        "_take_close",
-        "_take_vwap",
-        "_vwap",
         "_warmup",
+        "on_bar",
         "plan",
     )
 
@@ -78,13 +78,6 @@ class Apex:
         p = self._parameters = parameters
         self.plan: TradePlan = p.plan()
         self._sizes = Sizes(p)
-        self._take_close = new_trend(
-            (p.ema_fast, p.ema_mid, p.ema_slow), (p.macd_fast, p.macd_slow, p.macd_signal)
-        )
-        self._averages = UNKNOWN
-        self._histogram_before = nan
-        self._take_vwap = new_vwap(p.vwap)
-        self._vwap = nan
         self._rsi = new_rsi(p.rsi, p.smoothing)
         self._rsi_value = nan  # of the last bar whose points were all looked at
         self._atr = new_atr(p.atr, p.smoothing)
@@ -93,46 +86,64 @@ class Apex:
         self._entry_volumes = Window(p.entry_volume_bars)  # ends one bar ago
         self._floor_volumes = Window(p.floor_volume_bars)
         self._lows = Window(p.swing)
-        self._bar: Bar  # the last one, from the first on
-        self._numbers: Numbers = NO_BAR
-        self._numbers_before: Numbers = NO_BAR
         self._warmup = p.warmup
         self._first_two_min = p.filters_min - FILTERS + 2  # or filters_min is out of reach
-        self._count = 0
-        self._is_below = False  # the fast EMA below the middle one
+        self._bar: Bar  # the last one, from the first on
+        self._now: Now = 0, NO_BAR, NO_BAR, nan, UNKNOWN, UNKNOWN
+        taking = self._take()
+        next(taking)
+        self.on_bar: Callable[[Bar], Signal | None] = taking.send
 
     @property
     def bars_needed(self) -> int:
         return self._parameters.bars_needed()
 
-    def on_bar(self, bar: Bar) -> Signal | None:
-        before = self._numbers_before = self._numbers
-        numbers = self._numbers = bar.numbers
-        _, _, low, close, volume = numbers
-        self._bar = bar
-        self._count += 1
-        self._lows.update(low)
-        self._filter_volumes.update(volume)
-        self._floor_volumes.update(volume)
-        self._entry_volumes.update(before[4])
-        self._vwap = self._take_vwap(numbers)
-        self._rsi.update(numbers)
-        self._atr.update(numbers)
-        self._adx.update(numbers)
-        self._histogram_before = self._averages[3]
-        fast, mid, slow, histogram = self._averages = self._take_close(close)
+    def _take(self) -> Generator[Signal | None, Bar, None]:
+        """Take bar after bar, and yield what is to be said of each.
 
-        margin = PRICE * close
-        is_below = mid - fast > margin
-        cross = CROSS if is_below and not self._is_below else None
-        self._is_below = is_below
-        if self._count < self._warmup:
-            return None
-        up = (fast - mid > margin and mid - slow > margin) + (histogram > margin)
-        down = (is_below and slow - mid > margin) + (-histogram > margin)
-        if up < self._first_two_min and down < self._first_two_min:
-            return cross
-        return self._decide(up, down, cross)
+        A generator, since on every bar its variables cost less than attributes.
+        """
+        p = self._parameters
+        warmup, first_two_min = self._warmup, self._first_two_min
+        take_close = new_trend(
+            (p.ema_fast, p.ema_mid, p.ema_slow), (p.macd_fast, p.macd_slow, p.macd_signal)
+        )
+        take_vwap = new_vwap(p.vwap)
+        take_low = self._lows.update
+        take_filter_volume = self._filter_volumes.update
+        take_floor_volume = self._floor_volumes.update
+        take_volume_before = self._entry_volumes.update
+        take_rsi, take_atr, take_adx = self._rsi.update, self._atr.update, self._adx.update
+        numbers, averages, was_below = NO_BAR, UNKNOWN, False
+        bar = yield None
+        for number in count(1):
+            before, averages_before = numbers, averages
+            numbers = bar.numbers
+            _, _, low, close, volume = numbers
+            take_low(low)
+            take_filter_volume(volume)
+            take_floor_volume(volume)
+            take_volume_before(before[4])
+            take_rsi(numbers)
+            take_atr(numbers)
+            take_adx(numbers)
+            vwap = take_vwap(numbers)
+            fast, mid, slow, histogram = averages = take_close(close)
+            self._bar = bar
+            self._now = number, numbers, before, vwap, averages, averages_before
+
+            margin = PRICE * close
+            is_below = mid - fast > margin
+            signal = None
+            if number >= warmup:
+                if is_below and not was_below:
+                    signal = CROSS
+                up = (fast - mid > margin and mid - slow > margin) + (histogram > margin)
+                down = (is_below and slow - mid > margin) + (-histogram > margin)
+                if up >= first_two_min or down >= first_two_min:
+                    signal = self._decide(up, down, signal)
+            was_below = is_below
+            bar = yield signal
 
     def _decide(self, up: int, down: int, cross: Signal | None) -> Signal | None:
         """Return the signal, given how many of the first two filters hold for long and short.
@@ -140,15 +151,15 @@ class Apex:
         The other three are looked at only while filters_min is within reach.
         """
         p = self._parameters
-        _, _, _, close, volume = self._numbers
+        _, (_, _, _, close, volume), _, vwap, _, _ = self._now
         margin = PRICE * close
-        up += close - self._vwap > margin
-        down += self._vwap - close > margin
+        up += close - vwap > margin
+        down += vwap - close > margin
         needed = p.filters_min - 2  # two are the same for long and short
-        if up < needed and down < needed:
-            return cross
         if not volume >= p.filter_volume * self._filter_volumes.mean() * AT_LEAST:
             needed += 1
+        if up < needed and down < needed:
+            return cross
         adx = self._adx.value()
         if not adx > p.adx_min:
             needed += 1
@@ -166,15 +177,15 @@ class Apex:
 
     def _points(self, direction: int, least: int) -> int | None:
         """Return the entry points that hold; None as soon as they must be fewer than `least`."""
-        p, bar, vwap = self._parameters, self._numbers, self._vwap
+        p = self._parameters
+        _, bar, before, vwap, (_, mid, _, histogram), averages_before = self._now
         _, _, _, close, volume = bar
-        _, mid, _, histogram = self._averages
         near = p.near * AT_MOST
         points, missing = 0, least
         if abs(close - mid) <= near * mid or abs(close - vwap) <= near * vwap:
             points = NEAR
             missing -= 1
-        if direction * (histogram - self._histogram_before) > PRICE * close:
+        if direction * (histogram - averages_before[3]) > PRICE * close:
             points |= MACD
             missing -= 1
         if volume >= p.entry_volume * self._entry_volumes.mean() * AT_LEAST:
@@ -182,9 +193,7 @@ class Apex:
             missing -= 1
         if missing > 2:
             return None
-        if is_hammer(bar, direction, p.wick_body, p.wick_range) or engulfs(
-            self._numbers_before, bar, direction
-        ):
+        if is_hammer(bar, direction, p.wick_body, p.wick_range) or engulfs(before, bar, direction):
             points |= CANDLE
             missing -= 1
         if missing > 1:
@@ -199,7 +208,8 @@ class Apex:
     def _entry(self, points: int, adx: float) -> Entry | str:
         """Return the entry, or the first condition after filters and score that fails."""
         p = self._parameters
-        volume, mean = self._numbers[4], self._floor_volumes.mean()
+        _, (_, _, _, _, volume), *_ = self._now
+        mean = self._floor_volumes.mean()
         if not volume >= p.floor_volume * mean * AT_LEAST:
             return _too_low(volume, p.floor_volume, p.floor_volume_bars, mean)
         score = points.bit_count()
@@ -225,8 +235,8 @@ class Apex:
 
     def why_not(self) -> str:
         p = self._parameters
-        if self._count < self._warmup:
-            return f"warming up: {self._count} of {self._warmup} bars"
+        if self._now[0] < self._warmup:
+            return f"warming up: {self._now[0]} of {self._warmup} bars"
         adx = self._adx.value()
         allowed = FILTERS - p.filters_min
         failed = list(islice(self._failed_filters(adx), allowed + 1))
@@ -243,11 +253,10 @@ class Apex:
     def _failed_filters(self, adx: float) -> Iterator[str]:
         """Say of each market filter that does not hold for long what is wrong."""
         p = self._parameters
-        _, _, _, close, volume = self._numbers
+        _, (_, _, _, close, volume), _, vwap, (fast, mid, slow, histogram), _ = self._now
         margin = PRICE * close
-        if not close - self._vwap > margin:
-            yield f"close {close:.6g} is not above VWAP {_figure(self._vwap)}"
-        fast, mid, slow, histogram = self._averages
+        if not close - vwap > margin:
+            yield f"close {close:.6g} is not above VWAP {_figure(vwap)}"
         if not (fast - mid > margin and mid - slow > margin):
             yield f"EMAs {fast:.6g}, {mid:.6g} and {slow:.6g} are not each above the next"
         if not histogram > margin:
