@@ -7,7 +7,7 @@ price. Every change is told to the listeners, in order, before the call returns.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from venuesim.clock import Clock
@@ -36,7 +36,7 @@ class OrderChanged:
 
     order: Order
     trade: Trade | None
-    what: str  # new, trade, triggered, canceled, expired
+    what: str  # new, trade, amended, triggered, canceled, expired, rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,64 @@ class Exchange:
             raise Refusal(Reason.UNKNOWN_SYMBOL, request.symbol)
         self._checked(self.accounts[account], instrument, request)
 
+    def stillborn(self, account: str, request: NewOrder, reason: Reason) -> Order:
+        """Accept an order and end it at once, for a venue that says yes first and looks later."""
+        book, instrument = self.accounts[account], self.instruments[request.symbol]
+        request.tags["refused"] = reason.value
+        quantity = self._quantity(instrument, request)
+        order = self._accept(book, instrument, request, quantity, locks=False)
+        self._end(order, Status.CANCELED, "rejected")
+        return order
+
+    def amend(
+        self, account: str, order: Order, *, quantity: int = 0, price: int = 0, stop_price: int = 0
+    ) -> Order:
+        """Change what is given of a live order, which keeps its ids; Refusal changes nothing."""
+        if order.account != account:
+            raise Refusal(Reason.NOT_FOUND)
+        if not order.is_live or order.oco:
+            raise Refusal(Reason.NOT_LIVE)
+        book, instrument = self.accounts[account], order.instrument
+        request = replace(
+            order.request,
+            quantity=quantity or order.quantity,
+            quote_quantity=0,
+            price=price or order.request.price,
+            stop_price=stop_price or order.request.stop_price,
+        )
+        quantity = self._checked_change(order, request)
+        asset, amount = self._lock_for(instrument, request, quantity - order.filled)
+        holds = order.status is not Status.WAITING or request.holds
+        if holds and book.free[asset] + order.locked < amount:
+            raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
+        self._release(order)
+        order.request, order.quantity, order.updated_ms = request, quantity, self.clock.now_ms()
+        if holds:
+            self._lock(order)
+        self._told(order, None, "amended")
+        self._told_balance(book, asset, 0, "order")
+        if order.status is not Status.WAITING:
+            self._match(order)
+        return order
+
+    def _checked_change(self, order: Order, request: NewOrder) -> int:
+        instrument = order.instrument
+        for value in (request.price, request.stop_price):
+            if value % instrument.tick:
+                raise Refusal(Reason.BAD_PRICE_TICK)
+        quantity = self._quantity(instrument, request)
+        if quantity <= order.filled:
+            raise Refusal(Reason.QUANTITY_TOO_SMALL, "filled")
+        expected = request.price or request.stop_price or self.price(request.symbol)
+        if times(quantity, expected) < instrument.notional_min:
+            raise Refusal(Reason.NOTIONAL_TOO_SMALL)
+        if request.post_only and self._takes(request):
+            raise Refusal(Reason.WOULD_TAKE)
+        waits = order.status is Status.WAITING
+        if waits and self._would_trigger(request, self.price(request.symbol)):
+            raise Refusal(Reason.WOULD_TRIGGER)
+        return quantity
+
     def cancel(self, account: str, order: Order, what: str = "canceled") -> Order:
         """Take a live order off the book; with it the other leg of its list."""
         if order.account != account:
@@ -240,14 +298,15 @@ class Exchange:
             raise Refusal(Reason.BAD_PRICE_TICK, "stop price")
         quantity = self._quantity(instrument, request)
         expected = request.price or request.stop_price or market
-        if times(quantity, expected) < instrument.notional_min:
+        worth = request.quote_quantity or times(quantity, expected)
+        if worth < instrument.notional_min:
             raise Refusal(Reason.NOTIONAL_TOO_SMALL)
         if request.post_only and self._takes(request):
             raise Refusal(Reason.WOULD_TAKE)
         if request.kind.triggers and self._would_trigger(request, market):
             raise Refusal(Reason.WOULD_TRIGGER)
         asset, amount = self._lock_for(instrument, request, quantity)
-        if book.free[asset] < amount:
+        if request.holds and book.free[asset] < amount:
             raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
         if request.lifetime is Lifetime.FOK and not self._takes(request):
             raise Refusal(Reason.FOK_UNFILLED)
@@ -328,12 +387,17 @@ class Exchange:
         book.orders[order.id] = book.live[order.id] = order
         if request.client_id:
             book.by_client_id[request.client_id].append(order)
-        if locks:
-            asset, order.locked = self._lock_for(instrument, request, quantity)
-            book.free[asset] -= order.locked
-            book.locked[asset] += order.locked
-            self._told_balance(book, asset, 0, "order")
+        if locks and (request.holds or not request.kind.triggers):
+            self._told_balance(book, self._lock(order), 0, "order")
         return order
+
+    def _lock(self, order: Order) -> str:
+        """Set apart what is left of an order may cost; return the asset."""
+        book = self.accounts[order.account]
+        asset, order.locked = self._lock_for(order.instrument, order.request, order.left)
+        book.free[asset] -= order.locked
+        book.locked[asset] += order.locked
+        return asset
 
     # ------------------------------------------------------------ matching
 
@@ -342,7 +406,20 @@ class Exchange:
         order.updated_ms = self.clock.now_ms()
         self._end_others(order)
         self._told(order, None, "triggered")
+        if not order.request.holds and not self._locks_late(order):
+            return
         self._match(order)
+
+    def _locks_late(self, order: Order) -> bool:
+        """Set apart what a triggered order needs; end it when that is not there."""
+        book = self.accounts[order.account]
+        asset, amount = self._lock_for(order.instrument, order.request, order.left)
+        if book.free[asset] < amount:
+            order.request.tags["refused"] = Reason.INSUFFICIENT_BALANCE.value
+            self._end(order, Status.CANCELED, "rejected")
+            return False
+        self._told_balance(book, self._lock(order), 0, "order")
+        return True
 
     def _match(self, order: Order) -> None:
         """Trade what can be traded now; end what may not wait."""

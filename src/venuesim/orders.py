@@ -93,7 +93,7 @@ class NewOrder:
     """What a client asks for, in units.
 
     Exactly one of quantity (base) and quote_quantity is above zero; the latter only for
-    market orders. ours: an id of the venue for the list an OCO leg belongs to.
+    market orders. holds: sets money apart already while it waits for its trigger.
     """
 
     symbol: str  # BASE/QUOTE
@@ -106,6 +106,7 @@ class NewOrder:
     lifetime: Lifetime = Lifetime.GTC
     client_id: str = ""
     post_only: bool = False
+    holds: bool = True
     tags: dict[str, str] = field(default_factory=dict)  # what the venue wants to say again
 
 
