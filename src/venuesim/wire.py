@@ -46,6 +46,8 @@ class Place:
 
     lag_ms: how long new orders and trades stay invisible to look-ups (faults set it).
     maintenance: "" or the mode the venue is in, by its own word where it has one.
+    maintenance_of: the mode for one account alone; whoever carries its call sets maintenance to
+    it while the desk handles the call, so that a desk looks at maintenance only.
     """
 
     clock: Clock
@@ -54,6 +56,7 @@ class Place:
     keys: KeyRing
     lag_ms: int = 0
     maintenance: str = ""
+    maintenance_of: dict[str, str] = field(default_factory=dict)
     limits: bool = True  # count weights and ban, as the venue does
 
 
