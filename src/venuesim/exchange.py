@@ -82,6 +82,7 @@ class Exchange:
     spread: int = 100
     fill_parts: int = 1
     unique_ids: str = "live"
+    fee_from: str = "quote"  # of accounts opened from now on
     open_orders_max: int = 200
     accounts: dict[str, Account] = field(default_factory=dict)
     prices: dict[str, int] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class Exchange:
     # ------------------------------------------------------------ accounts
 
     def open_account(self, name: str) -> Account:
-        return self.accounts.setdefault(name, Account(name))
+        return self.accounts.setdefault(name, Account(name, fee_from=self.fee_from))
 
     def deposit(self, account: str, asset: str, amount: int) -> None:
         """Pay in, or out when below zero; Refusal when it would leave less than nothing."""
