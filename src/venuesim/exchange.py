@@ -74,7 +74,8 @@ class Exchange:
     """The books of one venue.
 
     spread: millionths of the price between bid and ask. fill_parts: into how many trades an
-    order that takes is split. unique_ids: live (among open orders) or ever.
+    order that takes is split. unique_ids: live (among open orders) or ever. fok_expires: an
+    all-or-nothing order that cannot trade is accepted and expires, instead of being refused.
     """
 
     clock: Clock
@@ -84,6 +85,7 @@ class Exchange:
     unique_ids: str = "live"
     fee_from: str = "quote"  # of accounts opened from now on
     open_orders_max: int = 200
+    fok_expires: bool = False
     accounts: dict[str, Account] = field(default_factory=dict)
     prices: dict[str, int] = field(default_factory=dict)
     ticks: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -309,7 +311,8 @@ class Exchange:
         asset, amount = self._lock_for(instrument, request, quantity)
         if request.holds and book.free[asset] < amount:
             raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
-        if request.lifetime is Lifetime.FOK and not self._takes(request):
+        unfilled = request.lifetime is Lifetime.FOK and request.kind is Kind.LIMIT
+        if unfilled and not self.fok_expires and not self._takes(request):
             raise Refusal(Reason.FOK_UNFILLED)
         return quantity
 
@@ -543,7 +546,10 @@ class Exchange:
         self._end_others(order)
 
     def _end_others(self, order: Order) -> None:
-        """End the other leg of an order's list, and take its lock over."""
+        """End the other leg of an order's list, and take its lock over.
+
+        Cancelling one leg cancels the other; otherwise the other expires.
+        """
         if not order.oco:
             return
         for other in [o for o in self.accounts[order.account].live.values() if o.oco == order.oco]:
@@ -552,7 +558,10 @@ class Exchange:
                 if order.is_live:
                     other.locked = 0
                 other.oco = 0
-                self._end(other, Status.EXPIRED, "expired")
+                if order.status is Status.CANCELED:
+                    self._end(other, Status.CANCELED, "canceled")
+                else:
+                    self._end(other, Status.EXPIRED, "expired")
 
     # ------------------------------------------------------------- telling
 
