@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradefleet.domain.errors import BrokenInvariant
-from tradefleet.engine.pace import Backoff, Priority, Quota, TokenBucket
+from tradefleet.engine.pace import Allowance, Backoff, Priority, Quota, TokenBucket
 
 # ---- buckets
 
@@ -169,3 +169,51 @@ def test_exits_go_first_and_reads_last():
         Priority.ENTRY,
         Priority.READ,
     ]
+
+
+# ---- what a venue allows
+
+
+def test_a_bucket_can_be_looked_into_charged_and_lowered():
+    bucket = TokenBucket(rate=1, burst=5)
+    assert bucket.wait(0, 3) == 0
+    bucket.spend(0, 7)
+    assert bucket.left(0) == -2
+    assert bucket.wait(0, 3) == 5
+    bucket.at_most(10, 1)
+    bucket.at_most(10, 4)
+    assert bucket.left(10) == 1
+
+
+@given(
+    limit=st.floats(1, 10_000),
+    period=st.floats(1, 1000),
+    share=st.floats(0.1, 1),
+    at_once=st.floats(0.1, 0.9),
+)
+def test_a_windowed_allowance_never_uses_more_than_its_share_in_any_window(
+    limit, period, share, at_once
+):
+    allowance = Allowance.windowed(limit, period, share=share, at_once=at_once)
+    bucket = allowance.bucket()
+    bucket.spend(0, bucket.burst)
+    assert bucket.burst + bucket.left(period) <= limit * share * 1.000001
+
+
+def test_a_leaking_allowance_never_lets_the_counter_reach_its_limit():
+    allowance = Allowance.leaking(15, 0.33)
+    bucket = allowance.bucket()
+    counter = now = 0.0
+    for _ in range(200):
+        wait = bucket.take(now)
+        if wait:
+            now += wait
+            counter = max(0.0, counter - wait * 0.33)
+            continue
+        counter += 1
+        assert counter <= 13.5 + 1e-6
+
+
+def test_a_resized_allowance_keeps_its_proportions():
+    resized = Allowance.windowed(100, 10).resized(50)
+    assert resized == Allowance.windowed(50, 10)

@@ -44,12 +44,32 @@ class TokenBucket:
 
         keep: so many are left for those who go first; whoever goes first keeps none.
         """
+        wait = self.wait(now, n, keep=keep)
+        if wait == 0:
+            self._tokens -= n
+        return wait
+
+    def wait(self, now: float, n: float = 1, *, keep: float = 0) -> float:
+        """Return the seconds until n can be taken, 0 when it is now."""
         self._refill(now)
-        missing = min(n + keep, self.burst) - self._tokens
-        if missing > TINY:
-            return missing / self.rate
+        wanted = n + keep
+        missing = (wanted if wanted < self.burst else self.burst) - self._tokens
+        return missing / self.rate if missing > TINY else 0.0
+
+    def left(self, now: float) -> float:
+        """Return how many tokens there are; below zero what is overdrawn."""
+        self._refill(now)
+        return self._tokens
+
+    def spend(self, now: float, n: float) -> None:
+        """Take n, whether they are there or not: whoever asked `wait` knows."""
+        self._refill(now)
         self._tokens -= n
-        return 0.0
+
+    def at_most(self, now: float, tokens: float) -> None:
+        """Hold no more than this: the venue has counted more than we did."""
+        self._refill(now)
+        self._tokens = min(self._tokens, tokens)
 
     def pause(self, now: float, seconds: float) -> None:
         """Grant nothing for this long: the venue said that we were too fast."""
@@ -57,9 +77,49 @@ class TokenBucket:
         self._tokens = min(self._tokens, min(1.0, self.burst) - seconds * self.rate)
 
     def _refill(self, now: float) -> None:
-        if self._updated is not None and now > self._updated:
-            self._tokens = min(self.burst, self._tokens + (now - self._updated) * self.rate)
-        self._updated = now if self._updated is None else max(now, self._updated)
+        updated = self._updated
+        if updated is None:
+            self._updated = now
+        elif now > updated:
+            tokens = self._tokens + (now - updated) * self.rate
+            self._tokens = tokens if tokens < self.burst else self.burst
+            self._updated = now
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How fast one of a venue's limits may be used: `burst` at once, `rate` a second after that.
+
+    limit and period are the venue's own: so much in any `period` seconds, or, where period is
+    0, a counter that may stand at `limit` and falls by itself. usable: what we use of limit.
+    """
+
+    limit: float
+    period: float
+    usable: float
+    burst: float
+    rate: float
+
+    @classmethod
+    def windowed(
+        cls, limit: float, period: float, *, share: float = 0.9, at_once: float = 0.4
+    ) -> "Allowance":
+        """Never use more than share of limit in any period; at_once of that share in one go."""
+        usable = limit * share
+        return cls(limit, period, usable, usable * at_once, usable * (1 - at_once) / period)
+
+    @classmethod
+    def leaking(cls, limit: float, falls: float, *, share: float = 0.9) -> "Allowance":
+        """Never let a counter that falls by so many a second reach its limit."""
+        return cls(limit, 0, limit * share, limit * share, falls * share)
+
+    def resized(self, limit: float) -> "Allowance":
+        """Return the same for another limit, as the venue just named it."""
+        by = limit / self.limit
+        return Allowance(limit, self.period, self.usable * by, self.burst * by, self.rate * by)
+
+    def bucket(self) -> TokenBucket:
+        return TokenBucket(self.rate, self.burst)
 
 
 class Quota:
