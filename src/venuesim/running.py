@@ -22,7 +22,7 @@ VENUES = ("binance", "bybit", "kraken")
 # How the books of each venue differ; whoever puts a venue together may say otherwise.
 RULES: Mapping[str, Mapping[str, Any]] = {
     "binance": {"unique_ids": "live", "fee_from": "received"},
-    "bybit": {"unique_ids": "ever", "fee_from": "received"},
+    "bybit": {"unique_ids": "ever", "fee_from": "received", "open_orders_max": 500},
     "kraken": {"unique_ids": "live", "fee_from": "quote"},
 }
 
@@ -63,8 +63,8 @@ def place_for(
         instruments={listing.instrument.name: listing.instrument for listing in listings},
         **{**RULES.get(venue, {}), **options},
     )
-    candles = Candles()
-    exchange.listeners.append(candles.hear)
+    candles = Candles(stalled=exchange.stalled, began_ms=clock.now_ms())
+    exchange.recorders.append(candles.hear)
     if prices:
         exchange.prices = {listing.instrument.name: listing.price for listing in listings}
     return Place(clock=clock, exchange=exchange, candles=candles, keys=KeyRing(seed=seed))

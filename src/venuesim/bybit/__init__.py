@@ -14,15 +14,15 @@ DAYS = 90  # that a key lives which is bound to no address
 
 
 def desk(place: Place) -> Desk:
-    """Return the protocol over a place's books; it sets the books' rules to this venue's."""
+    """Return the protocol over a place's books."""
     return BybitDesk(place)
 
 
 def make_key(
     place: Place, account: str, permissions: Iterable[str], ips: Sequence[str] = ()
 ) -> Key:
-    """Return a new key of an account, which is opened if it is new; fees come off what is got."""
-    place.exchange.open_account(account).fee_from = "received"
+    """Return a new key of an account, which is opened if it is new."""
+    place.exchange.open_account(account)
     now = place.clock.now_ms()
     return place.keys.add(
         Key(

@@ -59,10 +59,12 @@ class Attached:
             carries = "takeProfit" in order.request.tags or "stopLoss" in order.request.tags
             if happening.trade is not None and order.status is Status.FILLED and carries:
                 self.filled[order.account] = order
-        elif isinstance(happening, BalanceChanged) and ends_trade(happening):
-            order = self.filled.pop(happening.account, None)
-            if order is not None:
-                self._place(order)
+        elif (
+            isinstance(happening, BalanceChanged)
+            and ends_trade(happening)
+            and happening.account in self.filled
+        ):
+            self._place(self.filled.pop(happening.account))
 
     def _place(self, order: Order) -> None:
         """Place the orders; one the books refuse is not placed, as at the venue."""

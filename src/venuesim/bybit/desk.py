@@ -15,7 +15,7 @@ from venuesim.bybit.limits import Limits, Spent
 from venuesim.bybit.private_stream import Notices, PrivateSocket
 from venuesim.bybit.public_stream import Feeds, PublicSocket
 from venuesim.bybit.routes import ANY, PUBLIC, ROUTES, Route, action_of, path_of
-from venuesim.bybit.signature import Unsigned, key_of
+from venuesim.bybit.signature import Unsigned, key_of, open_for_keys
 from venuesim.bybit.sockets import connection_id
 from venuesim.bybit.trade_stream import TradeSocket
 from venuesim.exchange import Happening
@@ -23,7 +23,6 @@ from venuesim.keys import Key
 from venuesim.orders import Order
 from venuesim.wire import Answer, Call, Place, Socket
 
-OPEN_ORDERS = 500
 BANNED = b"access too frequent"
 PUBLIC_STREAMS = {
     "/v5/public/spot": "spot",
@@ -38,8 +37,8 @@ PUBLIC_STREAMS = {
 class BybitDesk:
     """The protocol; the books, keys and clock are the place's.
 
-    place.maintenance is "no_trading" (orders are refused, cancels and look-ups served) or any
-    other word (every private request is refused).
+    place.maintenance: no_trading refuses orders and serves cancels and look-ups; any other word
+    refuses every private request.
     """
 
     place: Place
@@ -54,9 +53,6 @@ class BybitDesk:
 
     def __post_init__(self) -> None:
         exchange = self.place.exchange
-        exchange.unique_ids, exchange.open_orders_max = "ever", OPEN_ORDERS
-        for account in exchange.accounts.values():
-            account.fee_from = "received"
         self.memory = Memory(place=self.place, depths=Depths(exchange))
         self.limits = Limits(self.place.clock)
         self.feeds, self.notices = Feeds(self.memory), Notices(self.memory)
@@ -110,8 +106,7 @@ class BybitDesk:
                 spent = self.limits.spend(key.account, path, route.each_second)
                 if not spent.admitted:
                     raise Refused(10006)
-            if self.place.maintenance not in ("", "no_trading"):
-                raise Refused(10016)
+            open_for_keys(self.place)
             words = words_of(call)
             link = str(words.get("orderLinkId") or "")
             said = route.serve(Ask(memory=self.memory, words=words, key=key))

@@ -91,6 +91,10 @@ class PrivateSocket:
     key: Key | None = None
     topics: dict[str, None] = field(default_factory=dict)
 
+    @property
+    def account(self) -> str:
+        return self.key.account if self.key is not None else ""
+
     def tell(self, text: str) -> None:
         """Send, as long as the key is good."""
         if self.key is not None and not self.key.revoked:
@@ -116,6 +120,7 @@ class PrivateSocket:
             self._answer(operation, "")
 
     def _sign_in(self, operation: Operation) -> None:
+        self.closed()
         try:
             self.key = key_of_stream(self.notices.memory.place, operation.args, self.ip)
         except Refused as refusal:

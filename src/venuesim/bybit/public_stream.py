@@ -15,6 +15,7 @@ from venuesim.units import short
 
 DEPTHS = (1, 50, 200, 1000)
 TOPICS_AT_ONCE = 10
+BEAT_MS = 500  # all connections beat, once is enough
 AGAIN_MS = 3000  # after which a quiet best bid and ask is said again
 WORDS = {seconds: word for word, seconds in INTERVALS.items()}
 STATUS = "system.status"
@@ -28,6 +29,7 @@ class Feeds:
     listeners: dict[str, dict["PublicSocket", None]] = field(default_factory=dict)
     _books: dict[str, tuple[list[Level], list[Level]]] = field(default_factory=dict)
     _said_ms: dict[str, int] = field(default_factory=dict)
+    _beat_ms: int = 0
 
     # ------------------------------------------------------------ topics
 
@@ -118,6 +120,9 @@ class Feeds:
 
     def beat(self, now_ms: int) -> None:
         """Say the best bid and ask again that nobody heard of for a while."""
+        if now_ms - self._beat_ms < BEAT_MS:
+            return
+        self._beat_ms = now_ms
         for topic in [topic for topic in self.listeners if topic.startswith("orderbook.1.")]:
             if now_ms - self._said_ms.get(topic, now_ms) >= AGAIN_MS:
                 symbol = self.memory.symbols[topic.rpartition(".")[2]]

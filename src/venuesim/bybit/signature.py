@@ -8,6 +8,7 @@ from venuesim.wire import Call, Place
 
 WINDOW_MS = 5000  # when the client names none
 AHEAD_MS = 1000
+NO_TRADING = "no_trading"  # the maintenance in which orders are refused and all else is served
 HEADERS = ("x-bapi-api-key", "x-bapi-timestamp", "x-bapi-sign")
 
 
@@ -48,6 +49,12 @@ def usable(place: Place, api_key: str, ip: str) -> Key:
     if key.ips and ip not in key.ips:
         raise Refused(10010)
     return key
+
+
+def open_for_keys(place: Place) -> None:
+    """Refuse every private request in a maintenance that is not of orders alone."""
+    if place.maintenance not in ("", NO_TRADING):
+        raise Refused(10016)
 
 
 def check_time(place: Place, timestamp: str, window: str) -> None:

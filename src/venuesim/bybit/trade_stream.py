@@ -6,7 +6,7 @@ from venuesim.bybit import trading
 from venuesim.bybit.ask import Ask, Handler, Memory
 from venuesim.bybit.errors import TEXTS, Refused
 from venuesim.bybit.limits import Limits, Spent
-from venuesim.bybit.signature import WINDOW_MS, check_time, key_of_stream
+from venuesim.bybit.signature import WINDOW_MS, check_time, key_of_stream, open_for_keys
 from venuesim.bybit.sockets import Message, Operation, Send, connection_id, written
 from venuesim.keys import Key
 
@@ -29,6 +29,10 @@ class TradeSocket:
     ip: str
     key: Key | None = None
     numbers: set[str] = field(default_factory=set)
+
+    @property
+    def account(self) -> str:
+        return self.key.account if self.key is not None else ""
 
     def heard(self, text: str) -> None:
         operation = Operation.read(text, "reqId")
@@ -80,12 +84,17 @@ class TradeSocket:
             spent.append(self.limits.spend(self.key.account, path, often))
             if not spent[0].admitted:
                 raise Refused(10006)
-        if self.memory.place.maintenance not in ("", "no_trading"):
-            raise Refused(10016)
         words = operation.args[0] if operation.args else None
         if not isinstance(words, dict):
             raise Refused(10001)
-        return serve(Ask(memory=self.memory, words=words, key=self.key)).result
+        ask = Ask(memory=self.memory, words=words, key=self.key)
+        place, mode = self.memory.place, self.memory.place.maintenance
+        place.maintenance = mode or place.maintenance_of.get(self.account, "")
+        try:
+            open_for_keys(place)
+            return serve(ask).result
+        finally:
+            place.maintenance = mode
 
     def _check_time(self, operation: Operation) -> None:
         header = operation.whole.get("header")

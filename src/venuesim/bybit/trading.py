@@ -7,6 +7,8 @@ from venuesim.bybit.ask import Ask, Said
 from venuesim.bybit.attached import attached_tags
 from venuesim.bybit.errors import MISSING, Refused, refused
 from venuesim.bybit.rows import link_id, number_of, number_of_link, order_id
+from venuesim.bybit.signature import NO_TRADING
+from venuesim.exchange import Exchange
 from venuesim.instruments import Instrument
 from venuesim.orders import Kind, Lifetime, NewOrder, Order, Reason, Refusal, Side
 from venuesim.units import UNITS, short, text, units
@@ -36,7 +38,7 @@ def spot_only(ask: Ask) -> None:
 
 
 def may_trade(ask: Ask) -> None:
-    if ask.memory.place.maintenance == "no_trading":
+    if ask.memory.place.maintenance == NO_TRADING:
         raise Refused(110066)
 
 
@@ -63,12 +65,20 @@ def create(ask: Ask) -> Said:
     request = new_order(ask, instrument)
     exchange, account = ask.memory.place.exchange, ask.account.name
     try:
-        order = exchange.place(account, request)
+        return about(placed(exchange, account, request))
+    except Refusal as refusal:
+        raise refused(refusal) from refusal
+
+
+def placed(exchange: Exchange, account: str, request: NewOrder) -> Order:
+    """Return the order; what only matching can refuse is accepted first, and ended then."""
+    try:
+        return exchange.place(account, request)
     except Refusal as refusal:
         if refusal.reason not in LATE_REASONS:
-            raise refused(refusal) from refusal
-        order = exchange.stillborn(account, request, refusal.reason)
-    return about(order)
+            raise
+        exchange.test(account, replace(request, post_only=False, lifetime=Lifetime.GTC))
+        return exchange.stillborn(account, request, refusal.reason)
 
 
 def about(order: Order) -> Said:
