@@ -21,7 +21,12 @@ from venuesim.wire import Desk, Place
 VENUES = ("binance", "bybit", "kraken")
 # How the books of each venue differ; whoever puts a venue together may say otherwise.
 RULES: Mapping[str, Mapping[str, Any]] = {
-    "binance": {"unique_ids": "live", "fee_from": "received"},
+    "binance": {
+        "unique_ids": "live",
+        "fee_from": "received",
+        "fok_expires": True,
+        "open_orders_max": 1000,
+    },
     "bybit": {"unique_ids": "ever", "fee_from": "received", "open_orders_max": 500},
     "kraken": {"unique_ids": "live", "fee_from": "quote"},
 }
