@@ -15,20 +15,18 @@ DAYS = 90  # that a key may trade which is bound to no address
 
 
 def desk(place: Place) -> Desk:
-    """Return the protocol over a place's books; it sets the books' rules to this venue's."""
+    """Return the protocol over a place's books."""
     return BinanceDesk(place)
 
 
 def make_key(
     place: Place, account: str, permissions: Iterable[str], ips: Sequence[str] = ()
 ) -> Key:
-    """Return a new key of an account, which is opened if it is new; fees come off what is got.
+    """Return a new key of an account, which is opened if it is new.
 
     permissions: read, trade, withdraw, transfer.
     """
-    book = place.exchange.open_account(account)
-    if book.fee_from == "quote":
-        book.fee_from = "received"
+    place.exchange.open_account(account)
     now = place.clock.now_ms()
     return place.keys.add(
         Key(

@@ -123,7 +123,6 @@ class Hub:
     floor: Floor
     channels: dict[str, Channel] = field(default_factory=dict)
     _by_symbol: defaultdict[str, list[Channel]] = field(default_factory=lambda: defaultdict(list))
-    _klines: dict[tuple[str, str], Channel] = field(default_factory=dict)
     _everybody: list[Channel] = field(default_factory=list)
     _books: dict[str, int] = field(default_factory=dict)  # symbols whose book is heard, and since
     _news: set[str] = field(default_factory=set)  # symbols traded since tickers of all were told
@@ -209,8 +208,25 @@ class Hub:
             return drawings.kline(self.floor, symbol, interval, candle, closed=False)
 
         channel = Channel(name, 1000 if interval == "1s" else 2000, draw)
-        self._klines[instrument.name, interval] = channel
+        self._listen(channel, instrument.name, interval)
         return channel
+
+    def _listen(self, channel: Channel, symbol: str, interval: str) -> None:
+        """Follow the candles of an interval, or those that it is put together of."""
+
+        def hear(_: str, seconds: int, candle: Candle, closed: bool) -> None:
+            if not channel.listeners:
+                return
+            if interval in MADE_OF:
+                if not closed:
+                    self._follow_made(channel, symbol, interval)
+            elif closed:
+                self._say_closed(channel, symbol, interval, candle)
+            else:
+                channel.change(self.floor.now_ms)
+
+        smaller = MADE_OF[interval][0] if interval in MADE_OF else interval
+        self.floor.place.candles.listen(symbol, INTERVALS[smaller] // 1000, hear)
 
     def _open_for_all(self, name: str, head: str, kind: str) -> Channel | None:
         if kind != "arr":
@@ -263,24 +279,11 @@ class Hub:
             if channel is not None and channel.listeners:
                 channel.say(draw(self.floor, symbol, tick))
 
-    def hear_candle(self, symbol: str, seconds: int, candle: Candle, closed: bool) -> None:
-        interval = BY_SECONDS.get(seconds, "")
-        channel = self._klines.get((symbol, interval))
-        if channel is not None and channel.listeners:
-            if closed:
-                self._say_closed(channel, symbol, interval, candle)
-            else:
-                channel.change(self.floor.now_ms)
-        for made, (smaller, _) in MADE_OF.items():
-            channel = self._klines.get((symbol, made))
-            if smaller == interval and not closed and channel is not None:
-                self._follow_made(channel, symbol, made)
-
     def _follow_made(self, channel: Channel, symbol: str, interval: str) -> None:
         """Follow an interval that is put together: it closes when the next one opens."""
         candle = latest(self.floor.place.candles, symbol, interval)
         before = self._opened.get(channel.name)
-        if candle is None or not channel.listeners:
+        if candle is None:
             return
         if before is not None and before.opened_ms != candle.opened_ms:
             self._say_closed(channel, symbol, interval, before)
@@ -294,12 +297,9 @@ class Hub:
     def beat(self, now_ms: int) -> None:
         """Let the books stir that somebody hears and that nobody moved for a while."""
         for name, since in self._books.items():
-            if now_ms - since >= QUIET_MS:
+            if now_ms - since >= QUIET_MS and name not in self.floor.place.exchange.stalled:
                 self._books[name] = now_ms
                 self.floor.tape.stir(name)
                 for channel in self._by_symbol[name]:
                     if "@depth" in channel.name or channel.name.endswith("@bookTicker"):
                         channel.change(now_ms)
-
-
-BY_SECONDS = {length // 1000: word for word, length in INTERVALS.items() if word not in MADE_OF}

@@ -10,7 +10,7 @@ import orjson
 from venuesim.binance.api_socket import ApiSocket
 from venuesim.binance.channels import Hub
 from venuesim.binance.denials import Denied
-from venuesim.binance.floor import ORDERS_OPEN_MAX, floor_of
+from venuesim.binance.floor import floor_of
 from venuesim.binance.gate import Asked, Passage, pass_through
 from venuesim.binance.limits import ORDER_LIMITS
 from venuesim.binance.parameters import split
@@ -37,11 +37,8 @@ class BinanceDesk:
         self.floor = floor_of(place)
         self.hub = Hub(self.floor)
         self.events = UserEvents(self.floor)
-        place.exchange.unique_ids = "live"
-        place.exchange.fok_expires = True
-        place.exchange.open_orders_max = ORDERS_OPEN_MAX
+        place.exchange.recorders.append(self.floor.tape.hear)
         place.exchange.listeners.append(self._hear)
-        place.candles.listeners.append(self.hub.hear_candle)
         self.floor.list_listeners.append(self.events.hear_list)
 
     @property
@@ -54,7 +51,6 @@ class BinanceDesk:
 
     def _hear(self, happening: Happening) -> None:
         """Pass on what happened, in the order in which it is told."""
-        self.floor.tape.hear(happening)
         self.floor.hear(happening)
         self.events.hear(happening)
         self.floor.follow_lists(happening)

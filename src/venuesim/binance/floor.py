@@ -18,7 +18,6 @@ from venuesim.wire import Place
 
 LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PAYMENTS_KEPT = 1000  # deposits and withdrawals of an account
-ORDERS_OPEN_MAX = 1000  # of an account, on all symbols
 
 
 def word(drawn: bytes, length: int) -> str:

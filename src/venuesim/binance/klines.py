@@ -2,14 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 
 from venuesim.binance.words import DAY_MS, INTERVALS
-from venuesim.candles import Candle, Candles
+from venuesim.candles import KEPT, Candle, Candles, merge, opening
 from venuesim.units import text
-
-MONDAY_MS = 4 * DAY_MS  # the first of 1970
 
 
 def _first_of_month(moment_ms: int) -> int:
@@ -25,7 +24,6 @@ def _first_of_next_month(opened_ms: int) -> int:
 MADE_OF: dict[str, tuple[str, Callable[[int], int]]] = {
     "8h": ("4h", lambda moment: moment - moment % INTERVALS["8h"]),
     "3d": ("1d", lambda moment: moment - moment % INTERVALS["3d"]),
-    "1w": ("1d", lambda moment: moment - (moment - MONDAY_MS) % INTERVALS["1w"]),
     "1M": ("1d", _first_of_month),
 }
 
@@ -41,7 +39,7 @@ def opens_ms(interval: str, moment_ms: int) -> int:
     """Return when the kline opened that a moment belongs to."""
     if interval in MADE_OF:
         return MADE_OF[interval][1](moment_ms)
-    return moment_ms - moment_ms % INTERVALS[interval]
+    return opening(moment_ms, INTERVALS[interval] // 1000)
 
 
 def klines(
@@ -69,7 +67,11 @@ def klines(
 
 
 def latest(candles: Candles, symbol: str, interval: str) -> Candle | None:
-    known = _known(candles, symbol, interval)
+    """Return the kline that is open, None before the first trade."""
+    if interval in MADE_OF:
+        known = _known(candles, symbol, interval)
+    else:
+        known = candles.history(symbol, INTERVALS[interval] // 1000, limit=1)
     return known[-1] if known else None
 
 
@@ -93,9 +95,16 @@ def row(candle: Candle, interval: str) -> list[object]:
 
 def _known(candles: Candles, symbol: str, interval: str) -> Sequence[Candle]:
     if interval not in MADE_OF:
-        return candles.kept[symbol, INTERVALS[interval] // 1000]
+        return candles.history(symbol, INTERVALS[interval] // 1000, limit=KEPT)
     smaller, opened = MADE_OF[interval]
-    return _grouped(candles.kept[symbol, INTERVALS[smaller] // 1000], opened)
+    made: list[Candle] = []
+    for candle in candles.history(symbol, INTERVALS[smaller] // 1000, limit=KEPT):
+        at = opened(candle.opened_ms)
+        if made and made[-1].opened_ms == at:
+            merge(made[-1], candle)
+        else:
+            made.append(replace(candle, opened_ms=at))
+    return made
 
 
 def _walk(known: Sequence[Candle], interval: str, start_ms: int, end_ms: int) -> Iterator[Candle]:
@@ -125,29 +134,3 @@ def _flat(price: int, opened_ms: int) -> Candle:
         first_trade=-1,
         last_trade=-1,
     )
-
-
-def _grouped(smaller: Sequence[Candle], opened: Callable[[int], int]) -> list[Candle]:
-    made: list[Candle] = []
-    for candle in smaller:
-        at = opened(candle.opened_ms)
-        if not made or made[-1].opened_ms != at:
-            made.append(
-                Candle(
-                    opened_ms=at,
-                    open=candle.open,
-                    high=candle.high,
-                    low=candle.low,
-                    close=candle.close,
-                    first_trade=candle.first_trade,
-                )
-            )
-        whole = made[-1]
-        whole.high, whole.low = max(whole.high, candle.high), min(whole.low, candle.low)
-        whole.close, whole.last_trade = candle.close, candle.last_trade
-        whole.volume += candle.volume
-        whole.amount += candle.amount
-        whole.taker_volume += candle.taker_volume
-        whole.taker_amount += candle.taker_amount
-        whole.trades += candle.trades
-    return made

@@ -1,11 +1,9 @@
 """The market as the venue shows it: its last trades, its book and what the last day was like."""
 
-from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from venuesim.candles import Candle, Candles
+from venuesim.candles import KEPT, Candles
 from venuesim.exchange import Exchange, Happening, Ticked
 from venuesim.instruments import Instrument
 from venuesim.units import UNITS, rounded, times
@@ -109,9 +107,8 @@ class Tape:
 
     def window(self, symbol: str, start_ms: int, now_ms: int) -> Window:
         """Return what was traded in whole minutes since start."""
-        minutes = self.candles.kept[symbol, 60]
-        first = _place_of(minutes, start_ms)
-        found = minutes[first:]
+        found = self.candles.history(symbol, 60, start_ms=start_ms, limit=KEPT)
+        earlier = self.candles.history(symbol, 60, end_ms=start_ms - 1, limit=1)
         price = self.exchange.prices.get(symbol, 0)
         return Window(
             opened_ms=start_ms,
@@ -125,7 +122,7 @@ class Tape:
             first_trade=found[0].first_trade if found else -1,
             last_trade=found[-1].last_trade if found else -1,
             trades=sum(candle.trades for candle in found),
-            before=minutes[first - 1].close if first else (found[0].open if found else price),
+            before=earlier[0].close if earlier else (found[0].open if found else price),
         )
 
     def day(self, symbol: str, now_ms: int) -> Window:
@@ -139,10 +136,10 @@ class Tape:
 
     def average_price(self, symbol: str) -> int:
         """Return the average of the last minutes, weighted by volume."""
-        minutes = self.candles.kept[symbol, 60]
+        minutes = self.candles.history(symbol, 60, limit=AVERAGE_MINUTES)
         if minutes:
             start = minutes[-1].opened_ms - (AVERAGE_MINUTES - 1) * MINUTE_MS
-            found = minutes[_place_of(minutes, start) :]
+            found = [candle for candle in minutes if candle.opened_ms >= start]
             volume = sum(candle.volume for candle in found)
             if volume:
                 return rounded(sum(candle.amount for candle in found) * UNITS, volume)
@@ -151,11 +148,6 @@ class Tape:
     def last_trade(self, symbol: str) -> Ticked | None:
         trades = self.trades[symbol]
         return trades[-1] if trades else None
-
-
-def _place_of(candles: Sequence[Candle], start_ms: int) -> int:
-    """Return the index of the first candle opened at start or later."""
-    return bisect_left(candles, start_ms, key=lambda candle: candle.opened_ms)
 
 
 def _side(instrument: Instrument, best: int, spacing: int, number: int) -> list[Level]:
