@@ -90,6 +90,8 @@ class Exchange:
     prices: dict[str, int] = field(default_factory=dict)
     ticks: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     listeners: list[Callable[[Happening], None]] = field(default_factory=list)
+    recorders: list[Callable[[Happening], None]] = field(default_factory=list)
+    stalled: set[str] = field(default_factory=set)
     _orders: int = 1000
     _trades: int = 5000
     _lists: int = 0
@@ -505,8 +507,11 @@ class Exchange:
             fee = rounded(quote_fee * UNITS, rate_of_third) if rate_of_third else 0
             if rate_of_third and book.free[book.fee_asset] >= fee:
                 return fee, book.fee_asset
+        wanted, in_base = order.request.tags.get("fee_from"), self._share(quantity, rate, 8)
+        if wanted == "base" and (order.side is Side.BUY or book.free[instrument.base] >= in_base):
+            return in_base, instrument.base
         if book.fee_from != "quote" and order.side is Side.BUY:
-            return self._share(quantity, rate, 8), instrument.base
+            return in_base, instrument.base
         return quote_fee, instrument.quote
 
     def _worth_in_quote(self, asset: str, quote: str) -> int:
@@ -577,5 +582,9 @@ class Exchange:
         )
 
     def _tell(self, happening: Happening) -> None:
+        for recorder in self.recorders:
+            recorder(happening)
+        if isinstance(happening, Ticked) and happening.symbol in self.stalled:
+            return
         for listener in self.listeners:
             listener(happening)

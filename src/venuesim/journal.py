@@ -104,7 +104,7 @@ class Journal:
 
     def follow(self, exchange: Exchange) -> None:
         """Write down every order, trade and change of money of these books."""
-        exchange.listeners.append(self._hear)
+        exchange.recorders.append(self._hear)
 
     def _hear(self, happening: Happening) -> None:
         match happening:

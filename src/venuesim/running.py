@@ -48,21 +48,30 @@ def protocols(venue: str) -> Protocols:
     return cast(Protocols, import_module(f"venuesim.{venue}"))
 
 
+def listings_of(venue: str) -> Sequence[Listing]:
+    """Return what a venue trades by its own steps and fees; the usual pairs if it says nothing."""
+    found = (
+        getattr(import_module(f"venuesim.{venue}"), "LISTINGS", None) if venue in VENUES else None
+    )
+    return LISTINGS if found is None else cast(Sequence[Listing], found)
+
+
 def place_for(
     venue: str,
     *,
     clock: Clock | None = None,
-    instruments: Iterable[Listing] = LISTINGS,
+    instruments: Iterable[Listing] | None = None,
     seed: int = 1,
     prices: bool = True,
     **options: Any,
 ) -> Place:
     """Return empty books by a venue's rules; prices: every pair has its listing's price at once.
 
+    instruments: instead of what the venue trades by itself.
     options: fields of Exchange that differ from the venue's rules.
     """
     clock = clock or RealClock()
-    listings = list(instruments)
+    listings = list(listings_of(venue) if instruments is None else instruments)
     exchange = Exchange(
         clock=clock,
         instruments={listing.instrument.name: listing.instrument for listing in listings},
