@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Decided, Notify, Record
-from tradefleet.domain.errors import StoreError
+from tradefleet.domain.errors import Refused, StoreError
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
-from tradefleet.domain.user import Account, User
+from tradefleet.domain.user import Account, AccountKey, Mode, User
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 
 
@@ -27,6 +27,39 @@ class SignalNote:
     at: datetime
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedKey:
+    """An account's credentials as they are kept: only the vault can open them.
+
+    fingerprint: a keyed hash of the API key, the same wherever that key is connected.
+    check_at: when the venue is to be asked about the key again.
+    """
+
+    account_id: AccountId
+    sealed: bytes
+    fingerprint: str
+    sealed_at: datetime
+    check_at: datetime
+
+
+PENDING_TRIES = 3  # a confirmation may be mistyped this often, then the key is forgotten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingKey:
+    """Credentials for a live account that wait for their user to type the code."""
+
+    account_id: AccountId
+    venue: str
+    mode: Mode
+    sealed: bytes
+    fingerprint: str
+    key: AccountKey
+    code: str
+    expires_at: datetime
+    tries: int = 0
 
 
 class UserStore(Protocol):
@@ -45,6 +78,31 @@ class UserStore(Protocol):
     async def save_limits(self, limits: RiskLimits) -> None: ...
     async def accounts(self) -> Sequence[Account]: ...
     async def save_account(self, account: Account) -> None: ...
+    async def wrapped_key(self) -> bytes | None:
+        """Return the user's own key as the vault wrapped it, None when there is none yet."""
+
+    async def save_wrapped_key(self, wrapped: bytes) -> None:
+        """Keep the user's own key; they have none yet."""
+
+    async def sealed_keys(self) -> Mapping[AccountId, SealedKey]: ...
+    async def save_sealed_key(self, key: SealedKey) -> None:
+        """Keep an account's credentials; raise KeyTaken when another account has that key.
+
+        The uniqueness is the database's, over all users. After KeyTaken the transaction is
+        lost; it says nothing of whose the other account is.
+        """
+
+    async def drop_sealed_key(self, account_id: AccountId) -> None:
+        """Destroy an account's credentials."""
+
+    async def pending_key(self) -> PendingKey | None: ...
+    async def save_pending_key(self, key: PendingKey) -> None:
+        """Keep the key that waits for its code; one that waited before is forgotten."""
+
+    async def drop_pending_key(self) -> None: ...
+    async def shred_keys(self) -> None:
+        """Destroy the user's own key and all it seals: no copy of them can be opened again."""
+
     async def bots(self) -> Sequence[BotSpec]:
         """Return the user's bots in the order they were added."""
 
@@ -119,6 +177,13 @@ class Batch:
     epoch: int
     records: tuple[Record, ...]
     kill_version: int | None = None
+
+
+class KeyTaken(Refused):
+    """The API key belongs to another account already; whose it is, is nobody's business."""
+
+    def __init__(self) -> None:
+        super().__init__("This API key is connected already; make another one at the exchange.")
 
 
 class KillSwitched(StoreError):
@@ -252,6 +317,26 @@ class Store(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """Return the service's own random secret of that name (32 bytes), made at first use."""
+
+    # keys
+    async def wrapped_keys(
+        self, *, after: UserId | None = None, limit: int
+    ) -> Sequence[tuple[UserId, bytes]]:
+        """Return users' own keys by user id, those after a user when one is given."""
+
+    async def rewrap(self, user_id: UserId, old: bytes, new: bytes) -> bool:
+        """Put a user's own key, wrapped anew, in place of the old one; False: it is not there."""
+
+    async def keys_to_check(
+        self, *, now: datetime, limit: int
+    ) -> Sequence[tuple[UserId, AccountId]]:
+        """Return whose keys are due to be checked, the longest due first."""
+
+    async def drop_late_keys(self, now: datetime) -> None:
+        """Destroy credentials that nobody confirmed in time."""
+
+    async def active_accounts(self, mode: Mode) -> Sequence[Account]:
+        """Return everybody's connected accounts of a mode."""
 
     # switches over everybody
     async def platform_switch(self) -> Switch | None: ...

@@ -32,12 +32,53 @@ class User:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+class AccountState(StrEnum):
+    ACTIVE = "active"
+    DISCONNECTED = "disconnected"  # its keys are gone; what was done in it is kept
+
+
+class ExternalChanges(StrEnum):
+    """What is done about trades and deposits of an account that are not ours."""
+
+    IGNORE = "ignore"
+    ADOPT = "adopt"
+    ASK = "ask"  # no entries until the user has said what they are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountKey:
+    """What is known of an account's key without opening it; None where the venue does not say.
+
+    fault: what the latest check found wrong, for people, "" when nothing. stopped: the reason
+    of the account's switch as long as it stands because of the key or of the operator's rules.
+    """
+
+    masked: str
+    connected_at: datetime
+    checked_at: datetime
+    can_read: bool | None = None
+    can_trade: bool | None = None
+    can_withdraw: bool | None = None
+    ip_restricted: bool | None = None
+    expires_at: datetime | None = None
+    warnings: tuple[str, ...] = ()
+    fault: str = ""
+    stopped: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One connection of one user to one venue."""
+    """One connection of one user to one venue; at most one per mode. key is None on paper."""
 
     id: AccountId
     user_id: UserId
     venue: str
     mode: Mode
     created_at: datetime
+    state: AccountState = AccountState.ACTIVE
+    external_changes: ExternalChanges = ExternalChanges.IGNORE
+    key: AccountKey | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.state is AccountState.ACTIVE

@@ -14,6 +14,7 @@ from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.user import Account, User
+from tradefleet.store import PendingKey, SealedKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Tables:
     memories: dict[BotId, BotMemory] = field(default_factory=dict)
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
     switches: dict[tuple[Scope, str], Switch] = field(default_factory=dict)
+    user_keys: dict[UserId, bytes | None] = field(default_factory=dict)  # None: destroyed
+    sealed_keys: dict[AccountId, SealedKey | None] = field(default_factory=dict)
+    pending_keys: dict[UserId, PendingKey | None] = field(default_factory=dict)
 
 
 TABLES = tuple(Tables.__dataclass_fields__)
@@ -78,6 +82,9 @@ class Draft:
         self.memories = ChainMap({}, rows.memories)
         self.entries = ChainMap({}, rows.entries)
         self.switches = ChainMap({}, rows.switches)
+        self.user_keys = ChainMap({}, rows.user_keys)
+        self.sealed_keys = ChainMap({}, rows.sealed_keys)
+        self.pending_keys = ChainMap({}, rows.pending_keys)
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []
         self.messages: list[tuple[str, Mapping[str, Any]]] = []

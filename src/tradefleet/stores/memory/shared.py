@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tradefleet.domain.errors import Refused, ensure
-from tradefleet.domain.ids import UserId
+from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import User
-from tradefleet.store import HostMessage, Lease, OutboxNotice, ReplayRun, SignalNote
+from tradefleet.store import HostMessage, KeyTaken, Lease, OutboxNotice, ReplayRun, SignalNote
 
 NOBODY = ""
 
@@ -33,6 +33,7 @@ class Shared:
     outbox: dict[int, Waiting] = field(default_factory=dict)
     signals: dict[str, deque[SignalNote]] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
+    fingerprints: dict[str, AccountId] = field(default_factory=dict)  # of sealed API keys
     runs: dict[str, ReplayRun] = field(default_factory=dict)
     platform: Switch | None = None
     last_id: int = 0
@@ -49,6 +50,11 @@ class Shared:
             return
         if self.telegram_ids.get(user.telegram_id, user.id) != user.id:
             raise Refused("This Telegram account belongs to another user.")
+
+    def check_fingerprint(self, fingerprint: str, account_id: AccountId) -> None:
+        """Raise KeyTaken when another account has the key."""
+        if self.fingerprints.get(fingerprint, account_id) != account_id:
+            raise KeyTaken
 
     def claim(self, id: str, user_id: UserId) -> None:
         """Give an account or a bot to a user for good; it cannot be another's."""

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from tradefleet.clock import Clock
 from tradefleet.domain.effects import Notify
 from tradefleet.domain.errors import LeaseLost, StoreError, ensure
-from tradefleet.domain.ids import UserId
+from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Scope, Switch
 from tradefleet.domain.order import OrderState
-from tradefleet.domain.user import User
+from tradefleet.domain.user import Account, Mode, User
 from tradefleet.store import (
     ABSENT_WATCHED,
     Batch,
@@ -28,7 +28,7 @@ from tradefleet.store import (
 )
 from tradefleet.stores.memory.journal import fault_in, keep
 from tradefleet.stores.memory.paper_books import MemoryPaperBooks
-from tradefleet.stores.memory.rows import Rows
+from tradefleet.stores.memory.rows import Draft, Rows
 from tradefleet.stores.memory.shared import NOBODY, Shared, Waiting
 from tradefleet.stores.memory.user_store import MemoryUserStore
 
@@ -61,6 +61,7 @@ class MemoryStore:
         if user and user != rows.user.get(user_id):
             shared.check_names(user)
             shared.rename(rows.user.get(user_id), user)
+        self._claim_keys(draft, rows)
         draft.keep()
         self._rows[user_id] = rows
         if user and user_id not in shared.leases:
@@ -84,6 +85,18 @@ class MemoryStore:
                 payload=payload,
                 created_at=self._clock.now(),
             )
+
+    def _claim_keys(self, draft: Draft, rows: Rows) -> None:
+        """Let each fingerprint lead to the account that has its key now."""
+        fingerprints = self._shared.fingerprints
+        changed = draft.sealed_keys.maps[0]
+        for key in filter(None, changed.values()):
+            self._shared.check_fingerprint(key.fingerprint, key.account_id)
+        for account_id in changed:
+            if before := rows.sealed_keys.get(account_id):
+                fingerprints.pop(before.fingerprint, None)
+        for key in filter(None, changed.values()):
+            fingerprints[key.fingerprint] = key.account_id
 
     def _post(self, notice: Notify) -> None:
         number = self._shared.next_id()
@@ -223,6 +236,48 @@ class MemoryStore:
 
     async def secret(self, name: str) -> bytes:
         return self._shared.secrets.setdefault(name, secrets.token_bytes(32))
+
+    # keys
+
+    async def wrapped_keys(
+        self, *, after: UserId | None = None, limit: int
+    ) -> Sequence[tuple[UserId, bytes]]:
+        found = [
+            (user_id, wrapped)
+            for rows in self._rows.values()
+            for user_id, wrapped in rows.user_keys.items()
+            if wrapped is not None and (after is None or user_id > after)
+        ]
+        return sorted(found)[:limit]
+
+    async def rewrap(self, user_id: UserId, old: bytes, new: bytes) -> bool:
+        rows = self._rows.get(user_id)
+        if rows is None or rows.user_keys.get(user_id) != old:
+            return False
+        rows.user_keys[user_id] = new
+        return True
+
+    async def keys_to_check(
+        self, *, now: datetime, limit: int
+    ) -> Sequence[tuple[UserId, AccountId]]:
+        due = sorted(
+            (key.check_at, account_id, user_id)
+            for user_id, rows in self._rows.items()
+            for account_id, key in rows.sealed_keys.items()
+            if key is not None and key.check_at <= now
+        )
+        return [(user_id, account_id) for _, account_id, user_id in due[:limit]]
+
+    async def drop_late_keys(self, now: datetime) -> None:
+        for user_id, rows in self._rows.items():
+            pending = rows.pending_keys.get(user_id)
+            if pending is not None and pending.expires_at <= now:
+                rows.pending_keys[user_id] = None
+
+    async def active_accounts(self, mode: Mode) -> Sequence[Account]:
+        accounts = [account for rows in self._rows.values() for account in rows.accounts.values()]
+        found = [account for account in accounts if account.mode is mode and account.is_active]
+        return sorted(found, key=lambda account: account.id)
 
     # switches over everybody
 

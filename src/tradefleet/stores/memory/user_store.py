@@ -14,7 +14,7 @@ from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.user import Account, User
-from tradefleet.store import SignalNote
+from tradefleet.store import KeyTaken, PendingKey, SealedKey, SignalNote
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
 from tradefleet.stores.memory.shared import Shared
 
@@ -55,6 +55,44 @@ class MemoryUserStore:
         self._check_registered()
         self._shared.claim(account.id, account.user_id)
         self.draft.accounts[account.id] = account
+
+    async def wrapped_key(self) -> bytes | None:
+        return self.draft.user_keys.get(self._user_id)
+
+    async def save_wrapped_key(self, wrapped: bytes) -> None:
+        self._check_registered()
+        ensure(await self.wrapped_key() is None, f"user {self._user_id} has a key already")
+        self.draft.user_keys[self._user_id] = wrapped
+
+    async def sealed_keys(self) -> Mapping[AccountId, SealedKey]:
+        return {id: key for id, key in self.draft.sealed_keys.items() if key is not None}
+
+    async def save_sealed_key(self, key: SealedKey) -> None:
+        ensure(key.account_id in self.draft.accounts, f"no account {key.account_id}")
+        for other in (await self.sealed_keys()).values():
+            if other.fingerprint == key.fingerprint and other.account_id != key.account_id:
+                raise KeyTaken
+        self._shared.check_fingerprint(key.fingerprint, key.account_id)
+        self.draft.sealed_keys[key.account_id] = key
+
+    async def drop_sealed_key(self, account_id: AccountId) -> None:
+        self.draft.sealed_keys[account_id] = None
+
+    async def pending_key(self) -> PendingKey | None:
+        return self.draft.pending_keys.get(self._user_id)
+
+    async def save_pending_key(self, key: PendingKey) -> None:
+        self._check_registered()
+        self.draft.pending_keys[self._user_id] = key
+
+    async def drop_pending_key(self) -> None:
+        self.draft.pending_keys[self._user_id] = None
+
+    async def shred_keys(self) -> None:
+        self.draft.user_keys[self._user_id] = None
+        await self.drop_pending_key()
+        for account_id in await self.sealed_keys():
+            await self.drop_sealed_key(account_id)
 
     async def bots(self) -> Sequence[BotSpec]:
         return [spec for spec in self.draft.bots.values() if spec.id not in self.draft.removed]

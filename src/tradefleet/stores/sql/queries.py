@@ -11,7 +11,7 @@ from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.ids import BotId, UserId
 from tradefleet.domain.ledger import LedgerEntry, Posting
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
-from tradefleet.domain.user import Account, User
+from tradefleet.domain.user import Account, AccountState, Mode, User
 from tradefleet.stores.sql import shapes, tables
 from tradefleet.stores.sql.codec import from_plain
 
@@ -36,6 +36,14 @@ async def read_accounts(connection: AsyncConnection, user_id: UserId) -> list[Ac
     table = tables.accounts
     query = select(table).where(table.c.user_id == user_id)
     found = await rows(connection, query.order_by(table.c.created_at, table.c.id))
+    return [shapes.ACCOUNT.read(row) for row in found]
+
+
+async def read_active_accounts(connection: AsyncConnection, mode: Mode) -> list[Account]:
+    """Return everybody's connected accounts of a mode."""
+    table = tables.accounts
+    query = select(table).where(table.c.mode == mode, table.c.state == AccountState.ACTIVE)
+    found = await rows(connection, query.order_by(table.c.id))
     return [shapes.ACCOUNT.read(row) for row in found]
 
 

@@ -20,6 +20,7 @@ from tradefleet.domain.money import ZERO
 from tradefleet.domain.order import CancelState, Fill, Order, OrderState
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.user import Account, User
+from tradefleet.store import PendingKey, SealedKey
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.codec import reader_of, to_plain
 
@@ -98,3 +99,5 @@ FILL = Shape(Fill, tables.fills)
 TRADE = Shape(Trade, tables.trades)
 DECIDED = Shape(Decided, tables.decisions)
 SWITCH = Shape(Switch, tables.switches)
+SEALED_KEY = Shape(SealedKey, tables.credentials)
+PENDING_KEY = Shape(PendingKey, tables.pending_keys)

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tradefleet.clock import Clock
 from tradefleet.domain.errors import StoreError, ensure
-from tradefleet.domain.ids import UserId
+from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Scope, Switch
-from tradefleet.domain.user import User
+from tradefleet.domain.user import Account, Mode, User
 from tradefleet.store import (
     Batch,
     HostMessage,
@@ -25,7 +25,7 @@ from tradefleet.store import (
     SignalNote,
     UserLoad,
 )
-from tradefleet.stores.sql import leases, outbox, shapes, tables
+from tradefleet.stores.sql import leases, outbox, shapes, tables, vault
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.engine import reading_options
@@ -34,7 +34,7 @@ from tradefleet.stores.sql.journal.plan import run_row
 from tradefleet.stores.sql.journal.sheets import RUNS
 from tradefleet.stores.sql.loading import load_user
 from tradefleet.stores.sql.paper_books import SqlPaperBooks
-from tradefleet.stores.sql.queries import rows
+from tradefleet.stores.sql.queries import read_active_accounts, rows
 from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.user_store import SqlUserStore
 
@@ -199,6 +199,32 @@ class SqlStore:
             row = {"name": name, "value": secrets.token_bytes(SECRET_BYTES)}
             await insert_missing(connection, table, row)
             return bytes(await connection.scalar(query) or b"")
+
+    # keys
+
+    async def wrapped_keys(
+        self, *, after: UserId | None = None, limit: int
+    ) -> Sequence[tuple[UserId, bytes]]:
+        async with self.reading() as connection:
+            return await vault.wrapped_keys(connection, after, limit)
+
+    async def rewrap(self, user_id: UserId, old: bytes, new: bytes) -> bool:
+        async with self._writing() as connection:
+            return await vault.rewrap(connection, user_id, old, new)
+
+    async def keys_to_check(
+        self, *, now: datetime, limit: int
+    ) -> Sequence[tuple[UserId, AccountId]]:
+        async with self.reading() as connection:
+            return await vault.keys_to_check(connection, now, limit)
+
+    async def drop_late_keys(self, now: datetime) -> None:
+        async with self._writing() as connection:
+            await vault.drop_late_keys(connection, now)
+
+    async def active_accounts(self, mode: Mode) -> Sequence[Account]:
+        async with self.reading() as connection:
+            return await read_active_accounts(connection, mode)
 
     # switches over everybody
 

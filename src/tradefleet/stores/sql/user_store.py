@@ -13,11 +13,12 @@ from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Notify
 from tradefleet.domain.errors import Refused, ensure
-from tradefleet.domain.ids import BotId, UserId
+from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import RiskLimits, Scope, Switch
 from tradefleet.domain.user import Account, User
-from tradefleet.stores.sql import queries, shapes, tables
+from tradefleet.store import PendingKey, SealedKey
+from tradefleet.stores.sql import queries, shapes, tables, vault
 from tradefleet.stores.sql.codec import to_plain
 from tradefleet.stores.sql.queries import LINE_COLUMNS, lines_of
 from tradefleet.stores.sql.statements import insert_missing, save
@@ -78,7 +79,7 @@ class SqlUserStore(UserReads):
         row = {"user_id": self._user_id, "limits": to_plain(limits)}
         await save(self._writing, tables.user_limits, row)
 
-    # accounts and bots
+    # accounts
 
     async def accounts(self) -> Sequence[Account]:
         return await queries.read_accounts(self._connection, self._user_id)
@@ -87,6 +88,37 @@ class SqlUserStore(UserReads):
         self._check_owner(account.user_id)
         saved = await save(self._writing, tables.accounts, shapes.ACCOUNT.columns(account))
         ensure(saved == 1, "an account of another user")
+
+    # keys
+
+    async def wrapped_key(self) -> bytes | None:
+        return await vault.wrapped_key(self._connection, self._user_id)
+
+    async def save_wrapped_key(self, wrapped: bytes) -> None:
+        await vault.save_wrapped_key(self._writing, self._user_id, wrapped)
+
+    async def sealed_keys(self) -> Mapping[AccountId, SealedKey]:
+        return await vault.sealed_keys(self._connection, self._user_id)
+
+    async def save_sealed_key(self, key: SealedKey) -> None:
+        await vault.save_sealed_key(self._writing, self._user_id, key)
+
+    async def drop_sealed_key(self, account_id: AccountId) -> None:
+        await vault.drop_sealed_key(self._writing, self._user_id, account_id)
+
+    async def pending_key(self) -> PendingKey | None:
+        return await vault.pending_key(self._connection, self._user_id)
+
+    async def save_pending_key(self, key: PendingKey) -> None:
+        await vault.save_pending_key(self._writing, self._user_id, key)
+
+    async def drop_pending_key(self) -> None:
+        await vault.drop_pending_key(self._writing, self._user_id)
+
+    async def shred_keys(self) -> None:
+        await vault.shred_keys(self._writing, self._user_id)
+
+    # bots
 
     async def bots(self) -> Sequence[BotSpec]:
         return await queries.read_bots(self._connection, self._user_id)

@@ -1,5 +1,6 @@
 """The database's tables; how they come to be and change is in migrations/."""
 
+from tradefleet.stores.sql.tables.kept import credentials, pending_keys, user_keys
 from tradefleet.stores.sql.tables.metadata import METADATA
 from tradefleet.stores.sql.tables.operation import (
     host_messages,
@@ -45,6 +46,7 @@ __all__ = [
     "audit_log",
     "bot_memories",
     "bots",
+    "credentials",
     "decisions",
     "fills",
     "guard_memories",
@@ -61,6 +63,7 @@ __all__ = [
     "paper_balances",
     "paper_fills",
     "paper_orders",
+    "pending_keys",
     "positions",
     "replay_runs",
     "risk_events",
@@ -69,6 +72,7 @@ __all__ = [
     "switches",
     "system_metrics",
     "trades",
+    "user_keys",
     "user_limits",
     "users",
 ]

@@ -41,7 +41,20 @@ accounts = Table(
     text("venue"),
     text("mode"),
     Column("created_at", Time, nullable=False),
+    text("state"),
+    text("external_changes"),
+    Column("key", Json),  # what is known of its API key in the clear; null on paper
     UniqueConstraint("user_id", "id"),
+)
+# At most one account per venue and mode where there are keys.
+Index(
+    "uq_accounts_connected",
+    accounts.c.user_id,
+    accounts.c.venue,
+    accounts.c.mode,
+    unique=True,
+    sqlite_where=sql_text("mode <> 'paper'"),
+    postgresql_where=sql_text("mode <> 'paper'"),
 )
 
 bots = Table(
