@@ -21,6 +21,7 @@ from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.market import Side, Symbol, TradingRules
 from tradefleet.domain.order import Fill, Order, OrderState, Purpose
 from tradefleet.domain.position import Position, Trade
+from tradefleet.domain.user import Mode
 from tradefleet.drawing import draw
 from tradefleet.store import Batch, SignalNote
 from tradefleet.stores.memory import MemoryStore
@@ -32,7 +33,12 @@ ALICE, BOB = UserId("alice"), UserId("bob")
 PAPER = VenueSpec(name="paper", summary="Live prices, pretended orders.", needs_keys=False)
 # Stands for a venue whose adapter is there; what it needs to connect is not the question here.
 BINANCE = VenueSpec(name="binance", summary="A venue of the tests.", needs_keys=False)
-BYBIT = VenueSpec(name="bybit", summary="A venue that asks for keys.", needs_keys=True)
+BYBIT = VenueSpec(
+    name="bybit",
+    summary="A venue that asks for keys.",
+    needs_keys=True,
+    modes=(Mode.TESTNET, Mode.LIVE),
+)
 TRADED = {"BTC/USDT", "ETH/USDT", "SOL/USDT", "ADA/USDT", "ETH/BTC", "BTC/USDC"}
 
 

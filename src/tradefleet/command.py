@@ -1,18 +1,22 @@
 """What a command is. One per file in commands/, named COMMAND."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import AccountId
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
-from tradefleet.domain.user import Account, Mode, Role, User
+from tradefleet.domain.user import Account, AccountState, Mode, Role, User
+from tradefleet.engine.key_guard import KeyRules
 from tradefleet.store import UserStore
 from tradefleet.strategy import StrategySpec
+from tradefleet.vault import Vault
 from tradefleet.venue import VenueSpec
 
 RequestT = TypeVar("RequestT")
@@ -21,9 +25,9 @@ TRADES_MAX = 100_000  # that one reply looks at
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
 
 
-def secret() -> str:
+def secret() -> Secret:
     """Return a request's field for a secret; nothing but the handler ever sees its value."""
-    made: str = field(default="", repr=False, metadata={SECRET: True})
+    made: Secret = field(default=Secret(""), repr=False, metadata={SECRET: True})
     return made
 
 
@@ -49,11 +53,23 @@ class Reply:
     refused: bool = False  # nothing was done, and the text says why
 
 
+class VenueDesk(Protocol):
+    """What a command may ask of venues, outside of any transaction."""
+
+    async def check_key(self, venue: str, credentials: Credentials, mode: Mode) -> KeyReport:
+        """Ask a venue what a key may do, within a time that is limited; raise KeyRefused."""
+
+
+# What a command wants to know before its handler runs: asked of the desk, answered to the handler.
+Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """What there is to choose from: strategies, venues, and the rules of a venue's symbol.
 
-    rules raises Refused for a symbol the venue does not trade.
+    rules raises Refused for a symbol the venue does not trade; key_rules says which keys the
+    operator allows.
     """
 
     strategies: Mapping[str, StrategySpec]
@@ -61,6 +77,7 @@ class Catalog:
     commands: Mapping[str, "AnyCommand"]
     rules: Callable[[str, Symbol], Awaitable[TradingRules]]
     tiers: Mapping[str, Tier] = field(default_factory=lambda: TIERS)
+    key_rules: KeyRules = KeyRules()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +85,7 @@ class Context:
     """All a handler may touch: the caller's own store, the time, new ids and the catalog.
 
     user is the caller as stored or, when registered is false, as /start would store them.
+    answer is what the command's question came to, None when it asked nothing.
     """
 
     store: UserStore
@@ -76,6 +94,8 @@ class Context:
     catalog: Catalog
     user: User
     registered: bool
+    vault: Vault | None = None
+    answer: object = None
 
     @property
     def tier(self) -> Tier:
@@ -97,24 +117,41 @@ class Context:
                 created_at=self.clock.now(),
             )
         )
-        if not known:
+        if not known or not account.is_active:
+            account = replace(account, state=AccountState.ACTIVE)
             await self.store.save_account(account)
         return account
+
+    async def accounts(self, name: str = "") -> Sequence[Account]:
+        """Return the caller's connected accounts: all, or those called binance or binance:live."""
+        connected = [account for account in await self.store.accounts() if account.is_active]
+        return [account for account in connected if is_called(account, name)]
 
     async def bots(self, symbol: Symbol | None = None, exchange: str = "") -> Sequence[BotSpec]:
         """Return the caller's bots, or those named; raise Refused when there is none."""
         everything = await self.store.bots()
         if not everything:
             raise Refused("You have no trading pairs yet. Add one: /addpair BTC/USDT 1000")
+        there = {a.id for a in await self.store.accounts() if is_called(a, exchange)}
         found = [
-            bot
-            for bot in everything
-            if symbol in (None, bot.symbol) and exchange.lower() in ("", bot.venue)
+            bot for bot in everything if symbol in (None, bot.symbol) and bot.account_id in there
         ]
         if not found:
             pairs = ", ".join(dict.fromkeys(str(bot.symbol) for bot in everything))
             raise Refused(f"You have no such pair. Your pairs: {pairs}.")
         return found
+
+
+def is_called(account: Account, name: str) -> bool:
+    """Say whether an account is meant by a name: "", its venue, venue:mode or its id."""
+    names = ("", account.venue, f"{account.venue}:{account.mode.value}", account.id)
+    return name.lower() in names
+
+
+def names_of(accounts: Sequence[Account]) -> list[str]:
+    """Return what accounts are called, with the mode only where it is needed."""
+    venues = Counter(account.venue for account in accounts)
+    return [a.venue if venues[a.venue] == 1 else f"{a.venue}:{a.mode.value}" for a in accounts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +162,9 @@ class CommandSpec(Generic[RequestT]):
     well; example a call that works; group and place order /help. registers: may be used
     before /start. dangerous: surfaces ask for confirmation.
     changes: it changes something of the user's, and is audited.
+    asks: what it asks venues before the handler's transaction is opened. It is called in a
+    transaction for reading, which is closed before the question it returns is put; None: no
+    question. It raises Refused for what the handler would refuse anyway.
     """
 
     name: str
@@ -133,6 +173,7 @@ class CommandSpec(Generic[RequestT]):
     example: str
     request: type[RequestT]
     handler: Callable[[RequestT, Context], Awaitable[Reply]]
+    asks: Callable[[RequestT, Context], Awaitable[Question | None]] | None = None
     group: str = "Info"
     place: int = 50
     options: str = ""

@@ -1,5 +1,6 @@
 """Run any command, for any user, from any surface, in one transaction."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from decimal import Decimal
@@ -10,16 +11,20 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import REST, SECRET, AnyCommand, Catalog, Context, Reply
-from tradefleet.domain.errors import Refused, StoreUnavailable
+from tradefleet.command import REST, SECRET, AnyCommand, Catalog, Context, Reply, VenueDesk
+from tradefleet.domain.credentials import Credentials, KeyReport, Secret
+from tradefleet.domain.errors import Refused, StoreUnavailable, VenueError, VenueUnavailable
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.money import money_context, parse_amount
-from tradefleet.domain.user import Role, User
+from tradefleet.domain.user import Mode, Role, User
 from tradefleet.store import Store, UserStore
+from tradefleet.vault import Vault
 
 VALUE_LENGTH_MAX = 200  # of a value that is no secret; a refusal may repeat it
 NOT_REGISTERED = "You are not registered yet; send /start first."
+NO_ANSWER = "❌ The exchange cannot be reached now; nothing was changed. Try again in a minute."
+QUESTION_SECONDS = 30.0  # a command's question to venues may take; above each venue's own limit
 NO_ROOM = "There is no room for another user now; please ask the operator of this service."
 
 
@@ -28,18 +33,28 @@ def nobody_waits(user_id: UserId) -> float:
     return 0.0
 
 
+class NoDesk:
+    """Stands where no venue can be asked."""
+
+    async def check_key(self, venue: str, credentials: Credentials, mode: Mode) -> KeyReport:
+        raise VenueUnavailable("no venue can be asked here")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dispatcher:
     """The one door through which every user request comes in.
 
-    pace tells how many seconds a user must wait before the next command, 0 when none;
-    users_max how many users may be registered.
+    desk answers what commands ask of venues; vault seals the keys they bring. pace tells how
+    many seconds a user must wait before the next command, 0 when none; users_max how many
+    users may be registered.
     """
 
     catalog: Catalog
     store: Store
     clock: Clock
     ids: Ids
+    desk: VenueDesk = field(default_factory=NoDesk)
+    vault: Vault | None = None
     pace: Callable[[UserId], float] = field(default=nobody_waits)
     users_max: int = 1_000_000
 
@@ -71,12 +86,14 @@ class Dispatcher:
                 created_at=self.clock.now(),
                 telegram_id=telegram_id,
             )
+            answer = await self._ask(command, request, caller)
             async with self.store.open(user_id, reading=not command.changes) as store:
-                reply = await self._handle(command, request, store, caller)
-        except (Refused, StoreUnavailable) as refusal:
+                reply = await self._handle(command, request, store, caller, answer)
+        except (Refused, StoreUnavailable, VenueError) as refusal:
             if not words or meant is None or not meant.takes_secrets:
                 raise
-            return Reply(text=str(refusal), refused=True, delete_request=True)
+            text = NO_ANSWER if isinstance(refusal, VenueError) else str(refusal)
+            return Reply(text=text, refused=True, delete_request=True)
         return replace(reply, delete_request=reply.delete_request or holds_secret(request))
 
     async def _free_name(self, user_id: UserId, username: str) -> str:
@@ -84,10 +101,35 @@ class Dispatcher:
         owner = await self.store.find_user(username=username) if username else None
         return username if username and (owner is None or owner.id == user_id) else user_id
 
+    async def _ask(self, command: AnyCommand, request: Any, caller: User) -> object:
+        """Put the command's question to the venues, while no transaction is open."""
+        if command.asks is None:
+            return None
+        async with self.store.open(caller.id, reading=True) as store:
+            context = await self._admit(command, store, caller)
+            with money_context():
+                question = await command.asks(request, context)
+        if question is None:
+            return None
+        try:
+            async with asyncio.timeout(QUESTION_SECONDS):
+                return await question(self.desk)
+        except TimeoutError:
+            raise VenueUnavailable(f"no answer within {QUESTION_SECONDS:.0f} s") from None
+
     async def _handle(
-        self, command: AnyCommand, request: Any, store: UserStore, caller: User
+        self, command: AnyCommand, request: Any, store: UserStore, caller: User, answer: object
     ) -> Reply:
         """Run the handler inside the user's transaction, and note what changes something."""
+        context = replace(await self._admit(command, store, caller), answer=answer)
+        with money_context():
+            reply = await command.handler(request, context)
+        if command.changes:
+            await store.audit(command.name, audited(request))
+        return reply
+
+    async def _admit(self, command: AnyCommand, store: UserStore, caller: User) -> Context:
+        """Return what the command may touch; raise Refused when the caller may not run it."""
         user = await store.user()
         if user is None and not command.registers:
             raise Refused(NOT_REGISTERED)
@@ -95,19 +137,15 @@ class Dispatcher:
             raise Refused(NO_ROOM)
         if command.role is Role.ADMIN and (user is None or user.role is not Role.ADMIN):
             raise Refused(self.suggestion(command.name))  # as if it did not exist
-        context = Context(
+        return Context(
             store=store,
             clock=self.clock,
             ids=self.ids,
             catalog=self.catalog,
             user=user or caller,
             registered=user is not None,
+            vault=self.vault,
         )
-        with money_context():
-            reply = await command.handler(request, context)
-        if command.changes:
-            await store.audit(command.name, audited(request))
-        return reply
 
     @cached_property
     def _names(self) -> Mapping[str, AnyCommand]:
@@ -244,6 +282,7 @@ TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
 READERS: Mapping[Any, Callable[[str, str], object]] = {
     str: lambda text, name: text,
+    Secret: lambda text, name: Secret(text),
     Decimal: parse_amount,
     Symbol: lambda text, name: Symbol.parse(text),
     bool: read_bool,

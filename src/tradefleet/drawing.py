@@ -9,7 +9,7 @@ from tradefleet.command import Reply
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.limits import GuardMemory
 from tradefleet.domain.money import MONEY, UNIT, ZERO, show
-from tradefleet.domain.user import Account
+from tradefleet.domain.user import Account, AccountKey
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI"})
 CENT = Decimal("0.01")
@@ -31,6 +31,13 @@ def account_name(account: Account) -> str:
     """Write which account: paper, or binance (testnet)."""
     mode = account.mode.value
     return account.venue if account.venue == mode else f"{account.venue} ({mode})"
+
+
+def rights(key: AccountKey) -> str:
+    """Write what a key may do: read, trade, not withdraw; a ? where its exchange does not say."""
+    written = {True: "{}", False: "not {}", None: "{}?"}
+    said = (("read", key.can_read), ("trade", key.can_trade), ("withdraw", key.can_withdraw))
+    return ", ".join(written[allowed].format(right) for right, allowed in said)
 
 
 def halt_texts(guard: GuardMemory | None, now: datetime) -> list[str]:

@@ -5,11 +5,11 @@ source of these words shows both. Nobody who did not connect an exchange is sent
 needs no keys, so a paper account is opened and the reply says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, is_called, names_of
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
@@ -50,8 +50,7 @@ async def add_pair(request: AddPair, context: Context) -> Reply:
     check_strategy(request, context)
     timeframe = Timeframe.parse(request.timeframe)
     balance = round_down(request.balance, UNIT)
-    accounts = await context.store.accounts()
-    account, opened = await choose_account(request.exchange.lower(), accounts, context)
+    account, opened = await choose_account(request.exchange.lower(), context)
     rules = await context.catalog.rules(account.venue, request.symbol)
     if balance < rules.notional_min:
         least = money(rules.notional_min, request.symbol.quote)
@@ -93,23 +92,22 @@ def check_strategy(request: AddPair, context: Context) -> None:
     strategies[request.strategy].build(request.params)
 
 
-async def choose_account(
-    exchange: str, accounts: Sequence[Account], context: Context
-) -> tuple[Account, bool]:
+async def choose_account(exchange: str, context: Context) -> tuple[Account, bool]:
     """Return the account to trade in, and whether it was opened for this."""
     venues = context.catalog.venues
-    if exchange and exchange not in venues:
+    accounts = await context.accounts()
+    if exchange and exchange.partition(":")[0] not in venues:
         choices = ", ".join(sorted(venues))
         raise Refused(f"I do not know the exchange {exchange!r}; choose one of: {choices}.")
-    found = [account for account in accounts if exchange in ("", account.venue)]
+    found = [account for account in accounts if is_called(account, exchange)]
     if len(found) == 1:
         return found[0], False
     if found:
-        names = " or ".join(account.venue for account in found)
+        names = " or ".join(names_of(found))
         raise Refused(f"You are connected to several exchanges; add {names} at the end.")
-    venue = venues.get(exchange or PAPER)
+    venue = venues.get(exchange.partition(":")[0] or PAPER)
     if venue is None or venue.needs_keys:
-        name = exchange or "<exchange>"
+        name = exchange.partition(":")[0] or "<exchange>"
         raise Refused(f"Connect the exchange first: /connect {name} <api_key> <secret>")
     return await context.open_account(venue), True
 

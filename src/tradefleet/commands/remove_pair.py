@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, names_of
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ledger import FREE, LedgerEntry, place_of
@@ -31,7 +31,9 @@ class PairRemoved:
 async def remove_pair(request: RemovePair, context: Context) -> Reply:
     bots = await context.bots(request.symbol, request.exchange)
     if len(bots) > 1:
-        choices = " or ".join(f"/removepair {bot.symbol} {bot.venue}" for bot in bots)
+        accounts = {account.id: account for account in await context.store.accounts()}
+        names = names_of([accounts[bot.account_id] for bot in bots])
+        choices = " or ".join(f"/removepair {request.symbol} {name}" for name in names)
         raise Refused(f"You trade {request.symbol} on several exchanges; say which: {choices}")
     bot = bots[0]
     await check_idle(bot, context)

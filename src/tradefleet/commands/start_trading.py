@@ -4,10 +4,12 @@ A single pair, asked for or the only one, is named in the answer; of several, th
 said: the source of these words shows both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tradefleet.command import CommandSpec, Context, Reply
-from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.bot import BotSpec, BotStatus
+from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Symbol
 from tradefleet.drawing import count
@@ -27,7 +29,8 @@ class TradingStarted:
 
 
 async def start_trading(request: StartTrading, context: Context) -> Reply:
-    chosen = await context.bots(request.symbol)
+    named = await context.bots(request.symbol)
+    chosen = await connected(named, context)
     started = [bot for bot in chosen if bot.status is not BotStatus.RUNNING]
     for bot in started:
         await context.store.save_bot(replace(bot, status=BotStatus.RUNNING, note=""))
@@ -45,10 +48,22 @@ async def start_trading(request: StartTrading, context: Context) -> Reply:
         for bot in started
         if bot.status is BotStatus.SET_ASIDE
     ]
+    if skipped := [str(bot.symbol) for bot in named if bot not in chosen]:
+        lines.append(f"🔌 Not started, for its exchange is disconnected: {', '.join(skipped)}")
     if any(switch.halt is not Halt.RUN for switch in await context.store.switches()):
         lines.append("⏸️ New entries are switched off for now; /status says why.")
     data = TradingStarted(tuple(str(bot.symbol) for bot in started), running)
     return Reply(text="\n".join(lines), data=data)
+
+
+async def connected(bots: Sequence[BotSpec], context: Context) -> Sequence[BotSpec]:
+    """Return those whose account is connected; raise Refused when none is."""
+    there = {account.id for account in await context.accounts()}
+    found = [bot for bot in bots if bot.account_id in there]
+    if not found:
+        venues = " or ".join(dict.fromkeys(f"/connect {bot.venue}" for bot in bots))
+        raise Refused(f"The exchange is disconnected; connect it first: {venues}")
+    return found
 
 
 COMMAND = CommandSpec(

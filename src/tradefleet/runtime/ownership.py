@@ -170,6 +170,8 @@ class Ownership:
                 await self._bot_changed(user, BotId(message.payload["bot_id"]))
             case "allocate":
                 await self._allocate(user, AccountId(message.payload["account_id"]))
+            case "account_changed":
+                await self._account_changed(user, AccountId(message.payload["account_id"]))
             case "force_exit":
                 self._force_exit(user, BotId(message.payload["bot_id"]))
             case "switches_changed":
@@ -220,6 +222,13 @@ class Ownership:
             if spec.id not in user.bots and spec.account_id in user.lanes:
                 await start_bot(self.host, user, spec, load)
         await self._warm(user)
+
+    async def _account_changed(self, user: HostedUser, account_id: AccountId) -> None:
+        """Take a user anew whose account was connected with another key, or let go of."""
+        load = await self.host.store.load_user(user.id)
+        account = next((account for account in load.accounts if account.id == account_id), None)
+        if account != user.accounts.get(account_id) and not user.gone:
+            self.host.drop(user)
 
     def _force_exit(self, user: HostedUser, bot_id: BotId) -> None:
         bot = user.bots.get(bot_id)

@@ -60,7 +60,7 @@ async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
     """Open a lane for each account whose venue this host knows, and bring its deposits up."""
     for account in load.accounts:
         venue = host.venues.get(account.venue)
-        if venue is None or account.id in user.lanes:
+        if venue is None or not account.is_active or account.id in user.lanes:
             continue
         link = await venue.link(account, partial(hear, host, user))
         user.accounts[account.id] = account

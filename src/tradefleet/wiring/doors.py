@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from tradefleet import commands, strategies, venues
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import Catalog
-from tradefleet.dispatcher import Dispatcher, nobody_waits
+from tradefleet.command import Catalog, VenueDesk
+from tradefleet.dispatcher import Dispatcher, NoDesk, nobody_waits
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.engine.key_guard import KeyRules
 from tradefleet.plugins import find_plugins
 from tradefleet.store import Store
+from tradefleet.vault import Vault
 from tradefleet.venue import VenueSpec
 
 
@@ -22,6 +24,9 @@ def build_dispatcher(
     rules: Callable[[str, Symbol], Awaitable[TradingRules]],
     known_venues: Mapping[str, VenueSpec] | None = None,
     tiers: Mapping[str, Tier] = TIERS,
+    desk: VenueDesk | None = None,
+    vault: Vault | None = None,
+    key_rules: KeyRules | None = None,
     pace: Callable[[UserId], float] = nobody_waits,
     users_max: int = 1_000_000,
 ) -> Dispatcher:
@@ -32,7 +37,15 @@ def build_dispatcher(
         commands=find_plugins(commands, "COMMAND"),
         rules=rules,
         tiers=tiers,
+        key_rules=key_rules or KeyRules(),
     )
     return Dispatcher(
-        catalog=catalog, store=store, clock=clock, ids=ids, pace=pace, users_max=users_max
+        catalog=catalog,
+        store=store,
+        clock=clock,
+        ids=ids,
+        desk=desk or NoDesk(),
+        vault=vault,
+        pace=pace,
+        users_max=users_max,
     )
