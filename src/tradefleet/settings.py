@@ -1,5 +1,7 @@
 """Every setting: read from the environment and .env, checked, and explained when wrong."""
 
+import base64
+import binascii
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.tiers import tiers_from
@@ -30,6 +33,19 @@ WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 WEBHOOK_SECRET_CURE = (
     "say 16 to 256 letters, digits, _ or -, for example the output of `openssl rand -hex 32`"
 )
+FERNET_KEY_LENGTH = 44  # in characters
+KEY_MATERIAL_LENGTH = 32
+DIFFERENT_LETTERS_MIN = 8  # in a key that was drawn, not thought of
+ENCRYPTION_KEY_CURE = (
+    "say a Fernet key of 44 characters, or exactly 32 characters of key material, drawn at random, "
+    "for example the output of `openssl rand -hex 16`; to rotate, the new one, a comma, the old one"
+)
+NO_ENCRYPTION_KEY = (
+    "production keeps users' exchange keys, so it does not start without one: "
+    + ENCRYPTION_KEY_CURE
+)
+TWO_ENCRYPTION_KEYS = "say it once: it differs from ENCRYPTION_KEY"
+OPERATOR = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 MOCKED_PRODUCTION = (
     "true means that nobody ever trades for real, and ENVIRONMENT is production; "
     "remove it, or set ENVIRONMENT=staging"
@@ -64,6 +80,7 @@ class Settings(BaseSettings):
 
     environment: Environment = Environment.DEVELOPMENT
     mock_trading: bool = True
+    trading_enabled: bool = False
     max_concurrent_users: int = Field(50, ge=1, le=1_000_000)
 
     data_dir: Path = Path("data")
@@ -80,6 +97,19 @@ class Settings(BaseSettings):
     telegram_webhook_port: int = Field(8443, ge=1, le=65535)
 
     webhook_url: SecretStr | None = None
+
+    encryption_key: SecretStr | None = None
+    rbs_credential_encryption_key: SecretStr | None = None
+    allow_withdraw_keys_on_testnet: bool = False
+    keys_checked_per_minute: int = Field(10, ge=1, le=1000)
+
+    operator_user: str = "operator"
+    binance_use_testnet: bool = True
+    rbs_binance_api_key_prod: SecretStr | None = None
+    rbs_binance_secret_key_prod: SecretStr | None = None
+    rbs_binance_api_key_test: SecretStr | None = None
+    rbs_binance_secret_key_test: SecretStr | None = None
+    allow_operator_fallback: bool = False
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
@@ -115,6 +145,14 @@ class Settings(BaseSettings):
         """Return the tiers, with the operator's file in place; Refused says what is wrong in it."""
         return TIERS if self.tiers_file is None else read_tiers(self.tiers_file)
 
+    def encryption_keys(self) -> tuple[Secret, ...]:
+        """Return the master keys, each as a Fernet key, the one that encrypts first.
+
+        Empty when none is set. Refused says what they must be like, and nothing of what they are.
+        """
+        said = self.encryption_key or self.rbs_credential_encryption_key
+        return read_encryption_keys(said.get_secret_value()) if said is not None else ()
+
     def faults(self) -> "list[Fault]":
         """Return what is wrong though each value by itself is well written."""
         found = [Fault(name, text) for name, text in self._fault_texts()]
@@ -139,6 +177,7 @@ class Settings(BaseSettings):
             to_come = self.paper_market.lower() in MARKETS_TO_COME
             cause = "its prices come with its venue adapter; " if to_come else ""
             yield "PAPER_MARKET", f"{cause}this version has: synthetic"
+        yield from self._key_faults(plain)
         is_production = self.environment is Environment.PRODUCTION
         if is_production and self.mock_trading:
             yield "MOCK_TRADING", MOCKED_PRODUCTION
@@ -149,6 +188,25 @@ class Settings(BaseSettings):
                 yield "TELEGRAM_WEBHOOK_URL", "Telegram sends updates to https:// only"
             if not WEBHOOK_SECRET.fullmatch(plain["TELEGRAM_WEBHOOK_SECRET"]):
                 yield "TELEGRAM_WEBHOOK_SECRET", WEBHOOK_SECRET_CURE
+
+    def _key_faults(self, plain: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with the keys that are set, or not."""
+        named, alias = plain["ENCRYPTION_KEY"], plain["RBS_CREDENTIAL_ENCRYPTION_KEY"]
+        if named and alias and named != alias:
+            yield "RBS_CREDENTIAL_ENCRYPTION_KEY", TWO_ENCRYPTION_KEYS
+        if not named and not alias and self.environment is Environment.PRODUCTION:
+            yield "ENCRYPTION_KEY", NO_ENCRYPTION_KEY
+        try:
+            self.encryption_keys()
+        except Refused as refusal:
+            yield ("ENCRYPTION_KEY" if named else "RBS_CREDENTIAL_ENCRYPTION_KEY"), str(refusal)
+        for place in ("PROD", "TEST"):
+            names = (f"RBS_BINANCE_API_KEY_{place}", f"RBS_BINANCE_SECRET_KEY_{place}")
+            for missing, other in (names, names[::-1]):
+                if plain[other] and not plain[missing]:
+                    yield missing, f"{other} is set, and is of no use without it"
+        if not OPERATOR.fullmatch(plain["OPERATOR_USER"]):
+            yield "OPERATOR_USER", "say the user's id, in small letters and digits, like operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +299,28 @@ def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = Fals
         elif all_of_them:
             hints.append(f"{name} is not used by this version")
     return hints
+
+
+def read_encryption_keys(said: str) -> tuple[Secret, ...]:
+    """Read master keys as they are written into ENCRYPTION_KEY, comma separated."""
+    return tuple(_fernet_key(part.strip()) for part in said.split(","))
+
+
+def _fernet_key(text: str) -> Secret:
+    """Return a Fernet key, or the one that 32 characters of key material stand for."""
+    if len(text) == FERNET_KEY_LENGTH:
+        key = text
+    elif len(text) == len(text.encode()) == KEY_MATERIAL_LENGTH:
+        key = base64.urlsafe_b64encode(text.encode()).decode()
+    else:
+        raise Refused(ENCRYPTION_KEY_CURE)
+    try:
+        material = base64.b64decode(key, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(ENCRYPTION_KEY_CURE) from None
+    if len(material) != KEY_MATERIAL_LENGTH or len(set(text)) < DIFFERENT_LETTERS_MIN:
+        raise Refused(ENCRYPTION_KEY_CURE)
+    return Secret(key)
 
 
 def read_tiers(path: Path) -> Mapping[str, Tier]:

@@ -24,6 +24,9 @@ SECRETS = {
     "TELEGRAM_WEBHOOK_SECRET": "s3cr3t-s3cr3t-s3cr3t-s3cr3t",
     "WEBHOOK_URL": "https://hooks.example.org/services/T000/B000/XXXXXXXXXXXX",
     "DATABASE_URL": "postgresql://user:hunter2hunter2@db.example.org/tradefleet",
+    "ENCRYPTION_KEY": "canary0123456789abcdefghijklmnop",
+    "RBS_BINANCE_API_KEY_PROD": "canaryapikeycanaryapikey1",
+    "RBS_BINANCE_SECRET_KEY_PROD": "canarysecretcanarysecret2",
 }
 
 
@@ -32,6 +35,9 @@ def nothing_is_set(monkeypatch, tmp_path):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+MASTER = "0123456789abcdefghijklmnopqrstuv"
 
 
 def fault_names(**variables):
@@ -73,14 +79,19 @@ def test_the_database_lies_in_the_data_directory():
     ],
 )
 def test_the_environment_decides_defaults(environment, mocked, users, level, log):
-    write_env(ENVIRONMENT=environment)
+    write_env(ENVIRONMENT=environment, ENCRYPTION_KEY=MASTER)
     settings = load_settings()
     assert (settings.mock_trading, settings.max_concurrent_users) == (mocked, users)
     assert (settings.log_level, settings.log_format) == (level, log)
 
 
 def test_what_is_said_wins_over_what_the_environment_decides():
-    write_env(ENVIRONMENT="production", MAX_CONCURRENT_USERS="7", LOG_LEVEL="warning")
+    write_env(
+        ENVIRONMENT="production",
+        ENCRYPTION_KEY=MASTER,
+        MAX_CONCURRENT_USERS="7",
+        LOG_LEVEL="warning",
+    )
     assert load_settings().max_concurrent_users == 7
     assert load_settings().log_level == "WARNING"
 
@@ -113,7 +124,25 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
         ({"TELEGRAM_BOT_TOKEN": "your_telegram_bot_token"}, ["TELEGRAM_BOT_TOKEN"]),
         ({"TELEGRAM_API_URL": "localhost:80"}, ["TELEGRAM_API_URL"]),
         ({"WEBHOOK_URL": "ftp://x"}, ["WEBHOOK_URL"]),
-        ({"ENVIRONMENT": "production", "MOCK_TRADING": "true"}, ["MOCK_TRADING"]),
+        (
+            {"ENVIRONMENT": "production", "MOCK_TRADING": "true", "ENCRYPTION_KEY": MASTER},
+            ["MOCK_TRADING"],
+        ),
+        ({"ENVIRONMENT": "production"}, ["ENCRYPTION_KEY"]),
+        ({"ENCRYPTION_KEY": "your_32_byte_key"}, ["ENCRYPTION_KEY"]),
+        ({"ENCRYPTION_KEY": "a" * 32}, ["ENCRYPTION_KEY"]),
+        ({"ENCRYPTION_KEY": f"{MASTER},"}, ["ENCRYPTION_KEY"]),
+        ({"ENCRYPTION_KEY": MASTER[:-1] + "ü"}, ["ENCRYPTION_KEY"]),
+        ({"ENCRYPTION_KEY": "!" + "A1b2C3d4" * 5 + "xy="}, ["ENCRYPTION_KEY"]),
+        ({"ENCRYPTION_KEY": "A1b2C3d4" * 5 + "xyzw"}, ["ENCRYPTION_KEY"]),
+        ({"RBS_CREDENTIAL_ENCRYPTION_KEY": "short"}, ["RBS_CREDENTIAL_ENCRYPTION_KEY"]),
+        (
+            {"RBS_CREDENTIAL_ENCRYPTION_KEY": MASTER, "ENCRYPTION_KEY": MASTER[::-1]},
+            ["RBS_CREDENTIAL_ENCRYPTION_KEY"],
+        ),
+        ({"RBS_BINANCE_API_KEY_TEST": "k"}, ["RBS_BINANCE_SECRET_KEY_TEST"]),
+        ({"RBS_BINANCE_SECRET_KEY_PROD": "s"}, ["RBS_BINANCE_API_KEY_PROD"]),
+        ({"OPERATOR_USER": "The Boss"}, ["OPERATOR_USER"]),
         ({"TELEGRAM_MODE": "webhook"}, ["TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_SECRET"]),
         ({"TIERS_FILE": "nowhere.toml"}, ["TIERS_FILE"]),
         ({"HTTP_PORT": "x", "PAPER_MARKET": "moon"}, ["HTTP_PORT", "PAPER_MARKET"]),
@@ -127,7 +156,8 @@ def test_the_webhook_of_production_is_https():
     webhook = {"TELEGRAM_MODE": "webhook", "TELEGRAM_WEBHOOK_SECRET": "x" * 16}
     address = {"TELEGRAM_WEBHOOK_URL": "http://bot.example.org"}
     assert fault_names(**webhook, **address) == []
-    assert fault_names(**webhook, **address, ENVIRONMENT="production") == ["TELEGRAM_WEBHOOK_URL"]
+    production = {"ENVIRONMENT": "production", "ENCRYPTION_KEY": MASTER}
+    assert fault_names(**webhook, **address, **production) == ["TELEGRAM_WEBHOOK_URL"]
 
 
 def test_a_start_with_faults_is_refused_with_all_of_them():
@@ -137,11 +167,11 @@ def test_a_start_with_faults_is_refused_with_all_of_them():
 
 
 def test_a_misspelt_variable_is_pointed_out(monkeypatch):
-    write_env(TELEGRM_BOT_TOKEN="1:a", ENCRYPTION_KEY="x")
+    write_env(TELEGRM_BOT_TOKEN="1:a", METAAPI_TOKEN="x")
     monkeypatch.setenv("DATABSE_URL", "sqlite:///x.db")
     assert inspect_settings().hints == (
         "TELEGRM_BOT_TOKEN is not a setting; did you mean TELEGRAM_BOT_TOKEN?",
-        "ENCRYPTION_KEY is not used by this version",
+        "METAAPI_TOKEN is not used by this version",
         "DATABSE_URL is not a setting; did you mean DATABASE_URL?",
     )
 
@@ -167,7 +197,7 @@ def test_no_secret_is_shown_when_something_is_wrong():
 
 
 def test_every_setting_that_sounds_secret_is_one():
-    sounding = {name for name in NAMES if re.search("TOKEN|SECRET|KEY|PASSWORD", name)}
+    sounding = {name for name in NAMES if re.search("(TOKEN|SECRET|KEY|PASSWORD)(_|$)", name)}
     assert {name for name in NAMES if is_secret(name)} == sounding | {"DATABASE_URL", "WEBHOOK_URL"}
 
 
@@ -190,6 +220,41 @@ def test_a_short_secret_shows_its_length_alone():
 )
 def test_a_database_address_is_shown_without_its_password(url, expected):
     assert hide_password(url) == expected
+
+
+# ---- master keys
+
+FERNET = "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY="  # what MASTER stands for
+
+
+@pytest.mark.parametrize("name", ["ENCRYPTION_KEY", "RBS_CREDENTIAL_ENCRYPTION_KEY"])
+@pytest.mark.parametrize("said", [MASTER, FERNET, f" {MASTER} "])
+def test_a_master_key_is_read_in_either_form_by_either_name(name, said):
+    write_env(**{name: said})
+    assert [key.reveal() for key in load_settings().encryption_keys()] == [FERNET]
+
+
+def test_of_several_master_keys_the_first_encrypts():
+    old = "abcdefghijklmnopqrstuvwxyz012345"
+    write_env(ENCRYPTION_KEY=f"{MASTER}, {old}")
+    first, second = load_settings().encryption_keys()
+    assert first.reveal() == FERNET
+    assert second != first
+
+
+def test_both_names_may_say_the_same():
+    assert fault_names(ENCRYPTION_KEY=MASTER, RBS_CREDENTIAL_ENCRYPTION_KEY=MASTER) == []
+
+
+def test_without_a_master_key_there_is_none():
+    assert load_settings().encryption_keys() == ()
+
+
+def test_real_money_needs_two_words():
+    settings = load_settings()
+    assert (settings.mock_trading, settings.trading_enabled) == (True, False)
+    write_env(ENVIRONMENT="production", ENCRYPTION_KEY=MASTER)
+    assert load_settings().trading_enabled is False
 
 
 # ---- the tiers file
