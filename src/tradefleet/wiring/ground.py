@@ -1,4 +1,4 @@
-"""What everything stands on: settings, database, clock and the paper venue."""
+"""What everything stands on: settings, database, vault, clock and the paper venue."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -10,25 +10,31 @@ from tradefleet.clock import Clock, Ids
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.keyring import Keyring
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
 from tradefleet.settings import Settings, load_settings
 from tradefleet.simulation.paper_book import Costs
 from tradefleet.stores.sql import SqlStore, open_store
+from tradefleet.vault import Vault
 from tradefleet.venue import Venue
 from tradefleet.venues._synthetic_market import SyntheticMarket
 from tradefleet.venues.paper import PaperVenue
+from tradefleet.wiring.desk import Desk
 from tradefleet.wiring.doors import build_dispatcher
+from tradefleet.wiring.keys import Masters, check_masters, key_rules, masters_of, open_vault
 from tradefleet.wiring.playing import writer_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What everything stands on: the store, the clock, ids, and the venues."""
+    """What everything stands on: the store, the vault, the clock, ids, and the venues."""
 
     settings: Settings
     database: str
     store: SqlStore
+    masters: Masters
+    vault: Vault
     clock: Clock
     ids: Ids
     paper: PaperVenue
@@ -36,6 +42,15 @@ class Ground:
     @property
     def venues(self) -> Mapping[str, Venue]:
         return {"paper": self.paper}
+
+    @property
+    def desk(self) -> Desk:
+        return Desk(self.venues)
+
+    @property
+    def keyring(self) -> Keyring:
+        """Everybody's keys; its credentials_of is what opens accounts at real venues."""
+        return Keyring(self.store, self.vault)
 
     async def rules(self, venue: str, symbol: Symbol) -> TradingRules:
         found = self.venues.get(venue)
@@ -49,6 +64,9 @@ class Ground:
             self.clock,
             self.ids,
             rules=self.rules,
+            desk=self.desk,
+            vault=self.vault,
+            key_rules=key_rules(self.settings),
             tiers=self.settings.tiers(),
             users_max=self.settings.max_concurrent_users,
         )
@@ -64,6 +82,9 @@ async def open_ground(
     url = db or settings.database_url.get_secret_value()
     store = await open_store(url)
     try:
+        masters = masters_of(settings)
+        vault = await open_vault(masters, store)
+        await check_masters(vault, masters, store)
         commits = GroupCommit(writer_of(store.paper_books), Work())
         paper = PaperVenue(
             source=SyntheticMarket(clock=clock, seed=settings.paper_seed, tick=tick),
@@ -76,10 +97,23 @@ async def open_ground(
             settings=settings,
             database=without_password(url),
             store=store,
+            masters=masters,
+            vault=vault,
             clock=clock,
             ids=RandomIds(),
             paper=paper,
         )
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_keyring(db: str | None) -> AsyncIterator[Keyring]:
+    """Open what looks after the vault, whatever can be opened with its master keys."""
+    settings = load_settings()
+    store = await open_store(db or settings.database_url.get_secret_value())
+    try:
+        yield Keyring(store, await open_vault(masters_of(settings), store))
     finally:
         await store.close()
 

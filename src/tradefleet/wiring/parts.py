@@ -6,7 +6,7 @@ from typing import Any
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.settings import load_settings
-from tradefleet.surfaces.cli.parts import Parts
+from tradefleet.surfaces.cli.parts import Parts, VaultReport
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
 
@@ -16,6 +16,8 @@ def build_parts() -> Parts:
         open_door=open_door,
         upgrade_database=upgrade_database,
         check_database=check_database,
+        rotate_vault=rotate_vault,
+        check_vault=check_vault,
         serve=serve,
         replay=replay,
         backtest=backtest,
@@ -29,6 +31,24 @@ def open_door(db: str | None) -> AbstractAsyncContextManager[Dispatcher]:
     from tradefleet.wiring.ground import open_door
 
     return open_door(db)
+
+
+async def rotate_vault(db: str | None) -> VaultReport:
+    from tradefleet.operations.key_rotation import rotate
+    from tradefleet.wiring.ground import open_keyring
+
+    async with open_keyring(db) as keyring:
+        done = await rotate(keyring)
+    return VaultReport(tuple(done.lines()), is_well=not done.faults)
+
+
+async def check_vault(db: str | None) -> VaultReport:
+    from tradefleet.operations.key_rotation import inspect
+    from tradefleet.wiring.ground import open_keyring
+
+    async with open_keyring(db) as keyring:
+        found = await inspect(keyring)
+    return VaultReport(tuple(found.lines()), is_well=not found.faults)
 
 
 async def serve(db: str | None, demo: bool, say: Any) -> None:

@@ -14,6 +14,7 @@ from tradefleet import strategies
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
+from tradefleet.operations.key_checks import KeyChecks
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
@@ -28,6 +29,8 @@ from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
 from tradefleet.wiring.demo import DEMO_TICK, seed_demo
 from tradefleet.wiring.ground import Ground, open_ground
+from tradefleet.wiring.keys import key_rules
+from tradefleet.wiring.operator import operator_lines
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +54,19 @@ async def serve(db: str | None, demo: bool, say: Say) -> None:
             is_ready=node.recovered.is_set,
         )
         listener = http.listen()
+        checks = key_checks(ground)
+        await checks.obey_rules()
         node.others = [
             lambda: http.serve(listener),
             *telegram_tasks(ground, say),
             ground.paper.commits.run,
+            checks.run,
         ]
         if demo:
             await seed_demo(ground.door(), ground.store, say)
         announce(ground, listener, say)
+        async for line in operator_lines(ground):
+            say(f"Operator:   {line}")
         await LocalFleet(node, stop).run()
     say("Stopped; everything is written down.")
 
@@ -82,6 +90,18 @@ async def build_node(ground: Ground) -> Node:
     }
     ownership = Ownership(host=host, feeds=feeds, lease_seconds=settings.lease_ttl)
     return Node(host=host, feeds=feeds, ownership=ownership)
+
+
+def key_checks(ground: Ground) -> KeyChecks:
+    """Return the daily look at connected keys, over the venues that are open here."""
+    return KeyChecks(
+        store=ground.store,
+        vault=ground.vault,
+        desk=ground.desk,
+        clock=ground.clock,
+        rules=key_rules(ground.settings),
+        per_minute=ground.settings.keys_checked_per_minute,
+    )
 
 
 async def let_go_of_the_dead(store: Store) -> None:
@@ -152,6 +172,8 @@ def announce(ground: Ground, listener: socket.socket, say: Say) -> None:
     """Say where everything is to be found."""
     host, port = listener.getsockname()[:2]
     say(f"Database:   {ground.database}")
+    say(f"Keys:       sealed under {ground.masters.source}")
+    say(f"Real money: {key_rules(ground.settings).live_ban or 'live accounts may be connected'}")
     say(f"Market:     paper ({ground.settings.paper_market}, seed {ground.settings.paper_seed})")
     say(f"Health:     http://{host}:{port}/health")
     say(f"API:        http://{host}:{port}/docs")

@@ -16,6 +16,14 @@ DatabaseOption: TypeAlias = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class VaultReport:
+    """What is told of the vault, and whether all is well with it."""
+
+    lines: tuple[str, ...]
+    is_well: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Each takes the address of a database; None stands for the one in the settings.
@@ -27,6 +35,8 @@ class Parts:
     open_door: Callable[[str | None], AbstractAsyncContextManager[Dispatcher]]
     upgrade_database: Callable[[str | None], Awaitable[str]]
     check_database: Callable[[str | None], Awaitable[str]]
+    rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
+    check_vault: Callable[[str | None], Awaitable[VaultReport]]
     serve: Callable[[str | None, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
     replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
     backtest: Callable[[PlayRequest], dict[str, Any]]
