@@ -32,7 +32,15 @@ from tradefleet.runtime.ownership import Ownership
 from tradefleet.store import Batch
 from tradefleet.stores.memory import MemoryPaperBooks, MemoryStore
 from tradefleet.strategy import StrategySpec
-from tradefleet.venue import BarSeen, MarketEvent, PriceSeen, VenueSpec, VenueTiming
+from tradefleet.venue import (
+    BarSeen,
+    MarketEvent,
+    PriceSeen,
+    VenueOrder,
+    VenueSpec,
+    VenueTiming,
+    VenueTrade,
+)
 from tradefleet.wiring import build_dispatcher
 
 ALICE, BOB, CAROL = UserId("alice"), UserId("bob"), UserId("carol")
@@ -177,11 +185,47 @@ class AtVenue:
         return sum((fill.quantity for fill in self.fills), Decimal(0))
 
 
+def listed(known: AtVenue) -> VenueOrder:
+    """Return an order as the venue's lists show it."""
+    order = known.order
+    return VenueOrder(
+        venue_order_id=known.number,
+        client_id=order.id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        filled=known.filled,
+        is_open=known.is_open,
+        created_at=order.sent_at or START,
+    )
+
+
+def traded(known: AtVenue, fill: Fill) -> VenueTrade:
+    """Return an execution as the venue's lists show it."""
+    return VenueTrade(
+        id=fill.id,
+        venue_order_id=known.number,
+        client_id=known.order.id,
+        symbol=fill.symbol,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        cost=fill.cost,
+        fee=fill.fee,
+        fee_asset=fill.fee_asset,
+        at=fill.filled_at,
+    )
+
+
 class Link:
     """One account's private side. Answers and look_ups are used up first to last.
 
-    before_submit is called with each order that arrives; gate holds a submit up.
+    before_submit is called with each order that arrives; gate holds a submit up; unnamed
+    orders are not found by their names; list_errors are what lists fail with.
     """
+
+    is_simulated = True
+    rests_stops = False
 
     def __init__(self, news: Callable[[OrderId], None], timing: VenueTiming) -> None:
         self.timing = timing
@@ -196,6 +240,9 @@ class Link:
         self.funded: list[Mapping[str, Decimal]] = []
         self.before_submit: Callable[[Order], None] = lambda order: None
         self.fills_hidden = False
+        self.unnamed: set[OrderId] = set()
+        self.list_errors: deque[Exception] = deque()
+        self.listings: list[str] = []
         self.gate: asyncio.Event | None = None
 
     async def submit(self, order: Order) -> str:
@@ -231,11 +278,37 @@ class Link:
         self.asked.append(order.id)
         if self.look_ups:
             raise self.look_ups.popleft()
-        known = self.orders.get(order.id)
+        known = None if order.id in self.unnamed else self.orders.get(order.id)
         return OrderReport(known.number, known.is_open, known.filled) if known else None
 
     async def fills_of(self, order: Order) -> Sequence[Fill]:
         return [] if self.fills_hidden else list(self.orders[order.id].fills)
+
+    async def open_orders(self, symbols: Sequence[Symbol]) -> Sequence[VenueOrder]:
+        self._list("open_orders")
+        return [listed(each) for each in self.orders.values() if each.is_open]
+
+    async def orders_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueOrder]:
+        self._list("orders_since")
+        found = [listed(each) for each in self.orders.values()]
+        return [each for each in found if each.created_at >= since]
+
+    async def trades_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueTrade]:
+        self._list("trades_since")
+        found = [traded(each, fill) for each in self.orders.values() for fill in each.fills]
+        return [] if self.fills_hidden else [each for each in found if each.at >= since]
+
+    def _list(self, name: str) -> None:
+        self.listings.append(name)
+        if self.list_errors:
+            raise self.list_errors.popleft()
+
+    async def close(self) -> None:
+        pass
 
     async def balances(self) -> Mapping[str, Decimal]:
         return {}

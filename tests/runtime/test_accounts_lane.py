@@ -182,6 +182,65 @@ async def test_absence_takes_deadline_and_grace_and_three_clean_look_ups(ground,
     assert (await ground.states())[0] == "absent"
 
 
+async def test_an_order_that_only_the_lists_show_is_not_given_up(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_ANSWER)
+    order = await entered(running)
+    link.unnamed.add(order.id)
+    await ground.clock.pass_by(20)
+    assert await ground.states() == ["unknown"]
+    assert link.listings == [], "the lists are asked when it would be given up"
+    await ground.clock.pass_by(15)
+    assert link.listings == ["orders_since"]
+    (found,) = await ground.orders()
+    assert (found.state, found.venue_order_id) == (OrderState.OPEN, "V1")
+    assert len(link.submitted) == 1
+
+
+async def test_an_order_that_only_its_trades_show_is_not_given_up(ground, running):
+    """Some venues forget orders that are done before they forget what was traded."""
+    link = ground.link()
+    link.answers.append(Answer.LOSE_ANSWER)
+    order = await entered(running)
+    link.unnamed.add(order.id)
+    link.orders_since = nothing
+    await link.fill(order, 100, at=ground.clock.now())
+    await ground.clock.pass_by(60)
+    assert await ground.states() == ["done"]
+    assert running.bot().engine.position.quantity == order.quantity
+
+
+async def nothing(*args: object) -> list[object]:
+    return []
+
+
+async def test_lists_that_fail_prove_nothing_either(ground, running):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_REQUEST)
+    link.list_errors.extend(VenueUnavailable("no route") for _ in range(50))
+    await entered(running)
+    await ground.clock.pass_by(90)
+    assert await ground.states() == ["unknown"]
+    link.list_errors.clear()
+    await ground.clock.pass_by(10)
+    assert (await ground.states())[0] == "absent"
+    assert link.listings[-2:] == ["orders_since", "trades_since"]
+
+
+async def test_bells_do_not_make_absence_come_sooner(ground, running):
+    """Not found three times within one second is not found once."""
+    link = ground.link()
+    link.answers.append(Answer.LOSE_REQUEST)
+    order = await entered(running)
+    await ground.clock.pass_by(5)
+    (known,) = await ground.orders()
+    for _ in range(5):
+        link.news(order.id)
+        await quiet()
+    assert len(link.asked) > 5
+    assert (await ground.orders())[0].negatives <= known.negatives + 1
+
+
 async def test_an_absent_entry_is_decided_anew_under_another_id(ground, running):
     link = ground.link()
     link.answers.append(Answer.LOSE_REQUEST)

@@ -1,6 +1,6 @@
 """What we believe against what the venue says: the events that make the two agree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from decimal import Decimal
@@ -65,6 +65,14 @@ def _known_closed(order: Order, report: OrderReport) -> bool:
             return order.venue_filled == report.filled
         case _:
             return False
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the sum of amounts, exactly."""
+    result = ZERO
+    for amount in amounts:
+        result = MONEY.add(result, amount)
+    return result
 
 
 def balance_differences(

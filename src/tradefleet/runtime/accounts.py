@@ -5,9 +5,10 @@ looked up until there is evidence; it is never sent again.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
@@ -21,16 +22,24 @@ from tradefleet.domain.order import (
     Armed,
     CancelSent,
     CancelState,
+    Fill,
     NotFound,
     Order,
+    OrderReport,
     OrderState,
     OutcomeLost,
+    ProvenAbsent,
     Purpose,
+    Quarantined,
     Rejected,
 )
+from tradefleet.domain.values import changed
 from tradefleet.engine import order_life, reconcile
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.venue import AccountLink
+
+MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
+SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
 
 
 class Job(StrEnum):
@@ -85,6 +94,7 @@ class AccountLane(Generic[BotT]):
     link: AccountLink
     jobs: deque[tuple[Job, BotT, OrderId]] = field(default_factory=deque)
     busy: bool = False
+    _missed: dict[OrderId, datetime] = field(default_factory=dict)  # when it was not found last
 
     async def do(self, job: Job, bot: BotT, order_id: OrderId) -> None:
         """Do one job; whatever it raises is a fault of the link, not an answer of the venue."""
@@ -130,32 +140,78 @@ class AccountLane(Generic[BotT]):
     async def _look_up(self, bot: BotT, order: Order) -> None:
         """Ask the venue about an order and pass on what is new; without evidence, ask again."""
         try:
-            report = await self.link.look_up(order)
-            fills = await self.link.fills_of(order) if report is not None else ()
+            report = await self._ask(order)
+            fills = await self._fills_of(order, report) if report is not None else ()
         except VenueUnavailable:
             self._look_again(bot, order, timedelta(seconds=2))
             return
         known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
         for event in reconcile.order_news(order, report, fills, known, now):
+            if isinstance(event, NotFound) and self._missed_just_now(order, now):
+                continue
             await self.owner.tell(bot, event)
             if isinstance(event, NotFound):
                 await self._judge(bot, order.id)
+        if report is not None or order.id not in bot.engine.working:
+            self._missed.pop(order.id, None)
         self._look_when_due(bot, order.id)
+
+    def _missed_just_now(self, order: Order, now: datetime) -> bool:
+        """Say whether the order was not found a moment ago too: one more proves nothing more."""
+        missed = self._missed.get(order.id)
+        if missed is not None and now - missed < MISSES_APART:
+            return True
+        self._missed[order.id] = now
+        return False
+
+    async def _ask(self, order: Order) -> OrderReport | None:
+        """Return the venue's word on an order.
+
+        Before one is given up, the venue's lists must lack it as well: a look-up by name alone
+        proves no absence.
+        """
+        report = await self.link.look_up(order)
+        if report is not None:
+            return report
+        once_more = changed(order, negatives=order.negatives + 1)
+        if not isinstance(self._verdict_on(once_more), ProvenAbsent):
+            return None
+        return await self._listed(order)
+
+    async def _listed(self, order: Order) -> OrderReport | None:
+        """Look for an order among all that was placed and traded since it was sent."""
+        since = (order.sent_at or order.decided_at) - SENT_EARLIER
+        for listed in await self.link.orders_since([order.symbol], since):
+            if listed.client_id == order.id:
+                return OrderReport(listed.venue_order_id, listed.is_open, listed.filled)
+        traded = await self.link.trades_since([order.symbol], since)
+        mine = [trade for trade in traded if trade.client_id == order.id]
+        if not mine:
+            return None
+        filled = reconcile.total(trade.quantity for trade in mine)
+        return OrderReport(mine[0].venue_order_id, is_open=True, filled=filled)
+
+    async def _fills_of(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+        """Return what was traded of an order, under the name the venue just gave it."""
+        if not order.venue_order_id:
+            order = changed(order, venue_order_id=report.venue_order_id)
+        return await self.link.fills_of(order)
 
     async def _judge(self, bot: BotT, order_id: OrderId) -> None:
         """Decide whether an order that was not found is absent, or must be quarantined."""
         order = bot.engine.working.get(order_id)
-        if order is None:
-            return
+        verdict = self._verdict_on(order) if order is not None else None
+        if verdict is not None:
+            await self.owner.tell(bot, verdict)
+
+    def _verdict_on(self, order: Order) -> ProvenAbsent | Quarantined | None:
         timing = self.link.timing
-        verdict = order_life.resolve(
+        return order_life.resolve(
             order,
             self.owner.clock.now(),
             grace=timing.grace,
             negatives_needed=timing.negatives,
         )
-        if verdict is not None:
-            await self.owner.tell(bot, verdict)
 
     def _look_when_due(self, bot: BotT, order_id: OrderId) -> None:
         """Ask again later, as long as something is open about the order; cancel again, too."""
