@@ -29,6 +29,7 @@ from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.effects import (
     BotStatusChanged,
     Decided,
+    EntryBooked,
     GuardChanged,
     MemoryChanged,
     Notify,
@@ -38,6 +39,7 @@ from tradefleet.domain.effects import (
     TradeClosed,
 )
 from tradefleet.domain.errors import LeaseLost
+from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, Halt, Scope, Switch
 from tradefleet.domain.order import CancelState, OrderState, Side
 from tradefleet.domain.position import Trade
@@ -144,6 +146,25 @@ async def test_fills_and_entries_come_back_exactly(store, lease):
         assert await own.entries() == expected
         assert await own.entries("elsewhere") == []
     assert (await store.load_user(ALICE)).fill_ids == {"f1": "o1", "f2": "o1"}
+
+
+async def test_an_entry_that_is_no_fill_of_ours_is_kept_once_and_fenced(store, lease):
+    done = fill(LONG, UNIT, Side.SELL, id="x1", fee=UNIT, fee_asset="BNB")
+    mine = account(ALICE).id
+    entry = LedgerEntry.of_external_trade(
+        done, user_id=ALICE, account_id=mine, place="external:own"
+    )
+    await write(store, lease, EntryBooked(entry))
+    await write(store, lease, EntryBooked(entry))
+    async with store.open(ALICE) as own:
+        assert await own.entries(mine) == [entry]
+    later = EntryBooked(replace(entry, id="later"))
+    (stale,) = await store.write([batch(replace(lease, epoch=lease.epoch - 1), later)])
+    assert isinstance(stale, LeaseLost)
+    (foreign,) = await store.write([batch(lease, EntryBooked(replace(entry, user_id=BOB)))])
+    assert isinstance(foreign, BatchRefused)
+    async with store.open(ALICE) as own:
+        assert await own.entries(mine) == [entry]
 
 
 async def test_trades_come_back_exactly_the_latest_oldest_first(store, lease):

@@ -14,6 +14,7 @@ from tradefleet.domain.ledger import (
     FEES,
     FREE,
     MARKET,
+    OWN,
     Balances,
     LedgerEntry,
     Posting,
@@ -46,6 +47,22 @@ def transfer(amount, source=EXTERNAL, target=FREE, id="t1", asset="USDT"):
 
 def amounts(entry):
     return [(p.place, p.asset, p.amount) for p in entry.postings]
+
+
+def test_a_trade_made_by_hand_is_booked_like_a_fill_at_the_place_it_belongs_to():
+    done = fill("2", "100", Side.SELL, fee="0.2")
+    entry = LedgerEntry.of_external_trade(done, user_id=USER, account_id=ACCOUNT, place=OWN)
+
+    assert (entry.id, entry.kind) == ("external_trade:a1:f1", "external_trade")
+    ours = [(OWN if place == PLACE else place, *rest) for place, *rest in amounts(booked(done))]
+    assert amounts(entry) == ours
+
+
+def test_what_the_user_keeps_besides_is_part_of_the_account():
+    balances = Balances()
+    balances.book(transfer(5, EXTERNAL, OWN))
+
+    assert balances.account_totals() == {"USDT": 5}
 
 
 def test_a_buy_moves_base_in_quote_out_and_the_fee_to_fees():

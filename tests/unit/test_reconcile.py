@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.makers import START, after_start, fill, order
+from tests.makers import ACCOUNT, BTC, ETH, START, USER, Number, after_start, fill, order, spec
+from tradefleet.domain.ids import client_order_id
+from tradefleet.domain.ledger import EXTERNAL, FREE, OWN, Balances, LedgerEntry
+from tradefleet.domain.market import Symbol
 from tradefleet.domain.order import (
     Acknowledged,
     Armed,
@@ -20,7 +23,18 @@ from tradefleet.domain.order import (
     Rejected,
 )
 from tradefleet.engine.order_life import after
-from tradefleet.engine.reconcile import balance_differences, order_news
+from tradefleet.engine.reconcile import (
+    Claim,
+    Finding,
+    balance_differences,
+    claimed,
+    judge,
+    may_be_ours,
+    movement_entry,
+    order_news,
+    seq_named,
+    total,
+)
 
 S = OrderState
 AT = after_start(minutes=1)
@@ -164,3 +178,134 @@ def test_the_smallest_difference_shows_whatever_the_global_context():
 
     with decimal.localcontext(prec=5):
         assert balance_differences(ours, venue) == {"BTC": Decimal("1E-8")}
+
+
+# ------------------------------------------------------------------ whose is an order?
+
+
+def test_our_orders_are_known_by_their_names():
+    own = spec(1)
+    name = client_order_id(b"key", own.user_id, own.account_id, own.id, 7)
+
+    assert may_be_ours(name)
+    assert seq_named(name, own, b"key", range(1, 20)) == 7
+    assert seq_named(name, own, b"key", range(8, 20)) is None
+    assert seq_named(name, spec(2), b"key", range(1, 20)) is None
+    assert seq_named(name, own, b"another key", range(1, 20)) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "web_1234",
+        "x-TKT5PX2F" + "0" * 22,
+        "0" * 12 + "4" + "0" * 3 + "8" + "0" * 15,
+        "0" * 12 + "5" + "0" * 3 + "c" + "0" * 15,
+        "A" * 12 + "5" + "A" * 3 + "8" + "A" * 15,
+        "00000000-0000-5000-8000-000000000000",
+    ],
+)
+def test_names_that_others_give_are_not_ours(name):
+    assert not may_be_ours(name)
+
+
+# --------------------------------------------------------------- what is in the account?
+
+
+def amounts(**given: Number) -> dict[str, Decimal]:
+    return {asset: Decimal(amount) for asset, amount in given.items()}
+
+
+def claim(cash: Number = 0, quantity: Number = 0, symbol: Symbol = BTC) -> Claim:
+    return Claim(symbol, Decimal(cash), Decimal(quantity))
+
+
+def test_books_that_agree_with_the_venue_leave_nothing_to_say():
+    finding = judge(amounts(USDT=900, BTC=1), amounts(USDT=900, BTC=1), [claim(900, 1)])
+
+    assert finding.is_clean
+    assert finding == Finding({}, (), {})
+
+
+def test_what_came_in_and_what_went_out_is_told_by_asset():
+    finding = judge(amounts(USDT=900, BNB=2), amounts(USDT=1000, BNB=1, BTC=1), [claim(900)])
+
+    assert finding == Finding(amounts(USDT=100, BNB=-1, BTC=1), (), {})
+    assert not finding.is_clean
+
+
+def test_bots_miss_what_they_count_on_together():
+    claims = [claim(600), claim(300, 2), claim(100, -1, ETH)]
+
+    assert claimed(claims) == amounts(USDT=1000, BTC=2)
+    finding = judge(amounts(USDT=950, BTC=2), amounts(USDT=950, BTC="1.5"), claims)
+    assert finding.short == amounts(USDT=50, BTC="0.5")
+    assert not finding.is_clean
+
+
+def test_a_trade_that_nobody_lists_is_suspected_where_one_asset_was_paid_with_the_other():
+    before = amounts(USDT=1000, BTC=1, ETH=1)
+
+    assert judge(before, amounts(USDT=900, BTC=2, ETH=1), [claim(), claim()]).hidden == (BTC,)
+    assert judge(before, amounts(USDT=900, BTC=2, ETH=2), [claim(symbol=ETH)]).hidden == (ETH,)
+    assert judge(before, amounts(USDT=1100, BTC=2, ETH=1), [claim()]).hidden == ()
+
+
+def movement(moved, place=OWN, **books: Number):
+    balances = Balances()
+    for held, amount in books.items():
+        entry = LedgerEntry.of_transfer(
+            id=held,
+            user_id=USER,
+            account_id=ACCOUNT,
+            kind="deposit",
+            at=START,
+            asset="USDT",
+            amount=Decimal(amount),
+            source=EXTERNAL,
+            target={"own": OWN, "free": FREE}[held],
+        )
+        balances.book(entry)
+    entry = movement_entry(
+        amounts(**moved),
+        balances,
+        user_id=USER,
+        account_id=ACCOUNT,
+        kind="external",
+        at=START,
+        place=place,
+    )
+    return [(p.place, p.asset, p.amount) for p in entry.postings]
+
+
+def test_what_came_in_is_booked_at_its_place():
+    assert movement({"USDT": 5, "BTC": 1}, FREE) == [
+        (EXTERNAL, "BTC", -1),
+        (FREE, "BTC", 1),
+        (EXTERNAL, "USDT", -5),
+        (FREE, "USDT", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "free", "taken"),
+    [
+        (10, 10, [(OWN, -8)]),
+        (5, 10, [(OWN, -5), (FREE, -3)]),
+        (0, 10, [(FREE, -8)]),
+        (3, 2, [(OWN, -6), (FREE, -2)]),
+        (0, 0, [(OWN, -8)]),
+    ],
+)
+def test_what_went_out_is_taken_from_what_no_bot_owns(own, free, taken):
+    got = movement({"USDT": -8}, own=own, free=free)
+
+    assert got == [(EXTERNAL, "USDT", 8), *((place, "USDT", amount) for place, amount in taken)]
+
+
+def test_a_total_is_exact():
+    assert total([]) == 0
+    assert total([Decimal("1e15"), Decimal("1e-18")]) == Decimal(
+        "1000000000000000.000000000000000001"
+    )

@@ -49,6 +49,13 @@ class FillBooked:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryBooked:
+    """A movement of money that is no fill of ours: a deposit, a trade somebody made by hand."""
+
+    entry: LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
 class TradeClosed:
     trade: Trade
 
@@ -100,6 +107,7 @@ Record: TypeAlias = (
     OrderPlaced
     | OrderChanged
     | FillBooked
+    | EntryBooked
     | TradeClosed
     | MemoryChanged
     | GuardChanged

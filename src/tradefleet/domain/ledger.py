@@ -1,8 +1,9 @@
 """Double-entry book-keeping: money moves, it never appears.
 
 Places inside one venue account: "bot:<id>" what a bot may use or holds, "free" what no bot
-owns. Outside it: "market" the other side of every fill, "fees", and "external" where
-deposits come from. The sum of free and all bots is the account's balance at the venue.
+owns, and "external:own" what its user keeps there besides, which nobody trades with. Outside
+it: "market" the other side of every trade, "fees", and "external" where deposits come from.
+The sum of free, own and all bots is the account's balance at the venue.
 """
 
 from collections import defaultdict
@@ -21,7 +22,9 @@ FREE = "free"
 MARKET = "market"
 FEES = "fees"
 EXTERNAL = "external"
+OWN = "external:own"
 OUTSIDE = frozenset({MARKET, FEES, EXTERNAL})
+FILL_OF, TRADE_OF = "fill:", "external_trade:"  # what the ids of entries of trades begin with
 
 
 def place_of(bot_id: BotId) -> str:
@@ -45,7 +48,7 @@ class LedgerEntry:
     id: str
     user_id: UserId
     account_id: AccountId
-    kind: str  # fill, deposit, allocation, adjustment
+    kind: str  # fill, deposit, allocation, opening, external, external_trade, unexplained
     booked_at: datetime
     postings: tuple[Posting, ...]
 
@@ -59,23 +62,27 @@ class LedgerEntry:
     @classmethod
     def of_fill(cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId) -> Self:
         """Book a fill: base against the market, quote against the market, the fee to fees."""
-        place, bought = place_of(bot_id), fill.side is Side.BUY
-        base = fill.quantity if bought else MONEY.minus(fill.quantity)
-        quote = MONEY.minus(fill.cost) if bought else fill.cost
         return cls(
-            id=f"fill:{account_id}:{fill.id}",
+            id=f"{FILL_OF}{account_id}:{fill.id}",
             user_id=user_id,
             account_id=account_id,
             kind="fill",
             booked_at=fill.filled_at,
-            postings=(
-                Posting(place, fill.symbol.base, base),
-                Posting(MARKET, fill.symbol.base, MONEY.minus(base)),
-                Posting(place, fill.symbol.quote, quote),
-                Posting(MARKET, fill.symbol.quote, MONEY.minus(quote)),
-                Posting(place, fill.fee_asset, MONEY.minus(fill.fee)),
-                Posting(FEES, fill.fee_asset, fill.fee),
-            ),
+            postings=_postings_of(fill, place_of(bot_id)),
+        )
+
+    @classmethod
+    def of_external_trade(
+        cls, fill: Fill, *, user_id: UserId, account_id: AccountId, place: str
+    ) -> Self:
+        """Book what somebody traded in the account besides us."""
+        return cls(
+            id=f"{TRADE_OF}{account_id}:{fill.id}",
+            user_id=user_id,
+            account_id=account_id,
+            kind="external_trade",
+            booked_at=fill.filled_at,
+            postings=_postings_of(fill, place),
         )
 
     @classmethod
@@ -104,6 +111,20 @@ class LedgerEntry:
                 Posting(target, asset, amount),
             ),
         )
+
+
+def _postings_of(fill: Fill, place: str) -> tuple[Posting, ...]:
+    bought = fill.side is Side.BUY
+    base = fill.quantity if bought else MONEY.minus(fill.quantity)
+    quote = MONEY.minus(fill.cost) if bought else fill.cost
+    return (
+        Posting(place, fill.symbol.base, base),
+        Posting(MARKET, fill.symbol.base, MONEY.minus(base)),
+        Posting(place, fill.symbol.quote, quote),
+        Posting(MARKET, fill.symbol.quote, MONEY.minus(quote)),
+        Posting(place, fill.fee_asset, MONEY.minus(fill.fee)),
+        Posting(FEES, fill.fee_asset, fill.fee),
+    )
 
 
 class Balances:

@@ -9,7 +9,7 @@ host, and starting again is the recovery.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +24,8 @@ from tradefleet.domain.effects import (
     BotStatusChanged,
     CancelOrder,
     Effect,
+    EntryBooked,
+    FillBooked,
     Notify,
     OrderChanged,
     OrderPlaced,
@@ -35,6 +37,7 @@ from tradefleet.domain.effects import (
 from tradefleet.domain.errors import StoreError
 from tradefleet.domain.events import BarClosed, EntryDue, Event, StopAsked, StopHit, TargetHit
 from tradefleet.domain.ids import BotId, OrderId, UserId
+from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import Tier
 from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.domain.order import OrderState, OutcomeLost, Purpose
@@ -256,6 +259,8 @@ class Host:
                 case _:
                     if isinstance(effect, OrderPlaced) and effect.order.purpose is Purpose.ENTRY:
                         self.held[spec.venue, spec.symbol][effect.order.id] = bot
+                    elif isinstance(effect, FillBooked) and spec.account_id in user.books:
+                        user.books[spec.account_id].take(effect.entry)
                     user.records.append(effect)
 
     def record(self, user: HostedUser, records: list[Record]) -> None:
@@ -351,15 +356,28 @@ class Host:
             self.later(FAULT_LOOK_UP, Job.LOOK_UP, bot, order_id)
         self.flush()
 
+    async def book(self, user: HostedUser, entries: Sequence[LedgerEntry]) -> bool:
+        """Have movements of money written down that are no fills; False: the store refused."""
+        written = await self._write_now(user, [EntryBooked(entry) for entry in entries], None)
+        for entry in entries if written else ():
+            if entry.account_id in user.books:
+                user.books[entry.account_id].take(entry)
+        return written
+
     async def arm(self, bot: HostedBot, record: OrderChanged, *, opens: bool) -> bool:
         user = bot.user
+        return await self._write_now(user, [record], user.lease.kill_version if opens else None)
+
+    async def _write_now(
+        self, user: HostedUser, records: Sequence[Record], kill_version: int | None
+    ) -> bool:
         if user.gone:
             return False
         batch = Batch(
             user_id=user.id,
             epoch=user.lease.epoch,
-            records=(record,),
-            kill_version=user.lease.kill_version if opens else None,
+            records=tuple(records),
+            kill_version=kill_version,
         )
         error = await self.journal.write(batch)
         if error is not None:

@@ -7,6 +7,7 @@ from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.user_guard import UserGuard
+from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane
 from tradefleet.runtime.signal_board import Group
 from tradefleet.store import Lease
@@ -32,16 +33,21 @@ class HostedBot:
 
 @dataclass(slots=True, eq=False)
 class HostedUser:
-    """One user under lease. records and acts wait to be written down, then done."""
+    """One user under lease. records and acts wait to be written down, then done.
+
+    books: of the accounts at real venues; rung: a venue has news that no bot here knows of.
+    """
 
     lease: Lease
     guard: UserGuard
     accounts: dict[AccountId, Account]
     bots: dict[BotId, HostedBot] = field(default_factory=dict)
     lanes: dict[AccountId, "AccountLane[HostedBot]"] = field(default_factory=dict)
+    books: dict[AccountId, AccountBooks] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     acts: list[tuple[HostedBot, SendOrder | CancelOrder]] = field(default_factory=list)
     gone: bool = False
+    rung: bool = False
 
     @property
     def id(self) -> UserId:

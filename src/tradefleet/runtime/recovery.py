@@ -23,6 +23,7 @@ from tradefleet.domain.order import CancelState, Order, OrderState, OutcomeLost,
 from tradefleet.domain.signal import TradePlan
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.user_guard import UserGuard
+from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane, Job
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedBot, HostedUser
@@ -69,10 +70,23 @@ async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
 
 
 async def fund_account(host: Host, user: HostedUser, account_id: AccountId) -> None:
-    """Let a paper account have what the ledger says was paid in."""
-    async with host.store.open(user.id) as store:
-        entries = await store.entries(account_id)
-    await user.lanes[account_id].link.fund(deposits_of(entries))
+    """Let a paper account have what the ledger says was paid in; a real one's books are kept."""
+    link = user.lanes[account_id].link
+    entries = await read_entries(host, user, account_id)
+    if link.is_simulated:
+        await link.fund(deposits_of(entries))
+    else:
+        user.books[account_id] = AccountBooks(entries)
+
+
+async def read_entries(
+    host: Host, user: HostedUser, account_id: AccountId
+) -> Sequence[LedgerEntry]:
+    """Return an account's entries as they are written, those under way included."""
+    host.flush()
+    await host.journal.flushed()
+    async with host.store.open(user.id, reading=True) as store:
+        return await store.entries(account_id)
 
 
 def deposits_of(entries: Sequence[LedgerEntry]) -> Mapping[str, Decimal]:
@@ -91,6 +105,7 @@ def hear(host: Host, user: HostedUser, order_id: OrderId) -> None:
         if order_id in bot.engine.working and not user.gone:
             host.put(bot, Job.LOOK_UP, order_id)
             return
+    user.rung = True
 
 
 async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad) -> HostedBot:
@@ -151,9 +166,11 @@ def known_fills(load: UserLoad, orders: Mapping[OrderId, Order]) -> dict[FillId,
 
 def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
     """Put an order that is not final where it belongs."""
+    spec = bot.engine.spec
+    if order.state is OrderState.CREATED and not bot.user.lanes[spec.account_id].link.is_simulated:
+        host.put(bot, Job.LOOK_UP, order.id)  # a database that lost its last commits lost a send
     match order.state:
         case OrderState.CREATED if order.purpose is Purpose.ENTRY:
-            spec = bot.engine.spec
             host.held[spec.venue, spec.symbol][order.id] = bot  # sent, or lapses, at a price
         case OrderState.CREATED:
             host.put(bot, Job.SEND, order.id)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from tradefleet.domain.effects import (
     BotStatusChanged,
     Decided,
+    EntryBooked,
     FillBooked,
     GuardChanged,
     MemoryChanged,
@@ -26,7 +27,7 @@ def owner_of(record: Record) -> UserId:
     match record:
         case OrderPlaced(order) | OrderChanged(order):
             return order.user_id
-        case FillBooked(_, entry):
+        case FillBooked(_, entry) | EntryBooked(entry):
             return entry.user_id
         case TradeClosed(trade):
             return trade.user_id
@@ -108,6 +109,8 @@ def keep(record: Record, rows: Rows) -> None:
             _keep_order(order, rows)
         case FillBooked(fill, entry):
             rows.fills.setdefault((entry.account_id, fill.id), fill)
+            rows.entries.setdefault(entry.id, entry)
+        case EntryBooked(entry):
             rows.entries.setdefault(entry.id, entry)
         case TradeClosed(trade):
             rows.trades.setdefault(trade.id, trade)

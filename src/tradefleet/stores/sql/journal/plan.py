@@ -9,6 +9,7 @@ from tradefleet.domain.bot import BotMemory
 from tradefleet.domain.effects import (
     BotStatusChanged,
     Decided,
+    EntryBooked,
     FillBooked,
     GuardChanged,
     MemoryChanged,
@@ -67,6 +68,9 @@ class Plan:
                 case FillBooked(fill, entry):
                     owner = entry.user_id
                     self.fills.append([owner, entry.account_id, *shapes.FILL.row(fill)])
+                    self.lines += lines_of(entry)
+                case EntryBooked(entry):
+                    owner = entry.user_id
                     self.lines += lines_of(entry)
                 case TradeClosed(trade):
                     owner = trade.user_id

@@ -1,0 +1,47 @@
+"""What a host remembers of one real account's ledger, so that it can be held against the venue."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import datetime
+
+from tradefleet.domain.ids import FillId
+from tradefleet.domain.ledger import EXTERNAL, FILL_OF, TRADE_OF, Balances, LedgerEntry
+
+TRADES_KEPT = 5000  # the latest ids of booked trades of one account; older ones are in the store
+
+
+class AccountBooks:
+    """The sums of an account's entries, and which of the venue's trades are among them.
+
+    opened_at: when the account's balance was first compared with the venue's, None before;
+    newest: when the latest entry was booked; changes counts what was booked since.
+    """
+
+    __slots__ = ("balances", "changes", "newest", "opened_at", "trades")
+
+    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
+        self.balances = Balances()
+        self.trades: OrderedDict[FillId, None] = OrderedDict()
+        self.opened_at: datetime | None = None
+        self.newest: datetime | None = None
+        self.changes = 0
+        for entry in entries:
+            self.take(entry)
+
+    def take(self, entry: LedgerEntry) -> None:
+        """Add an entry that is written, or about to be."""
+        self.balances.book(entry)
+        self.changes += 1
+        if self.newest is None or entry.booked_at > self.newest:
+            self.newest = entry.booked_at
+        if self.opened_at is None and any(p.place == EXTERNAL for p in entry.postings):
+            self.opened_at = entry.booked_at
+        for prefix in (FILL_OF, TRADE_OF):
+            if entry.id.startswith(prefix):
+                self.know(FillId(entry.id.removeprefix(f"{prefix}{entry.account_id}:")))
+
+    def know(self, trade_id: FillId) -> None:
+        """Note that a trade needs no booking any more."""
+        self.trades[trade_id] = None
+        while len(self.trades) > TRADES_KEPT:
+            self.trades.popitem(last=False)
