@@ -1,6 +1,7 @@
 """Look-ups of orders and executions, page by page."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
@@ -34,12 +35,11 @@ def paged(
     ask: Ask, found: Iterable[Thing], mark: Callable[[Thing], str], default: int, most: int
 ) -> tuple[Sequence[Thing], str]:
     """Return a page and its cursor: the marks of its first and last thing."""
-    things, limit = list(found), ask.limit(default, most)
+    things, limit = iter(found), ask.limit(default, most)
     after = unquote(ask.text("cursor")).rpartition(",")[2]
     if after:
-        marks = [mark(thing) for thing in things]
-        things = things[marks.index(after) + 1 :] if after in marks else []
-    page = things[:limit]
+        any(mark(thing) == after for thing in things)  # what follows it is left in things
+    page = list(islice(things, limit))
     if not page:
         return page, ""
     return page, quote(f"{mark(page[0])},{mark(page[-1])}", safe="")
@@ -76,36 +76,27 @@ def about_pair(ask: Ask, order: Order) -> bool:
     return coin in ("", order.instrument.base)
 
 
-def newest(orders: Iterable[Order]) -> list[Order]:
-    return sorted(orders, key=lambda order: (order.created_ms, order.id), reverse=True)
-
-
 def realtime(ask: Ask) -> Said:
     """Show open orders, or of the closed ones the last 500 since the venue was restarted."""
     word = category(ask)
     if word != "spot":
         return listed(ask, word, [], "")
-    known = recent_closed(ask)
     if by_name(ask):
         order = named(ask)
-        found = [] if order is None or not (order.is_live or order.id in known) else [order]
+        found = (one for one in [order] if one and (one.is_live or one in recent_closed(ask)))
     elif ask.text("openOnly", "0") == "1":
-        found = [order for order in known.values() if about_pair(ask, order)]
+        found = (order for order in recent_closed(ask) if about_pair(ask, order))
     else:
-        found = [order for order in ask.account.live.values() if about_pair(ask, order)]
-    page, cursor = paged(ask, newest(o for o in found if seen(ask, o)), order_mark, 20, 50)
+        found = (o for o in reversed(ask.account.live.values()) if about_pair(ask, o))
+    page, cursor = paged(ask, (o for o in found if seen(ask, o)), order_mark, 20, 50)
     return listed(ask, word, [found_row(order) for order in page], cursor)
 
 
-def recent_closed(ask: Ask) -> dict[int, Order]:
-    recent: dict[int, Order] = {}
-    for order in reversed(ask.account.orders.values()):
-        if not order.is_live:
-            recent[order.id] = order
-        if len(recent) == CLOSED_KEPT:
-            break
+def recent_closed(ask: Ask) -> Iterator[Order]:
+    """Return closed orders, the newest first."""
     since = ask.memory.forgotten_ms
-    return {number: order for number, order in recent.items() if order.updated_ms > since}
+    closed = (order for order in reversed(ask.account.orders.values()) if not order.is_live)
+    return (order for order in islice(closed, CLOSED_KEPT) if order.updated_ms > since)
 
 
 def history(ask: Ask) -> Said:
@@ -116,16 +107,16 @@ def history(ask: Ask) -> Said:
     start, end = ask.window()
     if by_name(ask):
         order = named(ask)
-        found = [] if order is None else [order]
+        found = (one for one in [order] if one is not None)
     else:
-        found = [
+        found = (
             order
-            for order in ask.account.orders.values()
+            for order in reversed(ask.account.orders.values())
             if start <= order.created_ms <= end and about_pair(ask, order)
-        ]
+        )
     status = ask.text("orderStatus")
-    closed = [o for o in found if kept(ask, o) and status in ("", end_of(o).status)]
-    page, cursor = paged(ask, newest(closed), order_mark, 20, 50)
+    closed = (o for o in found if kept(ask, o) and status in ("", end_of(o).status))
+    page, cursor = paged(ask, closed, order_mark, 20, 50)
     return listed(ask, word, [history_row(order) for order in page], cursor)
 
 
@@ -145,20 +136,20 @@ def executions(ask: Ask) -> Said:
     if word != "spot":
         return listed(ask, word, [], "")
     orders = ask.account.orders
+    found: Iterator[Trade]
     if by_name(ask):
         order = named(ask)
-        found = [] if order is None else list(order.trades)
+        found = reversed(order.trades if order is not None else [])
     else:
         start, end = ask.window()
-        found = [
+        found = (
             trade
-            for trade in ask.account.trades
+            for trade in reversed(ask.account.trades)
             if start <= trade.at_ms <= end and about_pair(ask, orders[trade.order_id])
-        ]
-    if ask.text("execType") not in ("", "Trade"):
-        found = []
+        )
     hidden = ask.memory.now_ms - ask.memory.place.lag_ms
-    latest = [trade for trade in reversed(found) if trade.at_ms <= hidden]
+    wanted = ask.text("execType") in ("", "Trade")
+    latest = (trade for trade in found if wanted and trade.at_ms <= hidden)
     page, cursor = paged(ask, latest, trade_mark, 50, 100)
     rows = [execution_row(orders[trade.order_id], trade) for trade in page]
     return listed(ask, word, rows, cursor)

@@ -5,6 +5,7 @@ back, {"checked": name} says that a part went well.
 """
 
 import json
+import logging
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ host = "stream.bybit.com"
 unified_trading.PUBLIC_WSS = f"{ws_url}/{host}/v5/public/{{CHANNEL_TYPE}}"
 unified_trading.PRIVATE_WSS = f"{ws_url}/{host}/v5/private"
 websocket_trading.TRADE_WSS = f"{ws_url}/{host}/v5/trade"
+logging.getLogger("pybit").setLevel(logging.ERROR)  # it warns of what is refused on purpose
 PAIR = {"category": "spot", "symbol": "BTCUSDT"}
 LIMIT = PAIR | {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": "64000"}
 Message = dict[str, Any]
