@@ -91,10 +91,6 @@ async def test_connecting_twice_is_connecting_once():
     ("message", "answer"),
     [
         (
-            "/connect bybit",
-            "❌ bybit comes with its venue adapter, which is not available in this version.\n",
-        ),
-        (
             "/connect kraken k s",
             "❌ kraken comes with its venue adapter, which is not available in this version. "
             "Your keys were not kept.\n",
@@ -111,10 +107,6 @@ async def test_without_any_venue_there_is_nothing_to_choose():
     assert (
         await (await registered(BYBIT)).say("/connect mybank") == "❌ I do not know that exchange."
     )
-
-
-async def test_connect_alone_is_answered_with_its_usage():
-    assert (await (await registered()).say("/connect")).startswith("Usage: /connect <exchange>")
 
 
 # ---- addpair
@@ -365,9 +357,9 @@ async def test_force_exit_catches_an_entry_that_is_on_its_way():
     assert (await door.ask("/fx BTC/USDT")).data.symbols == ("BTC/USDT",)
 
 
-async def test_force_exit_is_the_command_that_asks_for_a_confirmation():
+async def test_what_cannot_be_undone_asks_for_a_confirmation():
     commands = Door().dispatcher.catalog.commands.values()
-    assert [command.name for command in commands if command.dangerous] == ["forceexit"]
+    assert [c.name for c in commands if c.dangerous] == ["disconnect", "forceexit"]
 
 
 @pytest.mark.parametrize(

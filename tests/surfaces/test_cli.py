@@ -84,7 +84,7 @@ def test_refused_keys_are_answered_on_stderr_and_never_repeated(program):
     program.chat("/start")
     result = program.chat("/connect bybit abc123key xyz789secret true")
     assert result.exit_code == 1
-    assert "venue adapter" in result.stderr
+    assert "cannot keep keys" in result.stderr
     assert "abc123key" not in result.output
 
 

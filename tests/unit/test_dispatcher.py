@@ -1,5 +1,6 @@
 """The one door: from words and JSON to typed requests, rights, pace, transaction and audit."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,9 +9,16 @@ from decimal import Decimal, getcontext
 import pytest
 
 from tests.doors import ALICE, BOB, PAPER, START, Door
+from tradefleet import dispatcher
 from tradefleet.command import CommandSpec, Context, Reply, rest_of_words, secret
 from tradefleet.dispatcher import name_and_words, read_request
-from tradefleet.domain.errors import BrokenInvariant, Refused, StoreUnavailable
+from tradefleet.domain.errors import (
+    BrokenInvariant,
+    Refused,
+    StoreUnavailable,
+    VenueRejected,
+    VenueUnavailable,
+)
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.user import Role, User
 
@@ -329,6 +337,107 @@ async def test_money_is_counted_by_our_rules_whatever_other_libraries_did():
     getcontext().prec = 28
     await door.ask("/count x")
     assert (seen, getcontext().prec) == ([50], 28)
+
+
+# ---- questions to venues
+
+
+class Desk:
+    """Answers after as many seconds as a test says, or fails."""
+
+    def __init__(self, answer=None, seconds=0.0):
+        self.answer, self.seconds, self.asked = answer, seconds, 0
+
+    async def check_key(self, venue, credentials, mode):
+        self.asked += 1
+        await asyncio.sleep(self.seconds)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def asking(question=True, **changes):
+    """Return a command that asks a desk and says what it was answered."""
+
+    async def ask(request, context):
+        assert isinstance(await context.store.user(), User)
+        return (lambda desk: desk.check_key("x", None, None)) if question else None
+
+    async def tell(request, context):
+        return Reply(text=f"answered {context.answer}")
+
+    return replace(LOGIN, name="ask", asks=ask, handler=tell, changes=True, **changes)
+
+
+async def asking_door(desk, **changes):
+    door = await registered(asking(**changes))
+    door.dispatcher = replace(door.dispatcher, desk=desk)
+    return door
+
+
+async def test_what_a_command_asks_is_answered_to_its_handler():
+    door = await asking_door(Desk("well"))
+    assert await door.say("/ask here") == "answered well"
+    assert await audits(door) == [("start", {}), ("ask", {"place": "here", "fast": "False"})]
+
+
+async def test_a_command_that_asks_nothing_this_time_is_answered_nothing():
+    desk = Desk("well")
+    door = await asking_door(desk, question=False)
+    assert await door.say("/ask here") == "answered None"
+    assert desk.asked == 0
+
+
+async def test_no_transaction_is_open_while_a_question_is_put():
+    door = await asking_door(Desk())
+
+    async def look(venue, credentials, mode):
+        async with door.store.open(ALICE) as store:  # would never get its turn
+            return (await store.user()).username
+
+    door.dispatcher.desk.check_key = look
+    assert await door.say("/ask here") == "answered alice"
+
+
+async def test_who_may_not_run_a_command_cannot_ask_its_question():
+    desk = Desk()
+    door = await asking_door(desk, role=Role.ADMIN)
+    assert "I do not know that command." in await door.say("/ask here")
+    assert "not registered" in await door.say("/ask here", BOB)
+    assert desk.asked == 0
+
+
+async def test_a_question_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(dispatcher, "QUESTION_SECONDS", 0.01)
+    door = await asking_door(Desk(seconds=60), request=Note)
+    with pytest.raises(VenueUnavailable, match="no answer within"):
+        await door.ask("/ask here")
+    door = await asking_door(Desk(seconds=60))
+    reply = await door.ask(f"/ask here {KEY}")
+    assert (reply.refused, reply.delete_request) == (True, True)
+    assert reply.text == (
+        "❌ The exchange cannot be reached now; nothing was changed. Try again in a minute."
+    )
+    assert await audits(door) == [("start", {})]
+
+
+@pytest.mark.parametrize("kind", [VenueUnavailable, VenueRejected])
+async def test_what_a_venue_says_when_it_fails_is_not_repeated_where_there_are_secrets(kind):
+    reply = await (await asking_door(Desk(kind(KEY)))).ask(f"/ask here {KEY}")
+    assert KEY not in reply.text
+    assert (reply.refused, reply.delete_request) == (True, True)
+
+
+async def test_a_fault_of_ours_while_asking_is_not_hidden_and_nothing_is_done():
+    door = await asking_door(Desk(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        await door.ask(f"/ask here {KEY}")
+    assert await audits(door) == [("start", {})]
+
+
+async def test_without_a_desk_a_question_is_answered_with_regret():
+    door = await registered(asking())
+    assert (await door.ask(f"/ask here {KEY}")).text.startswith("❌ The exchange cannot be reached")
 
 
 # ---- secrets

@@ -1,6 +1,5 @@
 """Sealed keys in a database: an older one is upgraded to hold them, and what goes is gone."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest

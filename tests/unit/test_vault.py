@@ -71,18 +71,19 @@ def test_of_ten_thousand_swaps_of_rows_fields_users_and_accounts_none_opens():
         )
     ]
     keys = {user: vault.new_user_key(user) for user in {p.user_id for p in places}}
-    rows = [(keys[p.user_id], p, vault.seal(keys[p.user_id], p, pair(p.account_id))) for p in places]
+    sealed = [vault.seal(keys[p.user_id], p, pair(p.account_id)) for p in places]
+    rows = [(keys[p.user_id], p, token) for p, token in zip(places, sealed, strict=True)]
     opened = refused = 0
     while refused < SWAPS:
-        wrapped, owner, sealed = (chance.choice(rows)[column] for column in range(3))
+        wrapped, owner, token = (chance.choice(rows)[column] for column in range(3))
         owner = replace(owner, **drawn_field(chance, places))
         try:
-            found = vault.open(wrapped, owner, sealed)
+            found = vault.open(wrapped, owner, token)
         except CannotOpen:
             refused += 1
             continue
         # What opens is a row as it was written: nothing was moved after all.
-        assert (wrapped, owner, sealed) in rows
+        assert (wrapped, owner, token) in rows
         assert found.api_key.reveal() == owner.account_id
         opened += 1
     assert opened < SWAPS / 100
