@@ -346,7 +346,7 @@ def test_a_books_checksum_is_that_of_krakens_own_example():
 
     def levels(text: str) -> tuple[Level, ...]:
         words = [units(word) for word in text.split()]
-        return tuple(map(Level, words[::2], words[1::2], strict=True))
+        return tuple(map(Level, words[::2], words[1::2]))
 
     venue = simulated_kraken()
     names = venue.desk.floor.names.by_symbol("BTC/USD")
