@@ -722,6 +722,26 @@ def test_the_market_is_told_as_ticker_book_trades_and_candles(bybit):
     assert later == rows[1:]
 
 
+def test_where_nothing_was_traded_there_are_flat_candles_of_the_last_price(bybit):
+    began = bybit.clock.now_ms()
+    bybit.tick("65000")
+    bybit.later(4 * 60_000)
+    bybit.tick("65100")
+
+    def candles(**words: int) -> list[list[str]]:
+        asked = {"category": "spot", "symbol": "BTCUSDT", "interval": "1", **words}
+        rows = bybit.public("market/kline", **asked)["result"]["list"]
+        return [[str((int(row[0]) - began) // 60_000), row[1], row[5]] for row in rows]
+
+    flat = [[str(minute), "65000", "0"] for minute in (3, 2, 1)]
+    everything = [["4", "65100", "0.1"], *flat, ["0", "65000", "0.1"]]
+    assert candles() == everything
+    assert candles(limit=2) == everything[:2]
+    assert candles(start=began + 60_001, limit=2) == everything[1:3]
+    assert candles(start=began + 60_000, end=began + 179_999) == everything[2:4]
+    assert candles(end=began - 1) == []
+
+
 def test_weeks_begin_on_monday_and_months_on_the_first(bybit):
     for _ in range(12):  # from Saturday the 21st on
         bybit.tick("65000")

@@ -152,6 +152,27 @@ def test_a_candle_is_told_while_it_grows_and_confirmed_when_it_is_over(bybit, pu
     bybit.tick("65060")
     week, month = (late.of(f"kline.{word}.BTCUSDT")[-1]["data"][0] for word in "WM")
     assert (week["close"], month["close"], week["volume"]) == ("65060", "65060", "0.4")
+    assert month["end"] == 1796083199999  # 2026-11-30 23:59:59.999
+
+
+def test_of_a_stalled_pair_no_stream_says_anything_and_look_ups_do(bybit, public):
+    topics = [f"{kind}.BTCUSDT" for kind in ("tickers", "publicTrade", "kline.1", "orderbook.1")]
+    public.say(op="subscribe", args=topics)
+    bybit.place.exchange.stalled.add("BTC/USDT")
+    before = len(public.messages)
+    bybit.tick("65500")
+    bybit.later(10_000)
+    public.socket.beat(bybit.clock.now_ms())
+    assert len(public.messages) == before
+    asked = {"category": "spot", "symbol": "BTCUSDT"}
+    ticker = bybit.public("market/tickers", **asked)["result"]["list"][0]
+    trades = bybit.public("market/recent-trade", **asked)["result"]["list"]
+    assert ticker["lastPrice"] == trades[0]["price"] == "65500"
+    bybit.place.exchange.stalled.clear()
+    bybit.tick("65600")
+    assert [message["topic"] for message in public.messages[before:]] == [
+        "kline.1.BTCUSDT", "publicTrade.BTCUSDT", "tickers.BTCUSDT", "orderbook.1.BTCUSDT",
+    ]  # fmt: skip
 
 
 def test_a_message_to_many_is_the_same_for_each(bybit):

@@ -35,7 +35,8 @@ UNUSED = (
 
 def uid(account: str) -> int:
     """Return the number the venue knows an account by; always the same one."""
-    return 10_000_000 + int.from_bytes(sha256(account.encode()).digest()[:4], "big") % 89_999_999
+    drawn = int.from_bytes(sha256(account.encode()).digest()[:6], "big")
+    return 100_000_000 + drawn % 899_999_999
 
 
 def wallet_balance(ask: Ask) -> Said:

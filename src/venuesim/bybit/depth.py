@@ -23,17 +23,13 @@ class Depths:
     versions: defaultdict[str, int] = field(default_factory=lambda: defaultdict(lambda: 1000))
     _best: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def hear(self, happening: Happening) -> bool:
-        """Say whether a book changed."""
-        if not isinstance(happening, Ticked):
-            return False
-        symbol = happening.symbol
-        best = self.exchange.bid(symbol), self.exchange.ask(symbol)
-        if self._best.get(symbol) == best:
-            return False
-        self._best[symbol] = best
-        self.versions[symbol] += 1
-        return True
+    def hear(self, happening: Happening) -> None:
+        if isinstance(happening, Ticked):
+            symbol = happening.symbol
+            best = self.exchange.bid(symbol), self.exchange.ask(symbol)
+            if self._best.get(symbol) != best:
+                self._best[symbol] = best
+                self.versions[symbol] += 1
 
     def sides(self, symbol: str, levels: int) -> Sides:
         """Return so many levels of each side; none while there is no price."""

@@ -57,13 +57,15 @@ class BybitDesk:
         self.limits = Limits(self.place.clock)
         self.feeds, self.notices = Feeds(self.memory), Notices(self.memory)
         self._recorder, self._attached = Recorder(self.memory), Attached(exchange)
-        exchange.listeners.append(self.hear)
-        self.place.candles.listeners.append(self.feeds.hear_candle)
+        exchange.recorders.append(self._record)
+        exchange.listeners.append(self._hear)
 
-    def hear(self, happening: Happening) -> None:
-        changed = self.memory.depths.hear(happening)
+    def _record(self, happening: Happening) -> None:
+        self.memory.depths.hear(happening)
         self._recorder.hear(happening)
-        self.feeds.hear(happening, book_changed=changed)
+
+    def _hear(self, happening: Happening) -> None:
+        self.feeds.hear(happening)
         self.notices.hear(happening)
         self._attached.hear(happening)
 

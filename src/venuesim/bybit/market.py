@@ -1,14 +1,16 @@
 """The market as everybody may see it: pairs, prices, candles, trades, the book."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from venuesim.bybit.ask import DAY_MS, Ask, Memory, PublicTrade, Said
 from venuesim.bybit.depth import DEEPEST, Level
 from venuesim.bybit.errors import Refused
 from venuesim.bybit.rows import PUBLIC_IDS, SEQUENCE, Row, symbol
 from venuesim.bybit.trading import AWAY, DERIVATIVES
-from venuesim.candles import Candle
+from venuesim.candles import KEPT, Candle, merge
 from venuesim.instruments import Instrument
 from venuesim.orders import Refusal
 from venuesim.units import short
@@ -25,10 +27,12 @@ INTERVALS = {
     "360": 21600,
     "720": 43200,
     "D": 86400,
+    "W": 604800,
 }
 QUARTER = 900  # seconds; the last day is told from its quarters of hours
 QUARTERS = 97
-GROUPED = ("W", "M")  # made of days
+DAY = 86400
+MONTH = "M"  # made of days
 MAINTENANCE = "ongoing"
 
 
@@ -122,8 +126,7 @@ def day_row(memory: Memory, one: Instrument) -> Row:
     except Refusal:
         return {}
     since = memory.now_ms - DAY_MS
-    quarters = memory.place.candles.kept[one.name, QUARTER][-QUARTERS:]
-    candles = [candle for candle in quarters if candle.opened_ms >= since]
+    candles = memory.place.candles.history(one.name, QUARTER, start_ms=since, limit=QUARTERS)
     first = candles[0].open if candles else last
     in_dollars = one.quote in ("USDT", "USDC")
     return {
@@ -146,51 +149,69 @@ def percent(change: int, first: int) -> str:
 
 
 def kline(ask: Ask) -> Said:
-    """Show candles, the latest first."""
+    """Show candles, the latest first: up to the end, or so many from the start on."""
     word = category(ask, "linear")
     if word != "spot":
         raise Refused(10001, text="Not supported symbols")
     one, interval = ask.instrument(), ask.needed("interval")
     start, end = ask.whole("start", 0), ask.whole("end", 0)
     limit = ask.limit(200, 1000)
-    found = candles_of(ask.memory, one.name, interval)
-    found = [c for c in found if c.opened_ms >= start and (not end or c.opened_ms <= end)]
-    chosen = found[:limit] if start and not end else found[-limit:]
-    rows = [candle_row(candle) for candle in reversed(chosen)]
+    found = unbroken(known(ask.memory, one.name, interval), interval, start, end, limit)
+    rows = [candle_row(candle) for candle in reversed(found)]
     return Said(result={"category": word, "symbol": symbol(one), "list": rows})
 
 
-def candles_of(memory: Memory, name: str, interval: str) -> Sequence[Candle]:
-    """Return a pair's candles, oldest first; weeks begin on Monday, months on the first."""
-    if interval in INTERVALS:
-        return memory.place.candles.kept[name, INTERVALS[interval]]
-    if interval not in GROUPED:
+def known(memory: Memory, name: str, interval: str, limit: int = KEPT) -> Sequence[Candle]:
+    """Return a pair's latest candles in which something was traded, oldest first."""
+    if interval == MONTH:
+        return months(memory.place.candles.history(name, DAY, limit=KEPT))[-limit:]
+    if interval not in INTERVALS:
         raise Refused(10001, text="Invalid period!")
-    return grouped(memory.place.candles.kept[name, INTERVALS["D"]], opens(interval))
+    return memory.place.candles.history(name, INTERVALS[interval], limit=limit)
 
 
-def opens(interval: str) -> Callable[[datetime], datetime]:
-    """Return what tells the first day of the week or month a day is in."""
-    if interval == "W":
-        return lambda day: day - timedelta(days=day.weekday())
-    return lambda day: day.replace(day=1)
-
-
-def grouped(days: Iterable[Candle], first: Callable[[datetime], datetime]) -> list[Candle]:
+def months(days: Iterable[Candle]) -> list[Candle]:
     longer: list[Candle] = []
     for day in days:
-        date = first(datetime.fromtimestamp(day.opened_ms // 1000, UTC))
+        date = datetime.fromtimestamp(day.opened_ms // 1000, UTC).replace(day=1)
         opened = int(date.timestamp()) * 1000
-        if not longer or longer[-1].opened_ms != opened:
-            longer.append(
-                Candle(opened_ms=opened, open=day.open, high=day.high, low=day.low, close=day.close)
-            )
-        candle = longer[-1]
-        candle.high, candle.low = max(candle.high, day.high), min(candle.low, day.low)
-        candle.close = day.close
-        candle.volume += day.volume
-        candle.amount += day.amount
+        if longer and longer[-1].opened_ms == opened:
+            merge(longer[-1], day)
+        else:
+            longer.append(replace(day, opened_ms=opened))
     return longer
+
+
+def unbroken(
+    candles: Sequence[Candle], interval: str, start: int, end: int, limit: int
+) -> list[Candle]:
+    """Return at most so many candles opened in a window; where nothing was traded a flat one."""
+    if not candles:
+        return []
+    last = min(end or candles[-1].opened_ms, candles[-1].opened_ms)
+    if interval == MONTH:
+        found = [candle for candle in candles if start <= candle.opened_ms <= last]
+        return found[:limit] if start and not end else found[-limit:]
+    length = INTERVALS[interval] * 1000
+    first = max(start, candles[0].opened_ms)
+    first += (candles[0].opened_ms - first) % length
+    last -= (last - candles[0].opened_ms) % length
+    if start and not end:
+        last = min(last, first + (limit - 1) * length)
+    else:
+        first = max(first, last - (limit - 1) * length)
+    return list(walk(candles, range(first, last + 1, length)))
+
+
+def walk(candles: Sequence[Candle], opened: range) -> Iterator[Candle]:
+    place = bisect_left(candles, opened.start, key=lambda candle: candle.opened_ms)
+    close = candles[max(0, place - 1)].close
+    for at_ms in opened:
+        if candles[place].opened_ms == at_ms:
+            yield candles[place]
+            close, place = candles[place].close, place + 1
+        else:
+            yield Candle(opened_ms=at_ms, open=close, high=close, low=close, close=close)
 
 
 def candle_row(candle: Candle) -> list[str]:

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from venuesim.bybit.ask import Memory
 from venuesim.bybit.depth import Level, changes
-from venuesim.bybit.market import GROUPED, INTERVALS, candles_of, day_row, levels, status_rows
+from venuesim.bybit.market import DAY, INTERVALS, MONTH, day_row, known, levels, status_rows
 from venuesim.bybit.rows import PUBLIC_IDS, SEQUENCE
 from venuesim.bybit.sockets import UNREADABLE, Message, Operation, Send, written
 from venuesim.candles import Candle
@@ -17,7 +18,6 @@ DEPTHS = (1, 50, 200, 1000)
 TOPICS_AT_ONCE = 10
 BEAT_MS = 500  # all connections beat, once is enough
 AGAIN_MS = 3000  # after which a quiet best bid and ask is said again
-WORDS = {seconds: word for word, seconds in INTERVALS.items()}
 STATUS = "system.status"
 
 
@@ -28,7 +28,8 @@ class Feeds:
     memory: Memory
     listeners: dict[str, dict["PublicSocket", None]] = field(default_factory=dict)
     _books: dict[str, tuple[list[Level], list[Level]]] = field(default_factory=dict)
-    _said_ms: dict[str, int] = field(default_factory=dict)
+    _said: dict[str, tuple[int, int]] = field(default_factory=dict)  # version of a book, when
+    _stops: dict[str, Callable[[], None]] = field(default_factory=dict)  # listening to candles
     _beat_ms: int = 0
 
     # ------------------------------------------------------------ topics
@@ -38,28 +39,42 @@ class Feeds:
         kind, _, rest = topic.partition(".")
         if category == "status":
             return "" if topic == STATUS else f"error:handler not found,topic:{topic}"
-        known = {"tickers": rest, "publicTrade": rest}
+        names = {"tickers": rest, "publicTrade": rest}
         part, _, name = rest.partition(".")
         if kind == "orderbook" and part.isdecimal() and int(part) in DEPTHS:
-            known[kind] = name
-        if kind == "kline" and part in (*INTERVALS, *GROUPED):
-            known[kind] = name
-        if kind not in known:
+            names[kind] = name
+        if kind == "kline" and part in (*INTERVALS, MONTH):
+            names[kind] = name
+        if kind not in names:
             return f"error:handler not found,topic:{topic}"
-        if category != "spot" or known[kind] not in self.memory.symbols:
+        if category != "spot" or names[kind] not in self.memory.symbols:
             return f"Invalid symbol :[{topic}]"
         return ""
 
     def add(self, topic: str, socket: "PublicSocket") -> None:
+        if topic not in self.listeners and topic.startswith("kline."):
+            self._stops[topic] = self._listen(topic)
         self.listeners.setdefault(topic, {})[socket] = None
 
     def remove(self, topic: str, socket: "PublicSocket") -> None:
         listening = self.listeners.get(topic, {})
         listening.pop(socket, None)
         if not listening:
-            self.listeners.pop(topic, None)
-            self._books.pop(topic, None)
-            self._said_ms.pop(topic, None)
+            for of_topic in (self.listeners, self._books, self._said):
+                of_topic.pop(topic, None)
+            self._stops.pop(topic, lambda: None)()
+
+    def _listen(self, topic: str) -> Callable[[], None]:
+        """Hear of the candles of a topic; return what ends that."""
+        _, word, name = topic.split(".")
+        symbol = self.memory.symbols[name]
+
+        def hear(_symbol: str, _seconds: int, candle: Candle, closed: bool) -> None:
+            if word == MONTH:  # of which a day is over, not the month
+                candle, closed = known(self.memory, symbol, word, 1)[-1], False
+            self.tell(topic, lambda: self._kline(topic, word, candle, closed=closed))
+
+        return self.memory.place.candles.listen(symbol, INTERVALS.get(word, DAY), hear)
 
     def first(self, topic: str) -> Message | None:
         """Return what a new listener hears at once."""
@@ -70,7 +85,7 @@ class Feeds:
         if kind == "orderbook":
             return self._snapshot(topic, self.memory.symbols[name], int(part))
         if kind == "kline":
-            candles = candles_of(self.memory, self.memory.symbols[name], part)
+            candles = known(self.memory, self.memory.symbols[name], part, 1)
             return self._kline(topic, part, candles[-1], closed=False) if candles else None
         if topic == STATUS and status_rows(self.memory):
             return {"topic": topic, "ts": self.memory.now_ms, "data": status_rows(self.memory)}
@@ -89,34 +104,18 @@ class Feeds:
 
     # ------------------------------------------------------- what is said
 
-    def hear(self, happening: Happening, *, book_changed: bool) -> None:
+    def hear(self, happening: Happening) -> None:
         if not isinstance(happening, Ticked) or not self.listeners:
             return
         symbol, tick = happening.symbol, happening
         name = symbol.replace("/", "")
         self.tell(f"publicTrade.{name}", lambda: self._trade(name, tick))
         self.tell(f"tickers.{name}", lambda: self._ticker(f"tickers.{name}", symbol))
-        if book_changed:
-            for depth in DEPTHS:
-                topic = f"orderbook.{depth}.{name}"
-                if topic in self.listeners:
-                    self.tell(topic, self._book_teller(topic, symbol, depth))
-
-    def hear_candle(self, symbol: str, seconds: int, candle: Candle, closed: bool) -> None:
-        word = WORDS.get(seconds)
-        if word is None or not self.listeners:
-            return
-        name = symbol.replace("/", "")
-        topic = f"kline.{word}.{name}"
-        self.tell(topic, lambda: self._kline(topic, word, candle, closed=closed))
-        if word == "D":
-            for longer in GROUPED:
-                self._tell_longer(f"kline.{longer}.{name}", symbol, longer)
-
-    def _tell_longer(self, topic: str, symbol: str, word: str) -> None:
-        if topic in self.listeners:
-            candle = candles_of(self.memory, symbol, word)[-1]
-            self.tell(topic, lambda: self._kline(topic, word, candle, closed=False))
+        version = self.memory.depths.versions[symbol]
+        for depth in DEPTHS:
+            topic = f"orderbook.{depth}.{name}"
+            if topic in self.listeners and self._said.get(topic, (0, 0))[0] != version:
+                self.tell(topic, self._book_teller(topic, symbol, depth))
 
     def beat(self, now_ms: int) -> None:
         """Say the best bid and ask again that nobody heard of for a while."""
@@ -124,8 +123,9 @@ class Feeds:
             return
         self._beat_ms = now_ms
         for topic in [topic for topic in self.listeners if topic.startswith("orderbook.1.")]:
-            if now_ms - self._said_ms.get(topic, now_ms) >= AGAIN_MS:
-                symbol = self.memory.symbols[topic.rpartition(".")[2]]
+            symbol = self.memory.symbols[topic.rpartition(".")[2]]
+            stalled = symbol in self.memory.place.exchange.stalled
+            if now_ms - self._said.get(topic, (0, now_ms))[1] >= AGAIN_MS and not stalled:
                 self.tell(topic, self._book_teller(topic, symbol, 1))
 
     def _trade(self, name: str, tick: Ticked) -> Message:
@@ -194,7 +194,7 @@ class Feeds:
         self, topic: str, symbol: str, kind: str, bids: Sequence[Level], asks: Sequence[Level]
     ) -> Message:
         version, now = self.memory.depths.versions[symbol], self.memory.now_ms
-        self._said_ms[topic] = now
+        self._said[topic] = version, now
         data = {
             "s": symbol.replace("/", ""),
             "b": levels(bids),
@@ -209,8 +209,8 @@ def ends(candle: Candle, word: str) -> int:
     """Return when a candle's interval is over."""
     if word in INTERVALS:
         return candle.opened_ms + INTERVALS[word] * 1000
-    days = 7 if word == "W" else 31
-    return candle.opened_ms + days * 86_400_000
+    opened = datetime.fromtimestamp(candle.opened_ms // 1000, UTC)
+    return int((opened + timedelta(days=31)).replace(day=1).timestamp()) * 1000
 
 
 @dataclass(slots=True, eq=False)

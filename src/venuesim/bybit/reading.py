@@ -145,7 +145,9 @@ def executions(ask: Ask) -> Said:
         found = (
             trade
             for trade in reversed(ask.account.trades)
-            if start <= trade.at_ms <= end and about_pair(ask, orders[trade.order_id])
+            if start <= trade.at_ms <= end
+            and trade.order_id in orders  # the books forget very old ones
+            and about_pair(ask, orders[trade.order_id])
         )
     hidden = ask.memory.now_ms - ask.memory.place.lag_ms
     wanted = ask.text("execType") in ("", "Trade")
