@@ -1,6 +1,7 @@
 """The vault with its master keys, from the settings or from a file made here; and key rules."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,16 +56,16 @@ def make_key_file(file: Path) -> None:
             writing.write(new_master().reveal() + "\n")
             writing.flush()
             os.fsync(writing.fileno())
-        os.link(draft, file)
-    except FileExistsError:
-        pass  # the other one's is as good
+        with suppress(FileExistsError):  # the other one's is as good
+            os.link(draft, file)
     except OSError as error:
         raise Refused(
             f"{file} cannot be written ({error.strerror}): set ENCRYPTION_KEY, or DATA_DIR to a "
             "folder of the user of this process."
         ) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def read_key_file(file: Path) -> tuple[Secret, ...]:
