@@ -287,12 +287,16 @@ def test_money_paid_in_is_told_and_nobody_hears_of_anothers(bybit):
 
 
 def test_the_stream_of_a_revoked_key_falls_silent(bybit):
-    heard = bybit.signed_in("order")
+    heard = bybit.signed_in("order", "wallet")
+    order_id = bybit.placed()
+    before = len(heard.messages)
     bybit.key.revoked = True
     bybit.tick("64000")
+    assert bybit.place.exchange.accounts["alice"].trades
     bybit.place.exchange.deposit("alice", "ETH", 10**8)
-    assert heard.of("order") == []
-    assert heard.say(op="subscribe", args=["wallet"])["success"] is False
+    assert [m["data"][0]["orderId"] for m in heard.of("order")] == [order_id]
+    assert len(heard.messages) == before
+    assert heard.say(op="subscribe", args=["execution"])["success"] is False
 
 
 def test_a_closed_private_stream_is_forgotten(bybit):
