@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from venuesim.binance.denials import Denied
+from venuesim.binance.denials import Denied, illegal
 from venuesim.binance.floor import Floor
 from venuesim.binance.gate import Asked, Passage, in_maintenance, pass_through
 from venuesim.binance.limits import order_limits, weight_limit
-from venuesim.binance.parameters import Parameters
+from venuesim.binance.parameters import LONG_MAX, Parameters
 from venuesim.binance.routes import ROUTES, Route
 from venuesim.binance.signatures import payload_of_call, signed_key
 from venuesim.binance.user_events import UserEvents
@@ -18,6 +18,7 @@ from venuesim.binance.user_events import UserEvents
 SUBSCRIPTIONS_MAX = 1000  # at a time
 SUBSCRIPTIONS_EVER_MAX = 65_535
 SESSION_WEIGHT = 2
+ID = "^[a-zA-Z0-9-_]{1,36}$"  # as the venue words it; it takes more
 
 # A method's name here, and the request on REST it is.
 METHODS: Mapping[str, tuple[str, str]] = {
@@ -96,7 +97,7 @@ class ApiSocket:
         counted = False
         try:
             asked = _read(text)
-            number = asked.get("id")
+            number = _number(asked)
             params = _params(asked)
             shows = params.pop("returnRateLimits", str(shows).lower()) == "true"
             method = str(asked.get("method", "")).removeprefix("v3/")
@@ -252,12 +253,22 @@ OWN_METHODS: Mapping[str, Callable[[ApiSocket, dict[str, str]], object]] = {
 def _read(text: str) -> dict[str, object]:
     """Return a request; numbers stay as they were written, for they were signed so."""
     try:
+        plain = orjson.loads(text)  # is stricter
         asked = json.loads(text, parse_float=str)
     except ValueError:
         raise Denied(-1135, "Invalid JSON Request") from None
     if not isinstance(asked, dict):
         raise Denied(-1135, "Invalid JSON Request")
-    return asked
+    return asked | {"id": plain.get("id")}
+
+
+def _number(asked: Mapping[str, object]) -> object:
+    """Return the id of a request, which its answer bears too."""
+    number = asked.get("id")
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if number is None or isinstance(number, str) or (whole and abs(int(str(number))) <= LONG_MAX):
+        return number
+    raise illegal("id", ID)
 
 
 def _params(asked: Mapping[str, object]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The simulated Binance: REST calls, and who gets which kind of stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from urllib.parse import parse_qsl, unquote
@@ -13,7 +13,7 @@ from venuesim.binance.denials import Denied
 from venuesim.binance.floor import floor_of
 from venuesim.binance.gate import Asked, Passage, pass_through
 from venuesim.binance.limits import ORDER_LIMITS
-from venuesim.binance.parameters import split
+from venuesim.binance.parameters import CLIENT_ID, PATTERNS, split
 from venuesim.binance.routes import ROUTES, Route, place_of
 from venuesim.binance.signatures import payload_of
 from venuesim.binance.stream_socket import StreamSocket
@@ -27,6 +27,12 @@ NOT_FOUND = Answer(
     body=b"<html><head><title>404 Not Found</title></head><body></body></html>",
     content_type="text/html",
 )
+
+
+def _own_name(route: Route, sent: Mapping[str, str]) -> str:
+    """Return how a client called an order that was refused, if that can be a name at all."""
+    name = sent.get("newClientOrderId", "") if route.orders else ""
+    return name if PATTERNS[CLIENT_ID].match(name) else ""
 
 
 class BinanceDesk:
@@ -85,7 +91,7 @@ class BinanceDesk:
                 status=denied.status,
                 body=orjson.dumps(denied.body),
                 headers=self._headers(call.ip, path, denied),
-                client_id=sent.get("newClientOrderId", "") if route.orders else "",
+                client_id=_own_name(route, sent),
             )
         else:
             answer = Answer(

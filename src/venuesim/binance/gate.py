@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from venuesim.binance.denials import Denied
+from venuesim.binance.denials import Denied, refused
 from venuesim.binance.filters import HALTED
 from venuesim.binance.floor import Ask, Floor, Reply
 from venuesim.binance.parameters import Parameters
 from venuesim.binance.routes import Route
 from venuesim.binance.signatures import SIGNING, named_key, signed_key
 from venuesim.keys import Key
+from venuesim.orders import Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,10 @@ def pass_through(floor: Floor, asked: Asked, passage: Passage) -> Reply:
                 f"Not all sent parameters were read; read '{read}' parameter(s) but was sent "
                 f"'{len(asked.sent)}'.",
             )
-    reply = route.handler(Ask(floor=floor, sent=sent, ip=asked.ip, now_ms=now, key=passage.key))
+    try:
+        reply = route.handler(Ask(floor=floor, sent=sent, ip=asked.ip, now_ms=now, key=passage.key))
+    except Refusal as refusal:
+        raise refused(refusal) from None
     if route.free and floor.place.limits:
         floor.weights.give_back(asked.ip, weight, now)
     return reply

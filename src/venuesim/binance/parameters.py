@@ -19,6 +19,7 @@ DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 CLIENT_ID = r"^[\.A-Z\:/a-z0-9_-]{1,36}$"
 PATTERNS = {pattern: re.compile(pattern) for pattern in (LONG, DECIMAL, CLIENT_ID)}
 DECIMALS_MAX = 8
+LONG_MAX = 2**63 - 1
 BIGGEST = 10**19  # what the venue's numbers can hold, in units
 MICROSECONDS_FROM = 10**14  # a time this large counts microseconds
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 def split(query: str, body: str) -> dict[str, str]:
     """Return the parameters of a query and a form; where both name one, the query's counts."""
     sent: dict[str, str] = {}
-    for raw in (query, body):
+    for raw in filter(None, (query, body)):
         part: dict[str, str] = {}
         for name, value in parse_qsl(raw, keep_blank_values=True):
             if name in part:
@@ -90,7 +91,10 @@ class Parameters:
             return None
         if not PATTERNS[LONG].match(value):
             raise illegal(name, LONG)
-        return int(value)
+        number = int(value)
+        if number > LONG_MAX:
+            raise Denied(-1108, f"Parameter '{name}' overflowed.")
+        return number
 
     def moment(self, name: str) -> int | None:
         """Return a time in milliseconds; the venue takes microseconds too."""

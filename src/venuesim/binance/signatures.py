@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
-from urllib.parse import unquote
 
 from venuesim.binance.denials import Denied, missing, not_authorized
 from venuesim.binance.floor import Floor
@@ -64,8 +63,9 @@ def signed_key(
     key = floor.place.keys.find(api_key)
     if key is None:
         raise not_authorized()
-    wanted = hmac.new(key.secret.encode(), payload.encode(), sha256).hexdigest()
-    if not hmac.compare_digest(wanted.encode(), unquote(signature).lower().encode()):
+    raw = payload.encode("utf-8", "surrogateescape")
+    wanted = hmac.new(key.secret.encode(), raw, sha256).hexdigest().encode()
+    if not hmac.compare_digest(wanted, signature.lower().encode("utf-8", "replace")):
         raise Denied(-1022, "Signature for this request is not valid.")
     return named_key(floor, api_key, ip, right, now_ms)
 

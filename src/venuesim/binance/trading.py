@@ -143,14 +143,19 @@ def _tags(sent: Parameters, kind_word: str, iceberg: int, prefix: str = "") -> d
 def _place(ask: Ask, wish: Wish) -> Order:
     """Send an order on to the matching engine."""
     floor = ask.floor
-    floor.counts.check(ask.account.name, 1, ask.now_ms)
+    _check_rate(ask, 1)
     check(floor, ask.account, wish.request, iceberg=wish.iceberg)
     floor.counts.add(ask.account.name, 1, ask.now_ms)
     try:
         return floor.place.exchange.place(ask.account.name, wish.request)
-    except Refusal as refusal:
+    except Refusal as refusal:  # cancel-and-replace says it inside its own answer
         floor.counts.add(ask.account.name, -1, ask.now_ms)
         raise refused(refusal) from None
+
+
+def _check_rate(ask: Ask, orders: int) -> None:
+    if ask.floor.place.limits:
+        ask.floor.counts.check(ask.account.name, orders, ask.now_ms)
 
 
 def new_order(ask: Ask) -> Reply:
@@ -164,10 +169,7 @@ def check_order(ask: Ask) -> Reply:
     compute = ask.sent.flag("computeCommissionRates")
     wish = _wish(ask)
     check(ask.floor, ask.account, wish.request, iceberg=wish.iceberg)
-    try:
-        ask.floor.place.exchange.test(ask.account.name, wish.request)
-    except Refusal as refusal:
-        raise refused(refusal) from None
+    ask.floor.place.exchange.test(ask.account.name, wish.request)
     if not compute:
         return Reply(body={})
     instrument = ask.floor.place.exchange.instruments[wish.request.symbol]
@@ -460,17 +462,14 @@ def _place_oco(ask: Ask, limit: Wish, stop: Wish) -> Reply:
         for known in floor.lists.values()
     ):
         raise rejected("Duplicate order sent.")
-    floor.counts.check(book.name, 2, ask.now_ms)
+    _check_rate(ask, 2)
     for wish in legs:
         check(floor, book, wish.request, iceberg=wish.iceberg)
     check_counts(book, [wish.request for wish in legs])
     symbol = legs[0].request.symbol
     if not oco_prices_fit(limit.request, stop.request, exchange.price(symbol)):
         raise rejected("The relationship of the prices for the orders is not correct.")
-    try:
-        orders = exchange.place_oco(book.name, [wish.request for wish in legs])
-    except Refusal as refusal:
-        raise refused(refusal) from None
+    orders = exchange.place_oco(book.name, [wish.request for wish in legs])
     floor.counts.add(book.name, 2, ask.now_ms)
     made = floor.lists[reports.list_id(orders[0])]
     made.client_id = list_client_id
