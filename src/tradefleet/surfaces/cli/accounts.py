@@ -54,10 +54,14 @@ def add(app: typer.Typer, parts: Parts) -> None:
             asyncio.run(listed(parts, db, user))
 
 
+def a_person_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
 def keys() -> tuple[str, str]:
     """Return key and secret, from the environment, a person or stdin."""
     given = os.environ.get(KEY_VARIABLE, ""), os.environ.get(SECRET_VARIABLE, "")
-    if not any(given) and sys.stdin.isatty():
+    if not any(given) and a_person_is_there():
         given = (
             typer.prompt("API key", hide_input=True, err=True),
             typer.prompt("Secret", hide_input=True, err=True),
@@ -74,7 +78,7 @@ async def connected(parts: Parts, db: str | None, user: str, request: Mapping[st
     async with parts.open_door(db) as dispatcher:
         reply = await dispatcher.run(user_id_of(user), "connect", request)
         tell(reply)
-        if not reply.refused and not request["testnet"] and sys.stdin.isatty():
+        if not reply.refused and not request["testnet"] and a_person_is_there():
             await confirmed(dispatcher, user)
 
 
