@@ -92,6 +92,10 @@ class TriggerBook:
             self._move(self._targets, bot_id, old_target, target)
             self.best_target = self._targets.levels[0] if self._targets.levels else None
 
+    def stop_of(self, bot_id: BotId) -> Decimal | None:
+        """Return the stop that is watched for a bot."""
+        return self._levels.get(bot_id, (None, None))[0]
+
     def clear(self, bot_id: BotId) -> None:
         """Watch nothing for the bot any more."""
         self.set(bot_id, None, None)

@@ -35,7 +35,8 @@ class HostedBot:
 class HostedUser:
     """One user under lease. records and acts wait to be written down, then done.
 
-    books: of the accounts at real venues; rung: a venue has news that no bot here knows of.
+    books: of the accounts at real venues; rung: a venue has news that no bot here knows of;
+    ready: all their bots and orders are there.
     """
 
     lease: Lease
@@ -48,6 +49,7 @@ class HostedUser:
     acts: list[tuple[HostedBot, SendOrder | CancelOrder]] = field(default_factory=list)
     gone: bool = False
     rung: bool = False
+    ready: bool = False
 
     @property
     def id(self) -> UserId:

@@ -14,6 +14,8 @@ from tradefleet.domain.effects import Notify, Topic
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.ownership import Ownership
+from tradefleet.runtime.protection import ProtectionAudit
+from tradefleet.runtime.reconciliation import Reconciliation
 from tradefleet.runtime.signal_board import NOTES_MAX
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,12 @@ class Node:
     others: Sequence[Task] = ()
     recovered: asyncio.Event = field(default_factory=asyncio.Event)
     lag: float = 0.0
+    reconciliation: Reconciliation = field(init=False)
+    protection: ProtectionAudit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reconciliation = Reconciliation(host=self.host)
+        self.protection = ProtectionAudit(host=self.host, feeds=self.feeds)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until stop is set: then take nothing new, finish what is under way, let go."""
@@ -49,7 +57,7 @@ class Node:
                 gc.collect()
                 gc.freeze()  # what was built at start lives on: spare the collector the walk
                 jobs = [self.ownership.run, self._keep_notes, self._mark, self._watch]
-                jobs += [self._measure_lag]
+                jobs += [self._measure_lag, self.reconciliation.run, self.protection.run]
                 jobs += [feed.run for feed in self.feeds.values()]
                 async with asyncio.TaskGroup() as inside:
                     running = [inside.create_task(_forever(job)) for job in jobs]
@@ -112,6 +120,8 @@ class Node:
             "journal_queue": rated(len(host.journal), 1000, 5000),
             "stale_symbols": rated(sum(len(feed.stale) for feed in self.feeds.values()), 1, 1e9),
             "set_aside_bots": rated(sum(bool(b.fault) for b in host.bots.values()), 1, 1e9),
+            "unprotected_positions": rated(len(self.protection.bare), 1, 1e9),
+            "accounts_not_compared": rated(self.reconciliation.in_trouble, 1, 1e9),
             "active_users": {"value": len(host.users), "status": "healthy"},
             "active_bots": {
                 "value": sum(bot.engine.running for bot in host.bots.values()),

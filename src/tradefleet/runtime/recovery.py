@@ -53,6 +53,7 @@ async def take_user(host: Host, lease: Lease) -> HostedUser:
         bot = user.bots.get(order.bot_id)
         if bot is not None:
             resume_order(host, bot, order)
+    user.ready = True
     host.flush()
     return user
 

@@ -1,0 +1,192 @@
+"""When which account is held against its venue: staggered, few at once, later after a failure.
+
+What is done then is in runtime/account_check.py. Requests wait for their turn with the rate
+governor, so where a venue's limits are tight the rounds get longer by themselves.
+"""
+
+import asyncio
+import logging
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tradefleet.domain.errors import VenueError
+from tradefleet.domain.ids import AccountId, UserId
+from tradefleet.engine.pace import Backoff
+from tradefleet.runtime.account_check import AccountCheck
+from tradefleet.runtime.host import Host
+from tradefleet.runtime.hosted import HostedUser
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds between looks at what is due
+FIRST_WITHIN = 10.0  # after a takeover every account is swept once, spread over so many seconds
+FILLS_EVERY = 30.0
+IDLE_EVERY = 300.0  # where nothing is held or ordered
+SWEEP_EVERY = 300.0
+BALANCES_EVERY = (60.0, 120.0)
+BALANCES_AFTER_FILL = 5.0
+BALANCES_AGAIN = 15.0  # after a moment that was not quiet, or a difference seen once
+STATEMENT_EVERY = 86_400.0
+AT_ONCE = 64  # accounts of one venue
+BACK_OFF = Backoff(first=5, factor=2, most=300)
+TROUBLE = 3  # failures in a row that a monitor should hear of
+
+Statement = Callable[[AccountCheck], Awaitable[None]]
+
+
+async def no_statement(check: AccountCheck) -> None:
+    """Loop G goes here: once a day, balances rebuilt from the venue's own ledger export.
+
+    No AccountLink exports a ledger yet; whoever adds that compares its sums to `check.books`.
+    """
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One account and when its rounds are due, in seconds of the clock."""
+
+    check: AccountCheck
+    sweep_at: float
+    fills_at: float
+    balances_at: float
+    statement_at: float
+    hurried: int = -1  # the books' changes after which balances were last asked for sooner
+    not_before: float = 0.0
+    failures: int = 0
+    running: bool = False
+
+    def due(self) -> float:
+        """Return when something is to be done."""
+        return max(self.not_before, min(self.sweep_at, self.fills_at, self.balances_at))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Reconciliation:
+    """The rounds of all accounts at real venues whose users this host owns."""
+
+    host: Host
+    statement: Statement = no_statement
+    watches: dict[tuple[UserId, AccountId], Watch] = field(default_factory=dict)
+    _running: Counter[str] = field(default_factory=Counter)
+
+    async def run(self) -> None:
+        """Start what is due until cancelled; what is under way is cancelled, too."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for watch in self.due():
+                    self._start(watch, tasks)
+                await self.host.clock.sleep(TICK)
+
+    def due(self) -> list[Watch]:
+        """Return the accounts to look at now, the longest due first."""
+        self._follow()
+        now = self.host.clock.monotonic()
+        due = []
+        for watch in self.watches.values():
+            if watch.running:
+                continue
+            self._hurry(watch, now)
+            if watch.due() <= now and watch.check.bots:
+                due.append(watch)
+        return sorted(due, key=Watch.due)
+
+    def _follow(self) -> None:
+        """Keep in step with whose accounts the host has."""
+        known = self.watches
+        for key in [key for key, watch in known.items() if watch.check.user.gone]:
+            del known[key]
+        for user in self.host.users.values():
+            for account_id in user.books if user.ready else ():
+                watch = known.get((user.id, account_id))
+                if watch is None or watch.check.user is not user:
+                    known[user.id, account_id] = self._watch(user, account_id)
+
+    def _watch(self, user: HostedUser, account_id: AccountId) -> Watch:
+        now, share = self.host.clock.monotonic(), share_of(account_id)
+        return Watch(
+            AccountCheck(self.host, user, account_id),
+            sweep_at=now + share * FIRST_WITHIN,
+            fills_at=now + share * FILLS_EVERY,
+            balances_at=now + share * BALANCES_EVERY[0],
+            statement_at=now + share * STATEMENT_EVERY,
+        )
+
+    def _hurry(self, watch: Watch, now: float) -> None:
+        """Look earlier where a venue rang, or something was filled."""
+        check = watch.check
+        if check.user.rung:
+            check.user.rung = False
+            for each in self.watches.values():
+                if each.check.user is check.user:
+                    each.fills_at = now
+        changes = check.books.changes
+        if check.settled not in (-1, changes) and watch.hurried != changes:
+            watch.hurried = changes
+            watch.balances_at = min(watch.balances_at, now + BALANCES_AFTER_FILL)
+
+    def _start(self, watch: Watch, tasks: asyncio.TaskGroup) -> None:
+        venue = watch.check.account.venue
+        if self._running[venue] >= AT_ONCE:
+            return
+        self._running[venue] += 1
+        watch.running = True
+        tasks.create_task(self._round(watch, venue))
+
+    async def _round(self, watch: Watch, venue: str) -> None:
+        """Do what is due in one account; whatever fails there concerns no other."""
+        try:
+            with self.host.catch() as caught:
+                await self._work(watch)
+                watch.failures = 0
+            if caught:
+                self._failed(watch, caught[0])
+        finally:
+            self._running[venue] -= 1
+            watch.running = False
+
+    async def _work(self, watch: Watch) -> None:
+        check, monotonic = watch.check, self.host.clock.monotonic
+        if monotonic() >= watch.sweep_at:
+            await check.sweep()
+            watch.sweep_at = monotonic() + SWEEP_EVERY
+            watch.fills_at = monotonic() + self._fills_every(check)
+        elif monotonic() >= watch.fills_at:
+            await check.fills()
+            if check.is_at_stake and not check.user.gone:
+                await check.open_orders()
+            watch.fills_at = monotonic() + self._fills_every(check)
+        if monotonic() >= watch.balances_at and not check.user.gone:
+            settled = await check.balances()
+            pause = between(BALANCES_EVERY, share_of(check.account_id))
+            watch.balances_at = monotonic() + (pause if settled else BALANCES_AGAIN)
+        if monotonic() >= watch.statement_at and not check.user.gone:
+            await self.statement(check)
+            watch.statement_at = monotonic() + STATEMENT_EVERY
+
+    @staticmethod
+    def _fills_every(check: AccountCheck) -> float:
+        return FILLS_EVERY if check.is_at_stake else IDLE_EVERY
+
+    def _failed(self, watch: Watch, fault: Exception) -> None:
+        watch.failures += 1
+        wait = BACK_OFF.wait(watch.failures)
+        watch.not_before = self.host.clock.monotonic() + wait
+        say = logger.warning if isinstance(fault, VenueError) else logger.error
+        say("account %s cannot be compared now: %r", watch.check.account_id, fault)
+
+    @property
+    def in_trouble(self) -> int:
+        """How many accounts could not be compared several times in a row."""
+        return sum(watch.failures >= TROUBLE for watch in self.watches.values())
+
+
+def share_of(account_id: AccountId) -> float:
+    """Return an account's place between 0 and 1, so that not all are looked at together."""
+    return (zlib.crc32(account_id.encode()) % 1000) / 1000
+
+
+def between(ends: tuple[float, float], share: float) -> float:
+    low, high = ends
+    return low + (high - low) * share
