@@ -1,0 +1,1 @@
+"""What the adapters of real venues share; each adapter is a Dialect in its own file beside."""

@@ -1,0 +1,217 @@
+"""One account at a venue: its orders, fills and balances, through its own signed requests."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from tradefleet.domain.errors import (
+    BrokenInvariant,
+    OutcomeUnknown,
+    VenueRejected,
+    VenueUnavailable,
+)
+from tradefleet.domain.ids import OrderId
+from tradefleet.domain.market import Symbol
+from tradefleet.domain.order import Fill, Order, OrderKind, OrderReport, Purpose
+from tradefleet.engine.pace import Priority
+from tradefleet.venue import VenueOrder, VenueTiming, VenueTrade
+from tradefleet.venues._ccxt.amounts import UNREADABLE, to_ms, understanding
+from tradefleet.venues._ccxt.calls import Done, Garbled, Said
+from tradefleet.venues._ccxt.dialect import Errand
+from tradefleet.venues._ccxt.environment import Asker
+from tradefleet.venues._ccxt.listings import Listing
+from tradefleet.venues._ccxt.valuation import Valuation
+
+ORDER_SECONDS = 8.0  # until an order's answer is given up: it is refused by then, or taken
+SEND_MARGIN = timedelta(seconds=1)  # what the way to the venue may take of the deadline
+REMEMBERED_MAX = 500  # orders of one account whose id at the venue is remembered
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CcxtLink:
+    """One account's link. leave is called once, when the link is closed.
+
+    open_ids: orders that may be open, for whoever rings when the stream was away; the ids of
+    orders at the venue are remembered, for their executions are asked for by them.
+    """
+
+    asker: Asker
+    valuation: Valuation
+    leave: Callable[[], None] = lambda: None
+    open_ids: dict[OrderId, None] = field(default_factory=dict)
+    _venue_ids: OrderedDict[OrderId, str] = field(default_factory=OrderedDict)
+
+    @property
+    def timing(self) -> VenueTiming:
+        return self.asker.environment.dialect.timing
+
+    @property
+    def is_simulated(self) -> bool:
+        return False
+
+    @property
+    def rests_stops(self) -> bool:
+        return True
+
+    @property
+    def _title(self) -> str:
+        return self.asker.environment.dialect.title
+
+    # --------------------------------------------------------------- orders
+
+    async def submit(self, order: Order) -> str:
+        """Send the order once, signed with the time that was written down, and never again."""
+        environment, title = self.asker.environment, self._title
+        sent_at, deadline = order.sent_at, order.deadline
+        if sent_at is None or deadline is None:
+            raise BrokenInvariant(f"order {order.id} is sent without having been armed")
+        if environment.skew is not None:
+            off = environment.skew.total_seconds()
+            raise VenueUnavailable(f"our clock is {off:.1f} s off {title}'s; nothing was sent")
+        listing = await environment.known(order.symbol)
+        call = environment.dialect.create(order, listing)
+        self._note(order.id, "", is_open=True)
+        outcome = await self.asker.send(
+            priority_of(order),
+            call,
+            stamp=to_ms(sent_at) if environment.dialect.signs_sent_at else None,
+            check=partial(self._in_time, deadline),
+            seconds=ORDER_SECONDS,
+        )
+        match outcome:
+            case Done(payload):
+                try:
+                    made = environment.dialect.created(payload, order, listing)
+                except UNREADABLE as error:
+                    kind = type(error).__name__
+                    raise OutcomeUnknown(f"{title}: its answer names no order ({kind})") from None
+                self._note(order.id, made, is_open=True)
+                return made
+            case Said(refused=True):
+                self._note(order.id, "", is_open=False)
+                raise VenueRejected(str(outcome))
+            case Said():
+                raise OutcomeUnknown(f"{title}: {outcome}")
+            case Garbled(what):
+                raise OutcomeUnknown(f"{title}: {what}")
+
+    def _in_time(self, deadline: datetime) -> None:
+        """Refuse to send what the venue would get too late."""
+        if self.asker.environment.clock.now() >= deadline - SEND_MARGIN:
+            raise VenueUnavailable("its turn came too late; nothing was sent")
+
+    def _note(self, order_id: OrderId, venue_order_id: str, *, is_open: bool) -> None:
+        """Remember an order's id at the venue, and whether it may be open."""
+        if is_open:
+            self.open_ids[order_id] = None
+        else:
+            self.open_ids.pop(order_id, None)
+        if venue_order_id:
+            self._venue_ids[order_id] = venue_order_id
+            self._venue_ids.move_to_end(order_id)
+        while len(self._venue_ids) > REMEMBERED_MAX:
+            self._venue_ids.popitem(last=False)
+        while len(self.open_ids) > REMEMBERED_MAX:
+            del self.open_ids[next(iter(self.open_ids))]
+
+    async def cancel(self, order: Order) -> None:
+        environment = self.asker.environment
+        listing = await environment.known(order.symbol)
+        call = environment.dialect.cancel(order, listing)
+        outcome = await self.asker.send(Priority.CANCEL, call, seconds=ORDER_SECONDS)
+        match outcome:
+            case Done():
+                return
+            case Said(refused=refused, absent=absent) if refused or absent:
+                raise VenueRejected(str(outcome))
+            case _:
+                raise OutcomeUnknown(f"{self._title}: {outcome}")
+
+    async def look_up(self, order: Order) -> OrderReport | None:
+        listing, errand = await self._errand(order.symbol)
+        with understanding(self._title, "an order"):
+            report = await self.asker.environment.dialect.find(errand, order, listing)
+        if report is not None:
+            self._note(order.id, report.venue_order_id, is_open=report.is_open)
+        return report
+
+    async def fills_of(self, order: Order) -> Sequence[Fill]:
+        """Return the order's executions; its id at the venue is looked up where it is not known."""
+        known = order.venue_order_id or self._venue_ids.get(order.id)
+        if not known:
+            report = await self.look_up(order)
+            if report is None:
+                return ()
+            known = report.venue_order_id
+        listing, errand = await self._errand(order.symbol)
+        with understanding(self._title, "executions"):
+            trades = await self.asker.environment.dialect.trades_of(errand, order, listing, known)
+        return [await self._fill(order, trade) for trade in trades]
+
+    async def _fill(self, order: Order, trade: VenueTrade) -> Fill:
+        return Fill(
+            id=trade.id,
+            order_id=order.id,
+            symbol=trade.symbol,
+            side=trade.side,
+            quantity=trade.quantity,
+            price=trade.price,
+            cost=trade.cost,
+            fee=trade.fee,
+            fee_asset=trade.fee_asset,
+            fee_quote=await self.valuation.fee_in_quote(trade),
+            filled_at=trade.at,
+        )
+
+    async def _errand(self, symbol: Symbol) -> tuple[Listing, Errand]:
+        environment = self.asker.environment
+        listing = await environment.known(symbol)
+        return listing, self.asker.errand(Priority.RECONCILIATION, await environment.book())
+
+    # ---------------------------------------------------------------- lists
+
+    async def open_orders(self, symbols: Sequence[Symbol]) -> Sequence[VenueOrder]:
+        listings, errand = await self._errands(symbols)
+        with understanding(self._title, "open orders"):
+            return await self.asker.environment.dialect.open_orders(errand, listings)
+
+    async def orders_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueOrder]:
+        listings, errand = await self._errands(symbols)
+        with understanding(self._title, "orders"):
+            return await self.asker.environment.dialect.orders_since(errand, listings, since)
+
+    async def trades_since(
+        self, symbols: Sequence[Symbol], since: datetime
+    ) -> Sequence[VenueTrade]:
+        listings, errand = await self._errands(symbols)
+        with understanding(self._title, "executions"):
+            found = await self.asker.environment.dialect.trades_since(errand, listings, since)
+        return sorted(found, key=lambda trade: (trade.at, trade.id))
+
+    async def _errands(self, symbols: Sequence[Symbol]) -> tuple[list[Listing], Errand]:
+        environment = self.asker.environment
+        listings = [await environment.known(symbol) for symbol in dict.fromkeys(symbols)]
+        return listings, self.asker.errand(Priority.RECONCILIATION, await environment.book())
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        errand = self.asker.errand(Priority.READ, await self.asker.environment.book())
+        with understanding(self._title, "balances"):
+            return await self.asker.environment.dialect.balances(errand)
+
+    async def fund(self, deposited: Mapping[str, Decimal]) -> None:
+        pass  # a real account has what it has
+
+    async def close(self) -> None:
+        self.leave()
+
+
+def priority_of(order: Order) -> Priority:
+    """Return who an order lets go first when the venue's rate is short."""
+    if order.kind is OrderKind.RESTING_STOP:
+        return Priority.PROTECTIVE
+    return Priority.EXIT if order.purpose is Purpose.EXIT else Priority.ENTRY

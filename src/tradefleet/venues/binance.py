@@ -1,0 +1,601 @@
+"""Binance spot: its protocol in our words."""
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from tradefleet.clock import Clock
+from tradefleet.domain.credentials import Credentials, KeyFault, KeyReport
+from tradefleet.domain.errors import VenueUnavailable, ensure
+from tradefleet.domain.ids import FillId, OrderId
+from tradefleet.domain.market import Bar, Side, Symbol, TradingRules
+from tradefleet.domain.money import MONEY, round_to_tick
+from tradefleet.domain.order import Order, OrderKind, OrderReport
+from tradefleet.domain.user import Account, Mode
+from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
+from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
+from tradefleet.venues._ccxt.amounts import amount, from_ms, plain, to_ms
+from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome, VenueSaid
+from tradefleet.venues._ccxt.dialect import (
+    BarTold,
+    Bell,
+    Errand,
+    Followed,
+    Joined,
+    Left,
+    Rung,
+    StreamNotes,
+    Told,
+    Traded,
+)
+from tradefleet.venues._ccxt.encoding import encoded
+from tradefleet.venues._ccxt.keys import cure
+from tradefleet.venues._ccxt.listings import Listing
+from tradefleet.venues._ccxt.outcomes import created_binance, read_binance
+from tradefleet.venues._ccxt.venue import open_venue as open_with
+from tradefleet.venues._ccxt.wire import Answer, Wire
+
+VENUE = VenueSpec(
+    name="binance",
+    summary="Binance spot, live or testnet; needs an API key that may read and trade.",
+    needs_keys=True,
+    modes=(Mode.TESTNET, Mode.LIVE),
+)
+
+LIVE = Addresses(
+    rest={
+        "public": "https://api.binance.com/api/v3",
+        "private": "https://api.binance.com/api/v3",
+        "sapi": "https://api.binance.com/sapi/v1",
+    },
+    public_stream="wss://stream.binance.com:9443/stream",
+    private_stream="wss://ws-api.binance.com:443/ws-api/v3",
+)
+TESTNET = Addresses(
+    rest={
+        "public": "https://testnet.binance.vision/api/v3",
+        "private": "https://testnet.binance.vision/api/v3",
+        "sapi": "",
+    },
+    public_stream="wss://stream.testnet.binance.vision/stream",
+    private_stream="wss://ws-api.testnet.binance.vision/ws-api/v3",
+)
+RECEIVE_MS = "5000"  # the venue refuses what is older than this when it arrives
+OPEN = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
+CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
+PAGE = 1000  # orders, executions or bars in one answer
+DAY = timedelta(days=1)  # the longest span a list is asked for at once
+ALL_SYMBOLS_FROM = 14  # symbols from which one list of all open orders is cheaper
+STOP_LIMIT_SHARE = Decimal("0.9")  # of the trigger, where a stop must carry a limit
+SUBSCRIBED_AT_ONCE = 200  # names of streams in one message
+CLIENT_ID_LENGTH = 32
+LETTERS = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Binance:
+    """Binance's formats and codes."""
+
+    name: str = "binance"
+    title: str = "Binance"
+    modes: tuple[Mode, ...] = VENUE.modes
+    timing: VenueTiming = VenueTiming(visibility=timedelta(seconds=1))
+    bars_page: int = PAGE
+    signs_sent_at: bool = True
+    counts_requests: bool = False
+    topics_per_stream: int = 500  # prices and bars of each: 1,000 of the 1,024 allowed
+    accounts_per_stream: int = 200  # of the 1,000 allowed, so that one connection is no crowd
+    ping: str = ""
+
+    @property
+    def ccxt_options(self) -> Mapping[str, Any]:
+        return {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}, "fetchMargins": False}
+
+    @property
+    def market_costs(self) -> Mapping[str, float]:
+        return {"weight": 20}
+
+    @property
+    def join_costs(self) -> Mapping[str, float]:
+        return {"weight": 2}
+
+    @property
+    def timeframes(self) -> Mapping[timedelta, str]:
+        return TIMEFRAMES
+
+    # ------------------------------------------------------------- the wire
+
+    def addresses(self, mode: Mode) -> Addresses:
+        return LIVE if mode is Mode.LIVE else TESTNET
+
+    def sign(self, call: Call, url: str, credentials: Credentials, stamp: int) -> Wire:
+        """Sign what is sent, in its order: the time first, how long it is good last."""
+        params = {"timestamp": str(stamp), **call.params, "recvWindow": RECEIVE_MS}
+        query = signed(encoded(params), credentials)
+        headers = {"X-MBX-APIKEY": credentials.api_key.reveal()}
+        if call.method in ("GET", "DELETE"):
+            return Wire(call.method, f"{url}{call.path}?{query}", headers)
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return Wire(call.method, f"{url}{call.path}", headers, query.encode())
+
+    def read(self, answer: Answer) -> Outcome:
+        return read_binance(answer)
+
+    # --------------------------------------------------------------- public
+
+    def listing(self, symbol: Symbol, market: Mapping[str, Any]) -> Listing:
+        raw = market["info"]
+        filters = {each["filterType"]: each for each in raw["filters"]}
+        lots, notional = filters["LOT_SIZE"], filters.get("NOTIONAL", filters.get("MIN_NOTIONAL"))
+        market_step = amount(filters.get("MARKET_LOT_SIZE", {}).get("stepSize", 0))
+        return Listing(
+            symbol=symbol,
+            id=raw["symbol"],
+            stream_id=raw["symbol"].lower(),
+            rules=TradingRules(
+                price_tick=amount(filters["PRICE_FILTER"]["tickSize"]),
+                quantity_step=max(amount(lots["stepSize"]), market_step),
+                notional_min=amount((notional or {}).get("minNotional", 0)),
+                fee=Decimal(str(market["taker"])),
+            ),
+            is_active=raw["status"] == "TRADING" and raw.get("isSpotTradingAllowed", True),
+            status=raw["status"],
+            kinds=frozenset(raw["orderTypes"]),
+        )
+
+    def server_time(self) -> Call:
+        return Call(method="GET", api="public", path="/time", signed=False)
+
+    def time_of(self, payload: Any) -> datetime:
+        return from_ms(payload["serverTime"])
+
+    async def bars(
+        self, errand: Errand, followed: Followed, until: datetime, count: int
+    ) -> Sequence[Bar]:
+        rows = await errand.ask(
+            Call(
+                method="GET",
+                api="public",
+                path="/klines",
+                params={
+                    "symbol": followed.listing.id,
+                    "interval": followed.word,
+                    "endTime": str(to_ms(until)),
+                    "limit": str(count),
+                },
+                signed=False,
+                costs={"weight": 2},
+            )
+        )
+        return [bar_of(row[0], *row[1:6]) for row in rows]
+
+    async def last_price(self, errand: Errand, listing: Listing) -> Decimal:
+        call = Call(
+            method="GET",
+            api="public",
+            path="/ticker/price",
+            params={"symbol": listing.id},
+            signed=False,
+            costs={"weight": 2},
+        )
+        return amount((await errand.ask(call))["price"])
+
+    # --------------------------------------------------------------- orders
+
+    def create(self, order: Order, listing: Listing) -> Call:
+        return Call(
+            method="POST",
+            api="private",
+            path="/order",
+            params={
+                "symbol": listing.id,
+                "side": order.side.upper(),
+                **kind_of(order, listing),
+                "quantity": plain(order.quantity),
+                "newClientOrderId": order.id,
+                "newOrderRespType": "ACK",
+            },
+            costs={"weight": 1, "orders": 1},
+        )
+
+    def created(self, payload: Any, order: Order, listing: Listing) -> str:
+        return created_binance(payload, order.id, listing.id)
+
+    def cancel(self, order: Order, listing: Listing) -> Call:
+        return Call(
+            method="DELETE",
+            api="private",
+            path="/order",
+            params={"symbol": listing.id, "origClientOrderId": order.id},
+        )
+
+    async def find(self, errand: Errand, order: Order, listing: Listing) -> OrderReport | None:
+        call = Call(
+            method="GET",
+            api="private",
+            path="/order",
+            params={"symbol": listing.id, "origClientOrderId": order.id},
+            costs={"weight": 4},
+        )
+        try:
+            row = await errand.ask(call)
+        except VenueSaid as answer:
+            if answer.said.absent:
+                return None
+            raise
+        if row["clientOrderId"] != order.id:
+            raise ValueError("about another order")
+        return OrderReport(str(row["orderId"]), is_open(row), amount(row["executedQty"]))
+
+    async def trades_of(
+        self, errand: Errand, order: Order, listing: Listing, venue_order_id: str
+    ) -> Sequence[VenueTrade]:
+        params = {"symbol": listing.id, "orderId": venue_order_id}
+        return [
+            trade_of(row, listing, order.id)
+            for row in await pages(errand, "/myTrades", params, {"weight": 5}, "fromId", "id")
+        ]
+
+    async def open_orders(
+        self, errand: Errand, listings: Sequence[Listing]
+    ) -> Sequence[VenueOrder]:
+        by_id = {each.id: each for each in listings}
+        asked: list[dict[str, str]] = [{"symbol": each} for each in by_id]
+        weight = 6
+        if len(asked) >= ALL_SYMBOLS_FROM:
+            asked, weight = [{}], 80
+        found = []
+        for params in asked:
+            call = Call(
+                method="GET",
+                api="private",
+                path="/openOrders",
+                params=params,
+                costs={"weight": weight},
+            )
+            found += [
+                order_of(row, by_id[row["symbol"]])
+                for row in await errand.ask(call)
+                if row["symbol"] in by_id
+            ]
+        return found
+
+    async def orders_since(
+        self, errand: Errand, listings: Sequence[Listing], since: datetime
+    ) -> Sequence[VenueOrder]:
+        return [
+            order_of(row, listing)
+            for listing in listings
+            for row in await rows_since(errand, "/allOrders", listing, since, "orderId", "orderId")
+            if from_ms(row["time"]) >= since
+        ]
+
+    async def trades_since(
+        self, errand: Errand, listings: Sequence[Listing], since: datetime
+    ) -> Sequence[VenueTrade]:
+        return [
+            trade_of(row, listing, "")
+            for listing in listings
+            for row in await rows_since(errand, "/myTrades", listing, since, "fromId", "id")
+            if from_ms(row["time"]) >= since
+        ]
+
+    async def balances(self, errand: Errand) -> Mapping[str, Decimal]:
+        return held(await errand.ask(ACCOUNT), errand)
+
+    async def rights(self, errand: Errand, mode: Mode) -> KeyReport:
+        """Ask for the account, which needs reading, and on the real venue for the key's rights."""
+        try:
+            account = await errand.ask(ACCOUNT)
+        except KeyFailed as failed:
+            raise await narrowed(failed, errand, mode) from None
+        balances = held(account, errand)
+        can_trade = account["canTrade"] is True
+        if mode is not Mode.LIVE:  # the testnet does not tell of rights; a key there has all
+            missing = () if can_trade else ("canTrade",)
+            return KeyReport(
+                can_read=True,
+                can_trade=can_trade,
+                can_withdraw=None,
+                missing=missing,
+                balances=balances,
+            )
+        try:
+            said = await errand.ask(RESTRICTIONS)
+            rights: Mapping[str, Any] = said if isinstance(said, dict) else {}
+        except VenueUnavailable:
+            rights = {}  # what was not said is not known: nobody may go live on it
+        return report_of(rights, can_trade=can_trade, balances=balances)
+
+    # -------------------------------------------------------------- streams
+
+    def subscribe(self, followed: Sequence[Followed]) -> Sequence[str]:
+        prices = [f"{each.listing.stream_id}@aggTrade" for each in followed]
+        bars = [f"{each.listing.stream_id}@kline_{each.word}" for each in followed]
+        names = list(dict.fromkeys(prices + bars))
+        return [
+            json.dumps(
+                {"method": "SUBSCRIBE", "params": names[at : at + SUBSCRIBED_AT_ONCE], "id": at}
+            )
+            for at in range(0, len(names), SUBSCRIBED_AT_ONCE)
+        ]
+
+    def told(self, message: Any) -> Iterable[Told]:
+        event = message.get("data", message)
+        if event.get("e") == "aggTrade":
+            yield Traded(event["s"].lower(), amount(event["p"]), from_ms(event["T"]))
+        elif event.get("e") == "kline":
+            row = event["k"]
+            bar = bar_of(row["t"], row["o"], row["h"], row["l"], row["c"], row["v"])
+            yield BarTold(row["s"].lower(), row["i"], bar, row["x"] is True, from_ms(event["E"]))
+
+    async def join(
+        self, errand: Errand, credentials: Credentials, tag: str, stamp: int
+    ) -> Sequence[str]:
+        params = {
+            "apiKey": credentials.api_key.reveal(),
+            "recvWindow": RECEIVE_MS,
+            "timestamp": str(stamp),
+        }
+        text = "&".join(f"{name}={value}" for name, value in sorted(params.items()))
+        signature = signature_of(text, credentials)
+        said = {
+            "id": f"{tag}-join",
+            "method": "userDataStream.subscribe.signature",
+            "params": {
+                "apiKey": params["apiKey"],
+                "recvWindow": int(RECEIVE_MS),
+                "timestamp": stamp,
+                "signature": signature,
+            },
+        }
+        return (json.dumps(said),)
+
+    def leave(self, tag: str, notes: StreamNotes) -> Sequence[str]:
+        numbers = [int(number) for number, owner in notes.tags.items() if owner == tag]
+        return [
+            json.dumps(
+                {
+                    "id": f"{tag}-leave",
+                    "method": "userDataStream.unsubscribe",
+                    "params": {"subscriptionId": number},
+                }
+            )
+            for number in numbers
+        ]
+
+    def bell(self, message: Any, notes: StreamNotes) -> Iterable[Bell]:
+        tag, _, asked = str(message.get("id", "")).partition("-")
+        if asked == "join":
+            if message.get("status") == 200:
+                notes.tags[str(message["result"]["subscriptionId"])] = tag
+                yield Joined(tag)
+            else:
+                error = message.get("error", {})
+                yield Left(tag, f"{error.get('code')} {error.get('msg')}")
+        event = message.get("event")
+        owner = notes.tags.get(str(message.get("subscriptionId")))
+        if event is None or owner is None:
+            return
+        if event["e"] == "executionReport":
+            ids = (event.get("c"), event.get("C"))
+            yield Rung(owner, tuple(OrderId(each) for each in ids if is_ours(each)))
+        elif event["e"] == "eventStreamTerminated":
+            del notes.tags[str(message["subscriptionId"])]
+            yield Left(owner, "the venue has ended the stream")
+
+
+ACCOUNT = Call(
+    method="GET",
+    api="private",
+    path="/account",
+    params={"omitZeroBalances": "true"},
+    costs={"weight": 20},
+)
+RESTRICTIONS = Call(method="GET", api="sapi", path="/account/apiRestrictions")
+TIMEFRAMES = {
+    timedelta(seconds=1): "1s",
+    timedelta(minutes=1): "1m",
+    timedelta(minutes=3): "3m",
+    timedelta(minutes=5): "5m",
+    timedelta(minutes=15): "15m",
+    timedelta(minutes=30): "30m",
+    timedelta(hours=1): "1h",
+    timedelta(hours=2): "2h",
+    timedelta(hours=4): "4h",
+    timedelta(hours=6): "6h",
+    timedelta(hours=8): "8h",
+    timedelta(hours=12): "12h",
+    timedelta(days=1): "1d",
+    timedelta(days=3): "3d",
+    timedelta(days=7): "1w",
+}
+
+
+def signature_of(text: str, credentials: Credentials) -> str:
+    return hmac.digest(credentials.api_secret.reveal().encode(), text.encode(), "sha256").hex()
+
+
+def signed(query: str, credentials: Credentials) -> str:
+    return f"{query}&signature={signature_of(query, credentials)}"
+
+
+def kind_of(order: Order, listing: Listing) -> Mapping[str, str]:
+    """Return the venue's kind of an order, and the prices it needs.
+
+    A stop that may not be a market order carries a limit far below, so that it still fills.
+    """
+    if order.kind is not OrderKind.RESTING_STOP:
+        return {"type": "MARKET"}
+    ensure(order.side is Side.SELL and order.price is not None, "a resting stop sells at a price")
+    trigger = round_to_tick(order.price or Decimal(0), listing.rules.price_tick)
+    if "STOP_LOSS" in listing.kinds:
+        return {"type": "STOP_LOSS", "stopPrice": plain(trigger)}
+    limit = round_to_tick(MONEY.multiply(trigger, STOP_LIMIT_SHARE), listing.rules.price_tick)
+    return {
+        "type": "STOP_LOSS_LIMIT",
+        "timeInForce": "GTC",
+        "stopPrice": plain(trigger),
+        "price": plain(limit),
+    }
+
+
+def is_open(row: Mapping[str, Any]) -> bool:
+    """Say whether the venue may fill more of an order; ValueError for a status we do not know."""
+    status = row["status"]
+    if status not in OPEN | CLOSED:
+        raise ValueError("an unknown status")
+    return status in OPEN
+
+
+def is_ours(name: object) -> bool:
+    return isinstance(name, str) and len(name) == CLIENT_ID_LENGTH and LETTERS.issuperset(name)
+
+
+def bar_of(opened: object, *numbers: object) -> Bar:
+    return Bar(from_ms(opened), *(amount(each) for each in numbers))
+
+
+def order_of(row: Mapping[str, Any], listing: Listing) -> VenueOrder:
+    return VenueOrder(
+        venue_order_id=str(row["orderId"]),
+        client_id=row["clientOrderId"],
+        symbol=listing.symbol,
+        side=Side(row["side"].lower()),
+        quantity=amount(row["origQty"]),
+        filled=amount(row["executedQty"]),
+        is_open=is_open(row),
+        created_at=from_ms(row["time"]),
+    )
+
+
+def trade_of(row: Mapping[str, Any], listing: Listing, client_id: str) -> VenueTrade:
+    """Return an execution; the venue counts them per symbol, so the symbol is part of its id."""
+    return VenueTrade(
+        id=FillId(f"{listing.id}-{row['id']}"),
+        venue_order_id=str(row["orderId"]),
+        client_id=client_id,
+        symbol=listing.symbol,
+        side=Side.BUY if row["isBuyer"] else Side.SELL,
+        quantity=amount(row["qty"]),
+        price=amount(row["price"]),
+        cost=amount(row["quoteQty"]),
+        fee=amount(row["commission"]),
+        fee_asset=row["commissionAsset"],
+        at=from_ms(row["time"]),
+    )
+
+
+async def pages(
+    errand: Errand,
+    path: str,
+    params: Mapping[str, str],
+    costs: Mapping[str, float],
+    cursor: str,
+    number: str,
+) -> list[dict[str, Any]]:
+    """Return all rows of a list: where a page is full, what follows its last row is asked for."""
+    found: list[dict[str, Any]] = []
+    while True:
+        call = Call(
+            method="GET",
+            api="private",
+            path=path,
+            params={**params, "limit": str(PAGE)},
+            costs=costs,
+        )
+        page = await errand.ask(call)
+        found += page
+        if len(page) < PAGE:
+            return found
+        kept = {name: params[name] for name in ("symbol", "orderId") if name in params}
+        params = kept | {cursor: str(int(page[-1][number]) + 1)}
+
+
+async def rows_since(
+    errand: Errand, path: str, listing: Listing, since: datetime, cursor: str, number: str
+) -> list[dict[str, Any]]:
+    """Return all rows since then, day by day; a day that fills a page is left by its last row."""
+    found: dict[int, dict[str, Any]] = {}
+    start = since
+    while start <= errand.now:
+        end = min(start + DAY, errand.now + DAY)
+        params = {
+            "symbol": listing.id,
+            "startTime": str(to_ms(start)),
+            "endTime": str(to_ms(end)),
+        }
+        page = await pages(errand, path, params, {"weight": 20}, cursor, number)
+        found |= {int(row[number]): row for row in page}
+        if len(page) >= PAGE:
+            break  # what followed was read to its end
+        start = end
+    return [found[each] for each in sorted(found)]
+
+
+def held(account: Mapping[str, Any], errand: Errand) -> dict[str, Decimal]:
+    """Return what an account has of each asset, what is locked in orders too."""
+    return {
+        errand.book.asset(row["asset"]): MONEY.add(amount(row["free"]), amount(row["locked"]))
+        for row in account["balances"]
+    }
+
+
+def report_of(
+    rights: Mapping[str, Any], *, can_trade: bool, balances: Mapping[str, Decimal]
+) -> KeyReport:
+    """Return what a key may do by the venue's list of its rights."""
+    reads, trades = rights.get("enableReading"), rights.get("enableSpotAndMarginTrading")
+    moves = [rights.get(name) for name in WITHDRAWING]
+    expires = rights.get("tradingAuthorityExpirationTime")
+    if True in moves:
+        can_withdraw: bool | None = True
+    else:
+        can_withdraw = False if all(each is False for each in moves) else None
+    restricted = rights.get("ipRestrict")
+    missing = [name for name in NEEDED if rights.get(name) is False]
+    return KeyReport(
+        can_read=reads if isinstance(reads, bool) else True,
+        can_trade=trades is True and can_trade if isinstance(trades, bool) else None,
+        can_withdraw=can_withdraw,
+        missing=tuple(missing) or (() if can_trade else ("canTrade",)),
+        ip_restricted=restricted if isinstance(restricted, bool) else None,
+        expires_at=from_ms(expires) if expires else None,
+        balances=balances,
+    )
+
+
+async def narrowed(failed: KeyFailed, errand: Errand, mode: Mode) -> KeyFailed:
+    """Find out which of three things "invalid key, address, or right" means this time."""
+    if failed.said.code != "-2015" or mode is not Mode.LIVE:
+        return failed
+    try:
+        await errand.ask(RESTRICTIONS)  # every key may ask this from an address it is allowed from
+    except KeyFailed as again:
+        fault = KeyFault.ADDRESS if "request ip" in again.said.text else KeyFault.INVALID
+    except VenueUnavailable:
+        return failed
+    else:
+        fault = KeyFault.PERMISSION
+    return KeyFailed("Binance", failed.said, fault, cure("Binance", fault, failed.said))
+
+
+WITHDRAWING = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer")
+NEEDED = ("enableReading", "enableSpotAndMarginTrading")
+
+
+async def open_venue(
+    *,
+    clock: Clock,
+    pacer: Pacer,
+    credentials: Callable[[Account], Awaitable[Credentials]],
+    options: VenueOptions,
+) -> Venue:
+    """Open Binance for all accounts of this process; nothing is asked of it yet."""
+    return await open_with(
+        Binance(), clock=clock, pacer=pacer, credentials=credentials, options=options
+    )
