@@ -92,7 +92,7 @@ def test_keys_are_read_from_the_environment(program):
 def test_a_person_is_asked_and_what_they_type_is_not_shown(program, person):
     result = program.connect(said=PAIR)
     assert result.stdout.endswith(CONNECTED)
-    assert result.stderr.split() == ["API", "key:", "Secret:"]
+    assert "API key:" in result.stderr and "Secret:" in result.stderr
 
 
 @pytest.mark.parametrize(

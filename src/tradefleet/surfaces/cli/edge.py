@@ -1,6 +1,7 @@
 """The edge of the command line: whatever goes wrong inside becomes a message and an exit code."""
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,16 +14,20 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def edge() -> Iterator[None]:
-    """Tell what went wrong on stderr and leave with exit code 1; never show a traceback."""
+    """Tell what went wrong on stderr and leave with exit code 1; never show a traceback.
+
+    Not even the log has the words of a fault of ours, which may hold a key: only where it was.
+    """
     try:
         yield
     except (typer.Exit, typer.Abort, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the edge: nothing behind it could catch this
         cause = first_of(error)
         complain(text_of(cause))
         if not isinstance(cause, TradefleetError):
-            logger.debug("what ended the command", exc_info=error)
+            frames = "".join(traceback.format_tb(cause.__traceback__))
+            logger.debug("what ended the command: %s\n%s", type(cause).__name__, frames)
         raise typer.Exit(1) from None
 
 
