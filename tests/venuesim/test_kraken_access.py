@@ -366,7 +366,7 @@ def test_modes_let_through_what_they_are_called_after(venue: Kraken):
     venue.place.maintenance = "cancel_only"
     for method, values in (
         ("AddOrder", alice.order()),
-        ("AmendOrder", {"order_id": txid, "limit_price": "59000"}),
+        ("AmendOrder", {"txid": txid, "limit_price": "59000"}),
     ):
         assert alice.refusal(method, values) == "EService:Market in cancel_only mode"
     assert alice.ask("CancelOrder", txid=txid) == {"count": 1}

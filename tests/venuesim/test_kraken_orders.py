@@ -622,16 +622,16 @@ def test_the_volume_of_a_month_and_its_fees_are_told(venue: Kraken, alice: Clien
 
 def test_an_amended_order_keeps_its_id_and_its_name(alice: Client):
     txid = alice.place(cl_ord_id="mine", volume="0.5")
-    told = alice.ask("AmendOrder", order_id=txid, limit_price="61000", order_qty="0.6")
-    assert set(told) == {"amend_id", "order_id"}
-    assert told["order_id"] == txid
+    told = alice.ask("AmendOrder", txid=txid, limit_price="61000", order_qty="0.6")
+    assert set(told) == {"amend_id"}
     row = alice.row(txid)
     assert (row["descr"]["price"], row["vol"], row["misc"]) == (
         "61000.0", "0.60000000", "amended",
     )  # fmt: skip
     assert alice.ask("BalanceEx")["ZUSD"]["hold_trade"] == "36746.4000"
-    told = alice.ask("AmendOrder", cl_ord_id="mine", order_qty="0.1")
-    assert told["cl_ord_id"] == "mine"
+    again = alice.ask("AmendOrder", cl_ord_id="mine", order_qty="0.1")
+    assert again["amend_id"] != told["amend_id"]
+    assert alice.row(txid)["vol"] == "0.10000000"
 
 
 @pytest.mark.parametrize(
@@ -650,19 +650,19 @@ def test_an_amendment_that_cannot_be_leaves_the_order_as_it_was(
 ):
     txid = alice.place()
     before = alice.row(txid)
-    assert alice.refusal("AmendOrder", order_id=txid, **values).startswith(error)
+    assert alice.refusal("AmendOrder", txid=txid, **values).startswith(error)
     assert alice.row(txid) == before
 
 
 def test_only_an_open_order_of_ones_own_can_be_amended(venue: Kraken, alice: Client):
     txid, bob = alice.place(), venue.client("bob")
-    assert bob.refusal("AmendOrder", order_id=txid, order_qty="1") == "EOrder:Unknown order"
-    assert alice.refusal("AmendOrder", order_qty="1") == "EGeneral:Invalid arguments:order_id"
+    assert bob.refusal("AmendOrder", txid=txid, order_qty="1") == "EOrder:Unknown order"
+    assert alice.refusal("AmendOrder", order_qty="1") == "EGeneral:Invalid arguments:txid"
 
 
 def test_a_stops_trigger_can_be_moved(venue: Kraken, alice: Client):
     txid = alice.place(type="sell", ordertype="stop-loss", volume="1")
-    alice.ask("AmendOrder", order_id=txid, trigger_price="64000")
+    alice.ask("AmendOrder", txid=txid, trigger_price="64000")
     venue.tick("BTC/USD", "63900")
     assert alice.row(txid)["status"] == "closed"
 
@@ -673,7 +673,7 @@ def test_an_order_amended_to_what_is_filled_is_cancelled(venue: Kraken):
     txid = alice.place(volume="0.1")
     order = venue.exchange.accounts["alice"].live[number_of("O", txid) or 0]
     venue.exchange._fill(order, order.request.price, units("0.04"), maker=True)
-    alice.ask("AmendOrder", order_id=txid, order_qty="0.04")
+    alice.ask("AmendOrder", txid=txid, order_qty="0.04")
     row = alice.row(txid)
     assert (row["status"], row["vol_exec"], row["misc"]) == (
         "canceled", "0.04000000", "partial,amended",

@@ -15,7 +15,7 @@ from venuesim.kraken.floor import Floor
 from venuesim.kraken.ids import ledger_id, number_of, order_id, trade_id
 from venuesim.kraken.keys import rights
 from venuesim.kraken.ledger import Entry
-from venuesim.kraken.numbers import amount
+from venuesim.kraken.numbers import amount, cut
 from venuesim.orders import Order, Trade
 from venuesim.units import units
 
@@ -86,8 +86,7 @@ def trade_balance(floor: Floor, key: Key, values: Values) -> object:
 
 
 def amount_of(value: int) -> str:
-    grain = 10 ** (8 - SHOWN_DECIMALS)
-    return amount(value - value % grain, SHOWN_DECIMALS)
+    return amount(cut(value, SHOWN_DECIMALS), SHOWN_DECIMALS)
 
 
 def trade_volume(floor: Floor, key: Key, values: Values) -> object:

@@ -76,7 +76,7 @@ class Feeds:
         _, symbol, minutes = topic
         if minutes in FROM_DAYS:
             candle = bars_of(self.floor, symbol, int(minutes), 1)[-1]
-        return [showing.bar(symbol, int(minutes), candle)]
+        return [showing.bar(self.floor.names.by_symbol(symbol), int(minutes), candle)]
 
     def join_private(self, channel: str, account: str, listener: Listener) -> None:
         self.private[channel, account][listener] = None

@@ -25,6 +25,11 @@ def literal(units: int, decimals: int | None = None) -> orjson.Fragment:
     return orjson.Fragment(digits if "." in digits else f"{digits}.0")
 
 
+def cut(units: int, decimals: int) -> int:
+    """Return an amount without what is finer than so many decimals."""
+    return units - units % 10 ** (8 - decimals)
+
+
 def seconds(at_ms: int) -> float:
     return at_ms / 1000
 

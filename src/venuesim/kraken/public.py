@@ -66,25 +66,32 @@ def asset_pairs(floor: Floor, values: Values) -> object:
         raise bad("info")
     keys = SUBSETS[subset]
     return {
-        pair.key: {
+        key: {
             name: value
             for name, value in pair_row(pair, floor.status).items()
             if keys is None or name in keys
         }
-        for pair in _pairs(floor, values)
+        for key, pair in _pairs(floor, values)
     }
 
 
-def _pairs(floor: Floor, values: Values) -> list[Pair]:
+def _pairs(floor: Floor, values: Values) -> list[tuple[str, Pair]]:
+    """Return the pairs asked for, or all, each with what it is called in the answer."""
     wanted = words(values, "pair")
-    return [floor.names.find(name) for name in wanted] or list(floor.names.pairs())
+    found = [_called(name, floor.names.find(name)) for name in wanted]
+    return found or [(pair.key, pair) for pair in floor.names.pairs()]
 
 
-def _pair(floor: Floor, values: Values) -> Pair:
+def _called(name: str, pair: Pair) -> tuple[str, Pair]:
+    """Return what a pair is called in an answer: as it was asked for, if that had a slash."""
+    return (name.upper() if "/" in name else pair.key), pair
+
+
+def _pair(floor: Floor, values: Values) -> tuple[str, Pair]:
     wanted = words(values, "pair")
     if len(wanted) != 1:
         raise bad("pair")
-    return floor.names.find(wanted[0])
+    return _called(wanted[0], floor.names.find(wanted[0]))
 
 
 def pair_row(pair: Pair, status: str) -> dict[str, object]:
@@ -117,7 +124,7 @@ def pair_row(pair: Pair, status: str) -> dict[str, object]:
 
 
 def ticker(floor: Floor, values: Values) -> object:
-    rows = {pair.key: _ticker_row(floor, pair) for pair in _pairs(floor, values)}
+    rows = {key: _ticker_row(floor, pair) for key, pair in _pairs(floor, values)}
     return {key: row for key, row in rows.items() if row is not None}
 
 
@@ -151,7 +158,7 @@ def _ticker_row(floor: Floor, pair: Pair) -> dict[str, object] | None:
 
 def ohlc(floor: Floor, values: Values) -> object:
     """Return at most 720 bars: those opened after since, and always the one still running."""
-    pair = _pair(floor, values)
+    key, pair = _pair(floor, values)
     minutes = whole(values, "interval", 1)
     if minutes not in INTERVALS:
         raise bad("interval")
@@ -159,7 +166,7 @@ def ohlc(floor: Floor, values: Values) -> object:
     since = whole(values, "since", -1)
     committed = bars[-2].opened_ms // 1000 if len(bars) > 1 else 0
     shown = [bar for bar in bars[:-1] if bar.opened_ms > since * 1000] + bars[-1:]
-    return {pair.key: [_bar_row(bar, pair) for bar in shown], "last": committed}
+    return {key: [_bar_row(bar, pair) for bar in shown], "last": committed}
 
 
 def _bars(floor: Floor, symbol: str, minutes: int) -> list[Candle]:
@@ -218,7 +225,7 @@ def _bar_row(candle: Candle, pair: Pair) -> list[object]:
 
 
 def depth(floor: Floor, values: Values) -> object:
-    pair = _pair(floor, values)
+    key, pair = _pair(floor, values)
     count = whole(values, "count", LEVELS)
     if not 1 <= count <= LEVELS_MAX:
         raise bad("count")
@@ -228,7 +235,7 @@ def depth(floor: Floor, values: Values) -> object:
         return [text(level.price, pair.cost_decimals), text(level.quantity, 3), now]
 
     return {
-        pair.key: {
+        key: {
             "asks": [row(level) for level in book.asks],
             "bids": [row(level) for level in book.bids],
         }
@@ -236,7 +243,7 @@ def depth(floor: Floor, values: Values) -> object:
 
 
 def trades(floor: Floor, values: Values) -> object:
-    pair = _pair(floor, values)
+    key, pair = _pair(floor, values)
     count = whole(values, "count", TRADES_MAX)
     if not 1 <= count <= TRADES_MAX:
         raise bad("count")
@@ -256,7 +263,7 @@ def trades(floor: Floor, values: Values) -> object:
         for tick in ticks
     ]
     last = mark_ns(ticks[-1]) if ticks else since or floor.place.clock.now_ns()
-    return {pair.key: rows, "last": str(last)}
+    return {key: rows, "last": str(last)}
 
 
 def _since_ns(values: Values) -> int:
@@ -266,7 +273,7 @@ def _since_ns(values: Values) -> int:
 
 
 def spread(floor: Floor, values: Values) -> object:
-    pair = _pair(floor, values)
+    key, pair = _pair(floor, values)
     since = whole(values, "since", -1)
     rows = [
         [
@@ -277,4 +284,4 @@ def spread(floor: Floor, values: Values) -> object:
         for at_ms, bid, ask in floor.market.spreads[pair.symbol]
         if at_ms // 1000 >= since
     ]
-    return {pair.key: rows, "last": floor.now_ms // 1000}
+    return {key: rows, "last": floor.now_ms // 1000}

@@ -96,7 +96,13 @@ def add_order(floor: Floor, key: Key, params: Values) -> Iterable[object]:
 
 def amend_order(floor: Floor, key: Key, params: Values) -> Iterable[object]:
     _needs(floor, key, "modify-trades")
-    yield trading.amend_order(floor, key, params)
+    order, amendment = trading.amend(floor, key, params, word(params, "order_id"))
+    found = {"amend_id": amendment}
+    if word(params, "order_id"):
+        found["order_id"] = order_id(order.id)
+    if word(params, "cl_ord_id"):
+        found["cl_ord_id"] = order.client_id
+    yield found
 
 
 def cancel_order(floor: Floor, key: Key, params: Values) -> Iterable[object]:

@@ -9,7 +9,7 @@ from venuesim.kraken.ids import order_id, trade_id
 from venuesim.kraken.ledger import Entry
 from venuesim.kraken.market import Book, Level, changes, checksum, mark_ns
 from venuesim.kraken.names import Pair
-from venuesim.kraken.numbers import literal, moment, ratio
+from venuesim.kraken.numbers import cut, literal, moment, ratio
 from venuesim.kraken.public import average
 from venuesim.kraken.wording import (
     fee_in_quote,
@@ -65,7 +65,7 @@ def ticker(floor: Floor, pair: Pair) -> Row | None:
         "ask_qty": literal(book.asks[0].quantity),
         "last": literal(last),
         "volume": literal(day.volume),
-        "vwap": literal(day.average),
+        "vwap": literal(cut(day.average, pair.price_decimals)),
         "low": literal(day.low),
         "high": literal(day.high),
         "change": literal(change),
@@ -86,17 +86,17 @@ def trade(tick: Ticked) -> Row:
     }
 
 
-def bar(symbol: str, minutes: int, candle: Candle) -> Row:
+def bar(pair: Pair, minutes: int, candle: Candle) -> Row:
     opened_ns = candle.opened_ms * NANO
     return {
-        "symbol": symbol,
+        "symbol": pair.symbol,
         "open": literal(candle.open),
         "high": literal(candle.high),
         "low": literal(candle.low),
         "close": literal(candle.close),
         "trades": candle.trades,
         "volume": literal(candle.volume),
-        "vwap": literal(average(candle) or candle.close),
+        "vwap": literal(cut(average(candle) or candle.close, pair.price_decimals)),
         "interval_begin": moment(opened_ns, 9),
         "interval": minutes,
         "timestamp": moment(opened_ns + minutes * 60_000 * NANO),

@@ -188,8 +188,9 @@ class KrakenSocket:
             ticks = list(self.floor.market.ticks[symbol])
             return [showing.trade(tick) for tick in ticks[-FIRST_TRADES:]]
         minutes = int(detail)
+        pair = self.floor.names.by_symbol(symbol)
         bars = bars_of(self.floor, symbol, minutes, FIRST_BARS)
-        return [showing.bar(symbol, minutes, candle) for candle in bars]
+        return [showing.bar(pair, minutes, candle) for candle in bars]
 
     def _instrument_channel(self, method: str, message: Values, params: Values) -> None:
         joining = method == "subscribe"

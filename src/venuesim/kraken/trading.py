@@ -9,7 +9,7 @@ from venuesim.kraken.arguments import needed, number, userref, whole, word, word
 from venuesim.kraken.entry import Wish
 from venuesim.kraken.errors import Error, Refused, bad, of_books
 from venuesim.kraken.floor import Floor
-from venuesim.kraken.ids import made, number_of, order_id
+from venuesim.kraken.ids import number_of, order_id, trade_id
 from venuesim.kraken.limits import AMEND_COST, EDIT_COST, by_age
 from venuesim.kraken.names import Pair
 from venuesim.kraken.numbers import moment
@@ -18,6 +18,7 @@ from venuesim.orders import Kind, Order, Reason, Refusal
 BATCH_LEAST, BATCH_MOST = 2, 15
 CANCELS_MOST = 50
 TIMEOUT_MAX_S = 86_400
+AMENDMENTS = 2**60  # where the numbers of amendments begin, far above those of trades
 AT_ONCE = {
     Kind.STOP_MARKET: Kind.MARKET,
     Kind.PROFIT_MARKET: Kind.MARKET,
@@ -136,7 +137,13 @@ def count(floor: Floor, key: Key, name: str, cost: float) -> None:
 
 
 def amend_order(floor: Floor, key: Key, values: Values) -> object:
-    order = _one(floor, key.account, word(values, "order_id"), word(values, "cl_ord_id"))
+    _, amendment = amend(floor, key, values, word(values, "txid"))
+    return {"amend_id": amendment}
+
+
+def amend(floor: Floor, key: Key, values: Values, name: str) -> tuple[Order, str]:
+    """Change an order named so or by its client; return it and the id of the amendment."""
+    order = _one(floor, key.account, name, word(values, "cl_ord_id"))
     _count_change(floor, key, order, AMEND_COST)
     entry.deadline(floor, values)
     change(
@@ -148,11 +155,9 @@ def amend_order(floor: Floor, key: Key, values: Values) -> object:
         trigger="trigger_price",
         post_only=yes(values, "post_only"),
     )
-    order.request.tags["amended"] = "1"
-    named = {"order_id": order_id(order.id)} if word(values, "order_id") else {}
-    if word(values, "cl_ord_id"):
-        named["cl_ord_id"] = order.client_id
-    return {"amend_id": made("A", order.id * 1000 + len(order.trades)), **named}
+    tags = order.request.tags
+    tags["amended"] = str(int(tags.get("amended", "0")) + 1)
+    return order, trade_id(AMENDMENTS + order.id * 1000 + int(tags["amended"]))
 
 
 def change(
@@ -305,7 +310,7 @@ def meant(floor: Floor, account: str, name: str, client: str) -> list[Order]:
 
 def _one(floor: Floor, account: str, name: str, client: str) -> Order:
     if not name and not client:
-        raise bad("order_id")
+        raise bad("txid")
     found = meant(floor, account, name, "" if name else client)
     if len(found) != 1:
         raise Refused(Error.UNKNOWN_ORDER)
