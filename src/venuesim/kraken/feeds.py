@@ -193,4 +193,5 @@ class Feeds:
         return [
             showing.execution(self.floor, book.orders[trade.order_id], trade)
             for trade in book.trades[-FIRST_FILLS:]
+            if trade.order_id in book.orders  # the oldest are forgotten
         ]

@@ -27,7 +27,8 @@ def literal(units: int, decimals: int | None = None) -> orjson.Fragment:
 
 def cut(units: int, decimals: int) -> int:
     """Return an amount without what is finer than so many decimals."""
-    return units - units % 10 ** (8 - decimals)
+    grain: int = 10 ** (8 - decimals)
+    return units - units % grain
 
 
 def seconds(at_ms: int) -> float:

@@ -63,16 +63,17 @@ def reason(order: Order) -> str | None:
     return order.request.tags.get("refused") or REASONS.get(order.status)
 
 
-def misc(order: Order) -> str:
-    notes = []
+def remarks(order: Order) -> str:
+    """Return what happened to an order on its way, as Kraken notes it."""
+    found = []
     if order.triggered or "touched" in order.request.tags:
         stops = order_type(order.request).startswith("stop")
-        notes.append("stopped" if stops else "touched")
+        found.append("stopped" if stops else "touched")
     if order.filled and not order.is_live and order.left:
-        notes.append("partial")
+        found.append("partial")
     if "amended" in order.request.tags:
-        notes.append("amended")
-    return ",".join(notes)
+        found.append("amended")
+    return ",".join(found)
 
 
 def fee_in_quote(trade: Trade, pair: Pair) -> int:
@@ -132,7 +133,7 @@ def order_row(order: Order, names: Names, *, trades: bool) -> dict[str, object]:
         "price": text(order.average, costs),
         "stopprice": text(request.stop_price if triggered else 0, costs),
         "limitprice": text(request.price if triggered else 0, costs),
-        "misc": misc(order),
+        "misc": remarks(order),
         "oflags": request.tags.get("oflags", "fciq"),
     }
     if is_triggered_type(request):
