@@ -4,11 +4,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from tests.doors import ALICE, START, Door, trade
 from tradefleet.domain.effects import Decided, GuardChanged, MemoryChanged, TradeClosed
+from tradefleet.domain.ids import AccountId
+from tradefleet.domain.ledger import EXTERNAL, OWN, LedgerEntry
 from tradefleet.domain.limits import GuardMemory, Halt, RiskLimits, Scope, Switch
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.position import Lot, Position, Trade
+from tradefleet.domain.user import AccountKey
 from tradefleet.store import SignalNote
 
 
@@ -123,6 +128,60 @@ async def test_a_switch_over_one_account_is_shown():
             )
         )
     assert "⏸️ One account is stopped since 2026-01-01T00:00:00Z: audit" in await door.say("/status")
+
+
+@pytest.mark.parametrize(
+    ("halt", "stopped", "lifted"),
+    [
+        (Halt.STOP, "", ("paper: money was moved",)),
+        (Halt.STOP, "this key may withdraw", ("paper: money was moved",)),
+        (Halt.STOP, "money was moved", ()),
+        (Halt.FLATTEN, "", ()),
+    ],
+)
+async def test_an_account_is_resumed_unless_its_key_or_the_operator_stopped_it(
+    halt, stopped, lifted
+):
+    door = await with_pair()
+    async with door.store.open(ALICE) as store:
+        (account,) = await store.accounts()
+        key = AccountKey(masked="abc…", connected_at=START, checked_at=START, stopped=stopped)
+        await store.save_account(replace(account, key=key if stopped else None))
+        await store.set_switch(
+            Switch(
+                scope=Scope.ACCOUNT,
+                scope_id=account.id,
+                halt=halt,
+                reason="money was moved",
+                changed_at=START,
+            )
+        )
+    assert (await door.ask("/resume")).data.lifted == lifted
+    async with door.store.open(ALICE) as store:
+        (switch,) = [s for s in await store.switches() if s.scope is Scope.ACCOUNT]
+    assert switch.halt is (Halt.RUN if lifted else halt)
+
+
+async def test_what_a_user_keeps_besides_is_shown_and_is_not_unallocated():
+    door = await with_pair()
+    account_id = AccountId("alice:paper")
+    entry = LedgerEntry.of_transfer(
+        id="x1",
+        user_id=ALICE,
+        account_id=account_id,
+        kind="external",
+        at=START,
+        asset="USDT",
+        amount=Decimal(50),
+        source=EXTERNAL,
+        target=OWN,
+    )
+    async with door.store.open(ALICE) as store:
+        await store.book(entry)
+    reply = await door.ask("/balance")
+    (line,) = reply.data.balances
+    assert (line.total, line.in_pairs, line.unallocated, line.kept) == (1050, 1000, 0, 50)
+    assert "paper: $50.00 is your own and is not traded." in reply.text
 
 
 # ---- figures

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Reply
-from tradefleet.domain.ledger import FREE, Balances
+from tradefleet.domain.ledger import FREE, OWN, Balances
 from tradefleet.domain.user import Account
 from tradefleet.drawing import account_name, money
 
@@ -16,13 +16,17 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class AssetBalance:
-    """One asset of one account: total = what its pairs own + what no pair owns."""
+    """One asset of one account: total = what its pairs own + unallocated + kept.
+
+    kept is the user's own besides: deposits and trades that are none of ours.
+    """
 
     account: str
     asset: str
     total: Decimal
     in_pairs: Decimal
     unallocated: Decimal
+    kept: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,13 @@ async def balance(request: Balance, context: Context) -> Reply:
     if not found:
         names = ", ".join(account.venue for account in accounts)
         return Reply(text=f"🏦 Nothing is booked yet on {names}.", data=AccountBalances(()))
+    apart = [
+        f"{each.account}: {money(each.kept, each.asset)} is your own and is not traded."
+        for each in found
+        if each.kept
+    ]
     return Reply(
-        text="🏦 Your Balances",
+        text="\n".join(["🏦 Your Balances", *apart]),
         columns=("Account", "Asset", "Total", "In pairs", "Unallocated"),
         rows=tuple(row(each) for each in found),
         data=AccountBalances(tuple(found)),
@@ -55,10 +64,10 @@ async def of_account(account: Account, context: Context) -> list[AssetBalance]:
         books.book(entry)
     found = []
     for asset, total in sorted(books.account_totals().items()):
-        free = books.of(FREE, asset)
-        if total or free:
+        free, kept = books.of(FREE, asset), books.of(OWN, asset)
+        if total or free or kept:
             name = account_name(account)
-            found.append(AssetBalance(name, asset, total, total - free, free))
+            found.append(AssetBalance(name, asset, total, total - free - kept, free, kept))
     return found
 
 

@@ -1,10 +1,12 @@
-"""/resume: allow entries again after /pause, an open circuit breaker or a pause by the guard."""
+"""/resume: allow entries again after /pause, a halt of the guard, or one of an account."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tradefleet.command import CommandSpec, Context, Reply, rest_of_words
 from tradefleet.domain.limits import Halt, Scope, Switch
-from tradefleet.drawing import halt_texts
+from tradefleet.domain.user import Account
+from tradefleet.drawing import account_name, halt_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ async def resume(request: Resume, context: Context) -> Reply:
         if switch.scope is Scope.USER and switch.halt is not Halt.RUN
     ]
     lifted += halt_texts(await context.store.guard(), now)
+    for account, switch in halted(await context.store.accounts(), switches):
+        lifted.append(f"{account_name(account)}: {switch.reason}")
+        on = Switch(
+            scope=Scope.ACCOUNT,
+            scope_id=account.id,
+            halt=Halt.RUN,
+            reason=reason,
+            changed_at=now,
+        )
+        await context.store.set_switch(on)
     switch = Switch(
         scope=Scope.USER, scope_id=context.user.id, halt=Halt.RUN, reason=reason, changed_at=now
     )
@@ -43,6 +55,25 @@ async def resume(request: Resume, context: Context) -> Reply:
     lines += [f"Lifted: {text}" for text in lifted]
     lines += [f"⚠️ The operator has stopped all trading: {text}" for text in platform]
     return Reply(text="\n".join(lines), data=Resumed(tuple(lifted), "; ".join(platform)))
+
+
+def halted(accounts: Sequence[Account], switches: Sequence[Switch]) -> list[tuple[Account, Switch]]:
+    """Return the accounts that take no entries, but for those whose key is at fault.
+
+    What the operator flattens is not its user's to resume either.
+    """
+    found = []
+    for account in accounts:
+        because_of_key = account.key.stopped if account.key is not None else ""
+        found += [
+            (account, switch)
+            for switch in switches
+            if switch.scope is Scope.ACCOUNT
+            and switch.scope_id == account.id
+            and switch.halt is Halt.STOP
+            and (not because_of_key or switch.reason != because_of_key)
+        ]
+    return found
 
 
 COMMAND = CommandSpec(
