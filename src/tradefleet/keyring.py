@@ -10,7 +10,7 @@ from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import Account, AccountKey, AccountState
 from tradefleet.engine.key_guard import CHECK_EVERY, Checked, KeyRules, obeying
-from tradefleet.store import SealedKey, Store, UserStore
+from tradefleet.store import KeyTaken, SealedKey, Store, UserStore
 from tradefleet.vault import CannotOpen, Place, Use, Vault
 
 PAGE = 500  # users looked at together when all are
@@ -34,7 +34,7 @@ async def keep_key(
     rules: KeyRules,
     now: datetime,
 ) -> Account:
-    """Connect an account with the key it names; KeyTaken when that is connected elsewhere.
+    """Connect an account with the key it names; KeyTaken when that is connected already.
 
     Its entries stop, or go on, as that key and the rules say, and its host opens it anew.
     """
@@ -42,10 +42,15 @@ async def keep_key(
     account = replace(account, state=AccountState.ACTIVE)
     account, switch = obeying(account, await store.switches(), rules, now)
     wrapped = await user_key(store, vault)
+    fingerprint = vault.fingerprint(credentials.api_key)
+    before = (await store.sealed_keys()).get(account.id)
+    is_known = before is not None and before.fingerprint == fingerprint
+    if before and is_known and vault.can_open(wrapped, Place.of(account), before.sealed):
+        raise KeyTaken
     sealed = SealedKey(
         account_id=account.id,
         sealed=vault.seal(wrapped, Place.of(account), credentials),
-        fingerprint=vault.fingerprint(credentials.api_key),
+        fingerprint=fingerprint,
         sealed_at=now,
         check_at=now + CHECK_EVERY,
     )

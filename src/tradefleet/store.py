@@ -183,7 +183,10 @@ class KeyTaken(Refused):
     """The API key belongs to another account already; whose it is, is nobody's business."""
 
     def __init__(self) -> None:
-        super().__init__("This API key is connected already; make another one at the exchange.")
+        super().__init__(
+            "This API key is connected already. /accounts shows it if it is yours; if not, make "
+            "another one at the exchange."
+        )
 
 
 class KillSwitched(StoreError):

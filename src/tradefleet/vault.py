@@ -149,6 +149,14 @@ class Vault:
             api_key=Secret(str(named["api_key"])), api_secret=Secret(str(named["api_secret"]))
         )
 
+    def can_open(self, wrapped: bytes, place: Place, sealed: bytes) -> bool:
+        """Say whether sealed credentials are what they stand for."""
+        try:
+            self.open(wrapped, place, sealed)
+        except CannotOpen:
+            return False
+        return True
+
     def fingerprint(self, api_key: Secret) -> str:
         """Return a keyed hash of an API key, by which a second account with it is recognised."""
         named = api_key.reveal().encode()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scripts.docs_tables import HOLE, filled, program, tables
-from tests.doors import PAPER, Door
+from tests.doors import Door
+from tests.key_rig import KeyDoor
 from tests.makers import trade
 from tradefleet.dispatcher import name_and_words, read_request
 from tradefleet.domain.limits import RiskLimits
@@ -144,7 +145,7 @@ def conversations() -> list[str]:
 
 @pytest.mark.parametrize("transcript", conversations(), ids=range(len(conversations())))
 async def test_a_conversation_of_the_guide_goes_as_it_is_written(transcript):
-    await Door(PAPER).talk(transcript)
+    await KeyDoor().talk(transcript)
 
 
 def test_an_error_the_guide_explains_is_one_of_ours():

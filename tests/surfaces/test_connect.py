@@ -171,9 +171,24 @@ async def test_an_api_key_that_is_connected_is_refused_and_whose_it_is_is_not_to
     if by == ALICE:
         code = reply.text.splitlines()[-1]
         reply = await door.ask(code, by)
-    assert reply.text == "This API key is connected already; make another one at the exchange."
+    assert reply.text == (
+        "This API key is connected already. /accounts shows it if it is yours; if not, make "
+        "another one at the exchange."
+    )
     assert (reply.refused, reply.delete_request) == (True, True)
     assert (await kept(door, BOB))[0] == {}
+
+
+async def test_a_key_is_not_connected_twice_to_the_same_account_unless_it_was_damaged():
+    door = await key_door()
+    await door.ask(CONNECT)
+    assert "connected already" in await door.say(CONNECT)
+    async with door.store.open(ALICE) as store:
+        (sealed,) = (await store.sealed_keys()).values()
+        await store.save_sealed_key(replace(sealed, sealed=b"damaged"))
+    assert "cannot be opened any more; send it again" in await door.say("/connect bybit")
+    assert (await door.say(CONNECT)).startswith(CONNECTED)
+    assert (await credentials(door)).api_key.reveal() == KEY
 
 
 async def test_a_new_key_takes_the_place_of_the_one_before():
@@ -495,8 +510,7 @@ async def test_pairs_of_an_account_that_was_let_go_of_wait_for_it():
     await door.ask(CONNECT)
     await door.ask("/addpair ETH/USDT 10")
     assert await door.say("/start_trading") == (
-        "🚀 Trading Started: ETH/USDT\n"
-        "🔌 Not started, for its exchange is disconnected: BTC/USDT"
+        "🚀 Trading Started: ETH/USDT\n🔌 Not started, for its exchange is disconnected: BTC/USDT"
     )
     await door.ask("/connect paper")
     assert "BTC/USDT" in await door.say("/start_trading BTC/USDT")
