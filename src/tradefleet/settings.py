@@ -26,7 +26,7 @@ from tradefleet.domain.tiers import tiers_from
 
 ENV_FILE = Path(".env")
 DATABASES = ("sqlite", "postgresql", "postgres")
-MARKETS_TO_COME = ("binance", "bybit", "kraken")
+REAL_VENUES = ("binance", "bybit", "kraken")
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
@@ -114,6 +114,14 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
+    venues: str = "binance"
+    binance_url: str = ""
+    binance_ws_url: str = ""
+    bybit_url: str = ""
+    bybit_ws_url: str = ""
+    kraken_url: str = ""
+    kraken_ws_url: str = ""
+
     tiers_file: Path | None = None
     rate_limit_per_minute: int = Field(60, ge=1, le=100_000)
 
@@ -140,6 +148,10 @@ class Settings(BaseSettings):
                 f"sqlite:///{filled.get('data_dir', 'data')}/trading_service.db"
             )
         return filled
+
+    def venue_names(self) -> tuple[str, ...]:
+        """Return the real venues that are switched on."""
+        return tuple(name.strip().lower() for name in self.venues.split(",") if name.strip())
 
     def tiers(self) -> Mapping[str, Tier]:
         """Return the tiers, with the operator's file in place; Refused says what is wrong in it."""
@@ -173,10 +185,18 @@ class Settings(BaseSettings):
         for name in ("TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_URL"):
             if plain[name] and not ADDRESS.fullmatch(plain[name]):
                 yield name, "must be an address like https://example.org"
-        if self.paper_market != "synthetic":
-            to_come = self.paper_market.lower() in MARKETS_TO_COME
-            cause = "its prices come with its venue adapter; " if to_come else ""
-            yield "PAPER_MARKET", f"{cause}this version has: synthetic"
+        markets = ("synthetic", *REAL_VENUES)
+        if self.paper_market not in markets:
+            yield "PAPER_MARKET", f"say one of {', '.join(markets)}"
+        elif self.paper_market not in ("synthetic", *self.venue_names()):
+            yield "PAPER_MARKET", f"{self.paper_market} is not among VENUES"
+        if strange := [name for name in self.venue_names() if name not in REAL_VENUES]:
+            yield "VENUES", f"knows {', '.join(REAL_VENUES)}, not {', '.join(strange)}"
+        for name in REAL_VENUES:
+            for suffix, schemes in (("URL", ("http", "https")), ("WS_URL", ("ws", "wss"))):
+                variable = f"{name.upper()}_{suffix}"
+                if plain[variable] and urlsplit(plain[variable]).scheme not in schemes:
+                    yield variable, f"must be an address like {schemes[0]}://127.0.0.1:9300"
         yield from self._key_faults(plain)
         is_production = self.environment is Environment.PRODUCTION
         if is_production and self.mock_trading:

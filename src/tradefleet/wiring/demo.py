@@ -1,9 +1,10 @@
 """Three demo users with running bots, made with the very commands users type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from tradefleet.dispatcher import Dispatcher, name_and_words
+from tradefleet.domain.credentials import Credentials
 from tradefleet.domain.ids import UserId
 from tradefleet.store import Store
 
@@ -31,12 +32,45 @@ DEMO: dict[str, tuple[str, ...]] = {
 }
 
 
-async def seed_demo(door: Dispatcher, store: Store, say: Callable[[str], None]) -> None:
-    """Make the demo users, unless they are there from an earlier run."""
-    for name, messages in DEMO.items():
+# Where each demo user trades on simulated venues, and what.
+SIMULATED = {
+    "alice": ("binance", ("BTC/USDT 1000 binance timeframe=1m", "ETH/USDT 500 binance")),
+    "bob": ("bybit", ("SOL/USDT 2000 bybit strategy=ema_cross timeframe=1m",)),
+    "carol": ("kraken", ("BTC/USD 750 kraken strategy=ema_cross timeframe=1m",)),
+}
+
+
+def connecting(keys: Mapping[tuple[str, str], Credentials]) -> Mapping[str, Sequence[str]]:
+    """Return the messages by which demo users connect simulated accounts and add bots there."""
+    found: dict[str, Sequence[str]] = {}
+    for name, (venue, pairs) in SIMULATED.items():
+        credentials = keys.get((venue, name))
+        if credentials is not None:
+            key, secret = credentials.api_key.reveal(), credentials.api_secret.reveal()
+            connect = f"/connect {venue} {key} {secret}"
+            added = [f"/addpair {pair}" for pair in pairs]
+            found[name] = ["/start", connect, *added, "/start_trading"]
+    return found
+
+
+async def seed_demo(
+    door: Dispatcher,
+    store: Store,
+    say: Callable[[str], None],
+    instead: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Make the demo users, unless they are there from an earlier run.
+
+    instead: what they say when they trade elsewhere than on paper.
+    """
+    spoken = instead or DEMO
+    for name, messages in spoken.items():
         if await store.find_user(username=name) is not None:
             continue
         for message in messages:
             command, words = name_and_words(message)
-            await door.run(UserId(name), command, words, username=name)
-    say(f"Demo users: {', '.join(DEMO)} (paper money)")
+            reply = await door.run(UserId(name), command, words, username=name)
+            if reply.refused:
+                say(f"Demo:       {name}: {reply.text}")
+    money = "money of simulated venues" if instead else "paper money"
+    say(f"Demo users: {', '.join(spoken)} ({money})")

@@ -17,13 +17,14 @@ from tradefleet.settings import Settings, load_settings
 from tradefleet.simulation.paper_book import Costs
 from tradefleet.stores.sql import SqlStore, open_store
 from tradefleet.vault import Vault
-from tradefleet.venue import Venue
+from tradefleet.venue import MarketData, Venue
 from tradefleet.venues._synthetic_market import SyntheticMarket
 from tradefleet.venues.paper import PaperVenue
 from tradefleet.wiring.desk import Desk
 from tradefleet.wiring.doors import build_dispatcher
 from tradefleet.wiring.keys import Masters, check_masters, key_rules, masters_of, open_vault
 from tradefleet.wiring.playing import writer_of
+from tradefleet.wiring.venues import open_venues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,16 @@ class Ground:
     clock: Clock
     ids: Ids
     paper: PaperVenue
+    real: Mapping[str, Venue]
+
+    @property
+    def is_default_database(self) -> bool:
+        """Whether commands find the database without being told its address."""
+        return self.database == without_password(self.settings.database_url.get_secret_value())
 
     @property
     def venues(self) -> Mapping[str, Venue]:
-        return {"paper": self.paper}
+        return {"paper": self.paper, **self.real}
 
     @property
     def desk(self) -> Desk:
@@ -55,7 +62,7 @@ class Ground:
     async def rules(self, venue: str, symbol: Symbol) -> TradingRules:
         found = self.venues.get(venue)
         if found is None:
-            raise Refused(f"{venue} comes with its venue adapter, in a later version; use paper.")
+            raise Refused(f"{venue} is not switched on in this service.")
         return await found.market.rules(symbol)
 
     def door(self) -> Dispatcher:
@@ -85,26 +92,41 @@ async def open_ground(
         masters = masters_of(settings)
         vault = await open_vault(masters, store)
         await check_masters(vault, masters, store)
-        commits = GroupCommit(writer_of(store.paper_books), Work())
-        paper = PaperVenue(
-            source=SyntheticMarket(clock=clock, seed=settings.paper_seed, tick=tick),
-            books=store.paper_books,
-            commits=commits,
-            costs=Costs(slippage=settings.paper_slippage),
-            fee=settings.paper_fee,
-        )
-        yield Ground(
-            settings=settings,
-            database=without_password(url),
-            store=store,
-            masters=masters,
-            vault=vault,
-            clock=clock,
-            ids=RandomIds(),
-            paper=paper,
-        )
+        unseal = Keyring(store, vault).credentials_of
+        live = not key_rules(settings).live_ban
+        async with open_venues(settings, clock, unseal, live=live) as real:
+            yield Ground(
+                settings=settings,
+                database=without_password(url),
+                store=store,
+                masters=masters,
+                vault=vault,
+                clock=clock,
+                ids=RandomIds(),
+                paper=paper_venue(settings, store, market_of(settings, clock, real, tick)),
+                real=real,
+            )
     finally:
         await store.close()
+
+
+def market_of(
+    settings: Settings, clock: Clock, real: Mapping[str, Venue], tick: timedelta
+) -> MarketData:
+    """Return where paper accounts' prices come from."""
+    if settings.paper_market in real:
+        return real[settings.paper_market].market
+    return SyntheticMarket(clock=clock, seed=settings.paper_seed, tick=tick)
+
+
+def paper_venue(settings: Settings, store: SqlStore, source: MarketData) -> PaperVenue:
+    return PaperVenue(
+        source=source,
+        books=store.paper_books,
+        commits=GroupCommit(writer_of(store.paper_books), Work()),
+        costs=Costs(slippage=settings.paper_slippage),
+        fee=settings.paper_fee,
+    )
 
 
 @asynccontextmanager

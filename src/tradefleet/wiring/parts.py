@@ -51,10 +51,10 @@ async def check_vault(db: str | None) -> VaultReport:
     return VaultReport(tuple(found.lines()), is_well=not found.faults)
 
 
-async def serve(db: str | None, demo: bool, say: Any) -> None:
-    from tradefleet.wiring.serving import serve
+async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:
+    from tradefleet.wiring.serving import serve, serve_with_simulated_venues
 
-    await serve(db, demo, say)
+    await (serve_with_simulated_venues if sim else serve)(db, demo, say)
 
 
 async def replay(request: PlayRequest, progress: Any) -> dict[str, Any]:

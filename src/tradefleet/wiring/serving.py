@@ -5,8 +5,9 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -21,24 +22,46 @@ from tradefleet.runtime.host import Host
 from tradefleet.runtime.node import Node
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.runtime.ownership import Ownership
-from tradefleet.settings import Settings
+from tradefleet.settings import Settings, load_settings
 from tradefleet.store import Store
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
-from tradefleet.wiring.demo import DEMO_TICK, seed_demo
+from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
 from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.operator import operator_lines
+from tradefleet.wiring.simulated import simulated_venues
+from tradefleet.wiring.venues import ensure_reached
 
 logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
 
-async def serve(db: str | None, demo: bool, say: Say) -> None:
-    """Run everything until Ctrl-C or SIGTERM; Refused or StoreUnavailable say what is wrong."""
+async def serve_with_simulated_venues(db: str | None, demo: bool, say: Say) -> None:
+    """Serve beside simulated venues; they begin anew each time, and so does their database."""
+    settings = load_settings()
+    file = settings.data_dir / "simulated.db"
+    if db is None:
+        forget(file)
+    async with simulated_venues(settings.paper_seed) as simulation:
+        os.environ.update(simulation.variables())
+        for venue, url in simulation.urls.items():
+            say(f"Simulated:  {venue} at {url}")
+        say(f"Simulated:  admin at {simulation.admin}")
+        connects = connecting(simulation.keys) if demo else {}
+        await serve(db or f"sqlite:///{file}", demo, say, connects)
+
+
+async def serve(
+    db: str | None, demo: bool, say: Say, connects: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Run everything until Ctrl-C or SIGTERM; Refused or StoreUnavailable say what is wrong.
+
+    connects: messages by which demo users connect accounts and add bots there, before others.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -46,6 +69,8 @@ async def serve(db: str | None, demo: bool, say: Say) -> None:
     async with open_ground(db, DEMO_TICK if demo else timedelta(seconds=1)) as ground:
         settings = ground.settings
         write_logs(settings)
+        if settings.paper_market in ground.real:
+            await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)
         http = HttpSurface(
             host=settings.http_host,
@@ -63,12 +88,18 @@ async def serve(db: str | None, demo: bool, say: Say) -> None:
             checks.run,
         ]
         if demo:
-            await seed_demo(ground.door(), ground.store, say)
+            await seed_demo(ground.door(), ground.store, say, connects)
         announce(ground, listener, say)
         async for line in operator_lines(ground):
             say(f"Operator:   {line}")
         await LocalFleet(node, stop).run()
     say("Stopped; everything is written down.")
+
+
+def forget(file: Path) -> None:
+    """Remove an SQLite database and what belongs to it."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
 async def build_node(ground: Ground) -> Node:
@@ -171,13 +202,17 @@ def telegram_options(settings: Settings) -> TelegramOptions | None:
 def announce(ground: Ground, listener: socket.socket, say: Say) -> None:
     """Say where everything is to be found."""
     host, port = listener.getsockname()[:2]
+    settings = ground.settings
     say(f"Database:   {ground.database}")
     say(f"Keys:       sealed under {ground.masters.source}")
     say(f"Real money: {key_rules(ground.settings).live_ban or 'live accounts may be connected'}")
-    say(f"Market:     paper ({ground.settings.paper_market}, seed {ground.settings.paper_seed})")
+    seed = "" if settings.paper_market in ground.real else f", seed {settings.paper_seed}"
+    say(f"Market:     paper ({settings.paper_market}{seed})")
+    say(f"Venues:     {', '.join(ground.venues)}")
     say(f"Health:     http://{host}:{port}/health")
     say(f"API:        http://{host}:{port}/docs")
-    say('Speak to it: .venv/bin/tradefleet chat --user alice "/status"')
+    where = "" if ground.is_default_database else f" --db {ground.database}"
+    say(f'Speak to it: .venv/bin/tradefleet chat --user alice{where} "/status"')
     say("Ctrl-C stops it.")
 
 

@@ -37,7 +37,7 @@ class Parts:
     check_database: Callable[[str | None], Awaitable[str]]
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
-    serve: Callable[[str | None, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
+    serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
     replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
     backtest: Callable[[PlayRequest], dict[str, Any]]
     bench_hot_path: Callable[[int, int, int], dict[str, Any]]

@@ -1,6 +1,7 @@
 """`tradefleet serve`: run the service until it is told to stop."""
 
 import asyncio
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,14 +10,27 @@ from tradefleet.surfaces.cli.edge import edge
 from tradefleet.surfaces.cli.parts import DatabaseOption, Parts
 
 
+class Venues(StrEnum):
+    """Which venues are run beside the service."""
+
+    SIM = "sim"
+
+
 def add(app: typer.Typer, parts: Parts) -> None:
     @app.command()
     def serve(
         demo: Annotated[
             bool, typer.Option("--demo", help="Make three demo users with running bots.")
         ] = False,
+        venues: Annotated[
+            Venues | None,
+            typer.Option(
+                help="sim: run simulated Binance, Bybit and Kraken beside the service, which "
+                "speaks their real protocols to them; with --demo the users' bots trade there.",
+            ),
+        ] = None,
         db: DatabaseOption = None,
     ) -> None:
         """Run bots, Telegram and HTTP in this process; Ctrl-C stops it cleanly."""
         with edge():
-            asyncio.run(parts.serve(db, demo, typer.echo))
+            asyncio.run(parts.serve(db, demo, venues is not None, typer.echo))
