@@ -28,7 +28,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "open_orders_max": 1000,
     },
     "bybit": {"unique_ids": "ever", "fee_from": "received", "open_orders_max": 500},
-    "kraken": {"unique_ids": "live", "fee_from": "quote"},
+    "kraken": {"unique_ids": "live", "fee_from": "quote", "open_orders_max": 5000},
 }
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.venuesim.rig import simulated
+from tests.venuesim.rig import simulated, simulated_process
 from venuesim.running import Running
 from venuesim.units import units
 
@@ -62,6 +63,17 @@ async def told_by(script: str, sim: Running) -> dict[str, Any]:
     complaint = (await child.stderr.read()).decode()
     assert (await child.wait(), complaint) == (0, "")
     return told
+
+
+def test_the_venue_runs_by_itself_with_krakens_own_pairs():
+    with simulated_process("kraken") as process:
+        connection = HTTPConnection(process.url.removeprefix("http://"), timeout=10)
+        connection.request("GET", "/api.kraken.com/0/public/AssetPairs?pair=XBTUSD")
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        row = answer["result"]["XXBTZUSD"]
+        assert (row["lot_decimals"], row["tick_size"], row["fees"][0]) == (8, "0.1", [0, 0.4])
+        assert len(process.admin.client("alice", MONEY)["api_key"]) == 56
 
 
 @needs_clients

@@ -686,6 +686,17 @@ def test_a_key_that_only_reads_changes_nothing_on_a_stream(venue: Kraken):
     assert stream.new()[0]["error"] == "EService:Unavailable"
 
 
+def test_the_mode_of_one_account_is_that_of_its_requests_alone(venue: Kraken, alice: Client):
+    mine, bobs = alice.stream(), venue.client("bob").stream()
+    venue.place.maintenance_of["alice"] = "maintenance"
+    for stream in (mine, bobs):
+        stream.new()
+        stream.ask("cancel_all")
+    assert mine.new()[0]["error"] == "EService:Unavailable"
+    assert bobs.new()[0]["result"] == {"count": 0}
+    assert venue.place.maintenance == ""
+
+
 def test_the_alarm_can_be_set_on_a_stream_and_rings_at_the_beat(venue: Kraken, alice: Client):
     stream = alice.stream()
     stream.new()

@@ -2,15 +2,18 @@
 
 from base64 import b32decode, b32encode
 from binascii import Error as NotBase32
+from functools import lru_cache
 
 SPACE = 2**80
 # A step without a common divisor with the space, so that every number has an id of its own.
 STEP = 0x9E37_79B9_7F4A_7C15_F39D
 BACK = pow(STEP, -1, SPACE)
 SHIFTS = {"O": 0x5151, "T": 0x7A3F, "L": 0x2C9B, "F": 0x3B05}
+IDS_KEPT = 16_384
 POSITION = "TKH2SE-M7IF5-CFI7LT"  # what Kraken names as the position of every spot trade
 
 
+@lru_cache(maxsize=IDS_KEPT)
 def made(kind: str, number: int) -> str:
     """Return the id of a kind (Order, Trade, Ledger entry, Funding) for a number."""
     mixed = (number + SHIFTS[kind]) * STEP % SPACE

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import orjson
 
 from venuesim.units import UNITS, short, text
 
 NANOS = 1_000_000_000
+SECONDS_KEPT = 1024
 
 
 def amount(units: int, decimals: int) -> str:
@@ -38,8 +40,13 @@ def seconds(at_ms: int) -> float:
 def moment(at_ns: int, digits: int = 6) -> str:
     """Return a time in RFC 3339, with so many digits after the second."""
     whole, rest = divmod(at_ns, NANOS)
-    start = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    start = _second(whole)
     return f"{start}.{rest:09d}"[: 20 + digits] + "Z" if digits else f"{start}Z"
+
+
+@lru_cache(maxsize=SECONDS_KEPT)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def percent(millionths: int) -> float:

@@ -114,13 +114,19 @@ class KrakenSocket:
         self._answer(method, message, error=error, success=False, **fields)
 
     def _request(self, method: str, message: Values, params: Values) -> None:
-        key = self._key(params)
-        self.floor.check_open()
-        for result in requests.METHODS[method](self.floor, key, params):
-            if isinstance(result, Refused):
-                self._refuse(method, message, result.error)
-            else:
-                self._answer(method, message, result=result, success=True)
+        key, place = self._key(params), self.floor.place
+        whole = place.maintenance
+        # As with a call: the mode of one account is that of the venue while it is served.
+        place.maintenance = place.maintenance_of.get(key.account) or whole
+        try:
+            self.floor.check_open()
+            for result in requests.METHODS[method](self.floor, key, params):
+                if isinstance(result, Refused):
+                    self._refuse(method, message, result.error)
+                else:
+                    self._answer(method, message, result=result, success=True)
+        finally:
+            place.maintenance = whole
 
     def _key(self, params: Values) -> Key:
         if self.public_only:
