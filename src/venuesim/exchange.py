@@ -3,19 +3,26 @@
 The market is the price of the last trade and a spread around it: an order that takes trades
 at the far side of the spread, one that waits trades when a price reaches it, at its own
 price. Every change is told to the listeners, in order, before the call returns.
+
+What is set apart for an order is rounded up and what a trade costs is rounded down, so that no
+order, in however many parts it trades, can cost more than was set apart at its limit.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypeAlias
 
 from venuesim.clock import Clock
 from venuesim.instruments import Instrument
+from venuesim.levels import Levels
 from venuesim.orders import Kind, Lifetime, NewOrder, Order, Reason, Refusal, Side, Status, Trade
-from venuesim.units import UNITS, rounded, times
+from venuesim.units import UNITS, cut, rounded_up, times
 
 MILLION = 1_000_000
+ORDERS_KEPT = 50_000  # of an account; the oldest that ended are forgotten
+TRADES_KEPT = 100_000  # of an account
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class Exchange:
     spread: millionths of the price between bid and ask. fill_parts: into how many trades an
     order that takes is split. unique_ids: live (among open orders) or ever. fok_expires: an
     all-or-nothing order that cannot trade is accepted and expires, instead of being refused.
+    fills_by_volume: an order that waits at exactly the price others traded at gets no more than
+    they traded. depth: how much of a pair can be taken at once, where it is not everything.
+    market and fees: what the others, and the venue, have got from the accounts.
     """
 
     clock: Clock
@@ -86,12 +96,17 @@ class Exchange:
     fee_from: str = "quote"  # of accounts opened from now on
     open_orders_max: int = 200
     fok_expires: bool = False
+    fills_by_volume: bool = False
+    depth: dict[str, int] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     prices: dict[str, int] = field(default_factory=dict)
     ticks: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     listeners: list[Callable[[Happening], None]] = field(default_factory=list)
     recorders: list[Callable[[Happening], None]] = field(default_factory=list)
     stalled: set[str] = field(default_factory=set)
+    market: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    fees: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _levels: defaultdict[str, Levels] = field(default_factory=lambda: defaultdict(Levels))
     _orders: int = 1000
     _trades: int = 5000
     _lists: int = 0
@@ -144,72 +159,94 @@ class Exchange:
         self.ticks[symbol] += 1
         at = self.clock.now_ms() if at_ms is None else at_ms
         self._tell(Ticked(symbol, price, quantity, price >= before, at, self.ticks[symbol]))
-        self._touch(symbol, price)
+        self._touch(symbol, price, quantity)
 
-    def _touch(self, symbol: str, price: int) -> None:
-        for order in [o for a in self.accounts.values() for o in a.live.values()]:
-            if order.symbol != symbol or not order.is_live:
-                continue
-            if order.status is Status.WAITING and self._reached(order, price):
+    def _touch(self, symbol: str, price: int, quantity: int) -> None:
+        levels = self._levels.get(symbol)
+        if levels is None:
+            return
+        for order in levels.reached(price):
+            if order.status is Status.WAITING:
                 self._trigger(order)
-            if order.is_live and order.status is not Status.WAITING and self._crossed(order, price):
-                self._fill(order, order.request.price, order.left, maker=True)
+            if order.is_live and order.status is not Status.WAITING:
+                quantity -= self._meet(order, price, quantity)
 
-    @staticmethod
-    def _reached(order: Order, price: int) -> bool:
-        stops = order.kind in (Kind.STOP_MARKET, Kind.STOP_LIMIT)
-        falls = stops == (order.side is Side.SELL)
-        stop = order.request.stop_price
-        return price <= stop if falls else price >= stop
+    def _meet(self, order: Order, price: int, offered: int) -> int:
+        """Fill an order that waits if the price is at its limit; return what of the offer it took.
 
-    @staticmethod
-    def _crossed(order: Order, price: int) -> bool:
+        Others at the same price wait in turn; whoever is passed by the price is filled for sure.
+        """
         limit = order.request.price
-        return price <= limit if order.side is Side.BUY else price >= limit
+        if price > limit if order.side is Side.BUY else price < limit:
+            return 0
+        quantity = order.left
+        if self.fills_by_volume and price == limit:
+            quantity = min(
+                quantity, max(0, offered) // order.instrument.step * order.instrument.step
+            )
+        if quantity:
+            self._fill_in_parts(order, limit, quantity, maker=True)
+        return quantity if price == limit else 0
 
     # -------------------------------------------------------------- orders
 
     def place(self, account: str, request: NewOrder) -> Order:
         """Accept an order and let it trade at once if it can; Refusal leaves no trace."""
-        book, instrument = self.accounts[account], self.instruments.get(request.symbol)
-        if instrument is None:
-            raise Refusal(Reason.UNKNOWN_SYMBOL, request.symbol)
+        book, instrument = self.accounts[account], self._instrument(request.symbol)
         quantity = self._checked(book, instrument, request)
         order = self._accept(book, instrument, request, quantity)
-        self._told(order, None, "new")
-        if order.status is Status.OPEN:
-            self._match(order)
+        self._begin([order])
         return order
 
-    def place_oco(self, account: str, legs: Sequence[NewOrder]) -> list[Order]:
-        """Accept two orders of which the first to trade cancels the other; one lock for both."""
-        book = self.accounts[account]
-        checked = [
-            (
-                self.instruments[leg.symbol],
-                leg,
-                self._checked(book, self.instruments[leg.symbol], leg),
-            )
-            for leg in legs
-        ]
-        self._lists += 1
-        orders = []
-        for number, (instrument, leg, quantity) in enumerate(checked):
-            order = self._accept(book, instrument, leg, quantity, locks=number == 0)
-            order.oco = self._lists
-            orders.append(order)
+    def _begin(self, orders: Sequence[Order]) -> None:
+        """Tell of new orders, and let them trade or wait."""
+        for order in orders:
             self._told(order, None, "new")
         for order in orders:
             if order.status is Status.OPEN:
                 self._match(order)
+            elif order.is_live:
+                self._wait(order)
+
+    def _wait(self, order: Order) -> None:
+        self._levels[order.symbol].add(order)
+
+    def place_oco(self, account: str, legs: Sequence[NewOrder]) -> list[Order]:
+        """Accept two orders of which the first to trade cancels the other; one lock for both."""
+        book = self.accounts[account]
+        names = [leg.client_id for leg in legs if leg.client_id]
+        if len(set(names)) < len(names):
+            raise Refusal(Reason.DUPLICATE_CLIENT_ID, names[0])
+        if len({(leg.symbol, leg.side) for leg in legs}) != 1:
+            raise ValueError("the legs of a list trade one pair, on one side")
+        if len(book.live) + len(legs) > self.open_orders_max:
+            raise Refusal(Reason.TOO_MANY_ORDERS)
+        instrument = self._instrument(legs[0].symbol)
+        quantities = [self._checked(book, instrument, leg) for leg in legs]
+        needs = [
+            self._lock_for(book, instrument, leg, quantity)[1]
+            for leg, quantity in zip(legs, quantities, strict=True)
+        ]
+        self._lists += 1
+        orders: list[Order] = []
+        for leg, quantity, need in zip(legs, quantities, needs, strict=True):
+            # The leg that may cost most sets apart enough for any; whichever trades takes it over.
+            locks = need == max(needs) and not any(order.locked for order in orders)
+            order = self._accept(book, instrument, leg, quantity, locks=locks)
+            order.oco = self._lists
+            orders.append(order)
+        self._begin(orders)
         return orders
+
+    def _instrument(self, symbol: str) -> Instrument:
+        instrument = self.instruments.get(symbol)
+        if instrument is None:
+            raise Refusal(Reason.UNKNOWN_SYMBOL, symbol)
+        return instrument
 
     def test(self, account: str, request: NewOrder) -> None:
         """Check an order as place does, and forget it."""
-        instrument = self.instruments.get(request.symbol)
-        if instrument is None:
-            raise Refusal(Reason.UNKNOWN_SYMBOL, request.symbol)
-        self._checked(self.accounts[account], instrument, request)
+        self._checked(self.accounts[account], self._instrument(request.symbol), request)
 
     def stillborn(self, account: str, request: NewOrder, reason: Reason) -> Order:
         """Accept an order and end it at once, for a venue that says yes first and looks later."""
@@ -237,17 +274,20 @@ class Exchange:
             stop_price=stop_price or order.request.stop_price,
         )
         quantity = self._checked_change(order, request)
-        asset, amount = self._lock_for(instrument, request, quantity - order.filled)
+        asset, amount = self._lock_for(book, instrument, request, quantity - order.filled)
         holds = order.status is not Status.WAITING or request.holds
         if holds and book.free[asset] + order.locked < amount:
             raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
+        self._levels[order.symbol].remove(order)
         self._release(order)
         order.request, order.quantity, order.updated_ms = request, quantity, self.clock.now_ms()
         if holds:
             self._lock(order)
         self._told(order, None, "amended")
         self._told_balance(book, asset, 0, "order")
-        if order.status is not Status.WAITING:
+        if order.status is Status.WAITING:
+            self._wait(order)
+        else:
             self._match(order)
         return order
 
@@ -310,13 +350,18 @@ class Exchange:
             raise Refusal(Reason.WOULD_TAKE)
         if request.kind.triggers and self._would_trigger(request, market):
             raise Refusal(Reason.WOULD_TRIGGER)
-        asset, amount = self._lock_for(instrument, request, quantity)
+        asset, amount = self._lock_for(book, instrument, request, quantity)
         if request.holds and book.free[asset] < amount:
             raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
-        unfilled = request.lifetime is Lifetime.FOK and request.kind is Kind.LIMIT
-        if unfilled and not self.fok_expires and not self._takes(request):
+        if self._is_in_vain(request, quantity) and not self.fok_expires:
             raise Refusal(Reason.FOK_UNFILLED)
         return quantity
+
+    def _is_in_vain(self, request: NewOrder, quantity: int) -> bool:
+        """Say whether an order wants all at once and cannot have it now."""
+        if request.lifetime is not Lifetime.FOK or request.kind is not Kind.LIMIT:
+            return False
+        return not self._takes(request) or self._offered(request.symbol, quantity) < quantity
 
     def _check_id(self, book: Account, request: NewOrder) -> None:
         named = book.by_client_id.get(request.client_id) if request.client_id else None
@@ -355,9 +400,9 @@ class Exchange:
         return market <= request.stop_price if falls else market >= request.stop_price
 
     def _lock_for(
-        self, instrument: Instrument, request: NewOrder, quantity: int
+        self, book: Account, instrument: Instrument, request: NewOrder, quantity: int
     ) -> tuple[str, int]:
-        """Return the asset and amount an order sets apart; fees in quote come on top."""
+        """Return the asset and amount an order sets apart, with the fee if that comes on top."""
         if request.side is Side.SELL:
             return instrument.base, quantity
         if request.kind.has_limit:
@@ -366,7 +411,19 @@ class Exchange:
             price = request.stop_price
         else:
             price = self.ask(request.symbol)
-        return instrument.quote, times(quantity, price, instrument.amount_decimals)
+        return instrument.quote, self._price_of(book, instrument, request, quantity, price)
+
+    @staticmethod
+    def _price_of(
+        book: Account, instrument: Instrument, request: NewOrder, quantity: int, price: int
+    ) -> int:
+        """Return the most that a buy can cost at a price, in however many parts."""
+        grain: int = 10 ** (8 - instrument.amount_decimals)
+        cost = rounded_up(quantity * price, UNITS * grain) * grain
+        if book.fee_from != "quote" or request.tags.get("fee_from") == "base":
+            return cost
+        rate = max(instrument.maker_fee, instrument.taker_fee)
+        return cost + rounded_up(cost * rate, MILLION * grain) * grain
 
     def _accept(
         self,
@@ -391,16 +448,31 @@ class Exchange:
             quantity=quantity,
         )
         book.orders[order.id] = book.live[order.id] = order
+        self._forget(book)
         if request.client_id:
             book.by_client_id[request.client_id].append(order)
         if locks and (request.holds or not request.kind.triggers):
             self._told_balance(book, self._lock(order), 0, "order")
         return order
 
+    def _forget(self, book: Account) -> None:
+        """Drop the oldest orders and trades of an account that has had very many."""
+        if len(book.trades) > TRADES_KEPT:
+            del book.trades[: TRADES_KEPT // 10]
+        if len(book.orders) <= ORDERS_KEPT:
+            return
+        ended = (order for order in book.orders.values() if not order.is_live)
+        for order in list(islice(ended, ORDERS_KEPT // 10)):
+            del book.orders[order.id]
+            if order.client_id:
+                book.by_client_id[order.client_id].remove(order)
+                if self.unique_ids != "ever" and not book.by_client_id[order.client_id]:
+                    del book.by_client_id[order.client_id]
+
     def _lock(self, order: Order) -> str:
         """Set apart what is left of an order may cost; return the asset."""
         book = self.accounts[order.account]
-        asset, order.locked = self._lock_for(order.instrument, order.request, order.left)
+        asset, order.locked = self._lock_for(book, order.instrument, order.request, order.left)
         book.free[asset] -= order.locked
         book.locked[asset] += order.locked
         return asset
@@ -408,6 +480,7 @@ class Exchange:
     # ------------------------------------------------------------ matching
 
     def _trigger(self, order: Order) -> None:
+        self._levels[order.symbol].remove(order)
         order.status, order.triggered = Status.OPEN, True
         order.updated_ms = self.clock.now_ms()
         self._end_others(order)
@@ -419,7 +492,7 @@ class Exchange:
     def _locks_late(self, order: Order) -> bool:
         """Set apart what a triggered order needs; end it when that is not there."""
         book = self.accounts[order.account]
-        asset, amount = self._lock_for(order.instrument, order.request, order.left)
+        asset, amount = self._lock_for(book, order.instrument, order.request, order.left)
         if book.free[asset] < amount:
             order.request.tags["refused"] = Reason.INSUFFICIENT_BALANCE.value
             self._end(order, Status.CANCELED, "rejected")
@@ -428,43 +501,57 @@ class Exchange:
         return True
 
     def _match(self, order: Order) -> None:
-        """Trade what can be traded now; end what may not wait."""
+        """Trade what can be traded now; let the rest wait, or end if it may not."""
         buys, market = order.side is Side.BUY, not order.kind.has_limit
         price = self.ask(order.symbol) if buys else self.bid(order.symbol)
         limit = order.request.price
         if market or (price <= limit if buys else price >= limit):
-            self._fill_in_parts(order, price)
-        if order.is_live and (market or order.request.lifetime is not Lifetime.GTC):
+            offered = self._offered(order.symbol, order.left)
+            if offered == order.left or order.request.lifetime is not Lifetime.FOK:
+                self._fill_in_parts(order, price, offered)
+        if not order.is_live:
+            return
+        if market or order.request.lifetime is not Lifetime.GTC:
             self._end(order, Status.EXPIRED, "expired")
+        else:
+            self._wait(order)
 
-    def _fill_in_parts(self, order: Order, price: int) -> None:
+    def _offered(self, symbol: str, wanted: int) -> int:
+        """Return how much of what is wanted can be taken at once."""
+        depth = self.depth.get(symbol, wanted)
+        return min(wanted, depth - depth % self.instruments[symbol].step)
+
+    def _fill_in_parts(
+        self, order: Order, price: int, quantity: int, *, maker: bool = False
+    ) -> None:
         step, parts = order.instrument.step, max(1, self.fill_parts)
-        part = max(step, order.left // parts // step * step)
+        part = max(step, quantity // parts // step * step)
         for number in range(parts):
-            if order.left:
-                last = number == parts - 1
-                self._fill(order, price, order.left if last else min(part, order.left))
+            if quantity and order.is_live:
+                now = quantity if number == parts - 1 else min(part, quantity)
+                self._fill(order, price, now, maker=maker)
+                quantity -= now
 
     def _fill(self, order: Order, price: int, quantity: int, *, maker: bool = False) -> None:
-        """Trade so much of an order; a buy that cannot be paid for ends instead."""
+        """Trade so much of an order, or what can be paid of it; nothing at all ends it."""
         book, instrument = self.accounts[order.account], order.instrument
         self._end_others(order)
-        cost = times(quantity, price, instrument.amount_decimals)
-        fee, fee_asset = self._fee(book, order, quantity, cost, maker=maker)
-        self._unlock(order, quantity, cost)
-        spent, asset = (
-            (cost, instrument.quote) if order.side is Side.BUY else (quantity, instrument.base)
-        )
-        also = fee if fee_asset == asset else 0
-        if book.free[asset] < spent + also:
+        buys = order.side is Side.BUY
+        if buys:
+            quantity = min(quantity, self._affordable(book, order, quantity, price))
+        if not quantity:
             self._end(order, Status.EXPIRED, "expired")
             return
-        got, other = (
-            (quantity, instrument.base) if order.side is Side.BUY else (cost, instrument.quote)
-        )
-        book.free[asset] -= spent
-        book.free[other] += got
+        cost = cut(quantity * price, UNITS, instrument.amount_decimals)
+        fee, fee_asset = self._fee(book, order, quantity, cost, maker=maker)
+        asset, spent = (instrument.quote, cost) if buys else (instrument.base, quantity)
+        other, got = (instrument.base, quantity) if buys else (instrument.quote, cost)
+        self._unlock(order, quantity, price, spent + (fee if fee_asset == asset else 0))
+        for name, change in ((asset, -spent), (other, got)):
+            book.free[name] += change
+            self.market[name] -= change
         book.free[fee_asset] -= fee
+        self.fees[fee_asset] += fee
         self._trades += 1
         trade = Trade(
             id=self._trades,
@@ -489,6 +576,7 @@ class Exchange:
         order.status = Status.PARTIAL if order.left else Status.FILLED
         if not order.left:
             book.live.pop(order.id, None)
+            self._levels[order.symbol].remove(order)
             self._release(order)
         self._told(order, trade, "trade")
         for name, change in ((asset, -spent), (other, got)):
@@ -496,38 +584,58 @@ class Exchange:
         if fee_asset not in (asset, other):
             self._told_balance(book, fee_asset, -fee, "trade")
 
+    def _affordable(self, book: Account, order: Order, quantity: int, price: int) -> int:
+        """Return how much of a buy its account can pay for.
+
+        Only a market order can lack money: one that triggered far above the price it was to, or
+        was not to hold any.
+        """
+        instrument, request = order.instrument, order.request
+        have = book.free[instrument.quote] + order.locked
+        if self._price_of(book, instrument, request, quantity, price) <= have:
+            return quantity
+        need = self._price_of(book, instrument, request, UNITS, price)
+        steps = have * UNITS // max(1, need) // instrument.step
+        while steps > 0 and (
+            self._price_of(book, instrument, request, steps * instrument.step, price) > have
+        ):
+            steps -= 1
+        return max(0, steps) * instrument.step
+
     def _fee(
         self, book: Account, order: Order, quantity: int, cost: int, *, maker: bool
     ) -> tuple[int, str]:
+        """Return the fee of a trade and its asset; called before the trade is booked."""
         instrument = order.instrument
         rate = instrument.maker_fee if maker else instrument.taker_fee
-        quote_fee = self._share(cost, rate, instrument.amount_decimals)
+        in_quote = cut(cost * rate, MILLION, instrument.amount_decimals)
         if book.fee_from == "third" and book.fee_asset:
-            rate_of_third = self._worth_in_quote(book.fee_asset, instrument.quote)
-            fee = rounded(quote_fee * UNITS, rate_of_third) if rate_of_third else 0
-            if rate_of_third and book.free[book.fee_asset] >= fee:
+            worth = self._worth_in_quote(book.fee_asset, instrument.quote)
+            fee = in_quote * UNITS // worth if worth else 0
+            if worth and book.free[book.fee_asset] >= fee:
                 return fee, book.fee_asset
-        wanted, in_base = order.request.tags.get("fee_from"), self._share(quantity, rate, 8)
-        if wanted == "base" and (order.side is Side.BUY or book.free[instrument.base] >= in_base):
+        buys, in_base = order.side is Side.BUY, cut(quantity * rate, MILLION, 8)
+        wanted = order.request.tags.get("fee_from")
+        if wanted == "base" and (buys or book.free[instrument.base] >= in_base):
             return in_base, instrument.base
-        if book.fee_from != "quote" and order.side is Side.BUY:
+        if book.fee_from != "quote" and buys:
             return in_base, instrument.base
-        return quote_fee, instrument.quote
+        return in_quote, instrument.quote
 
     def _worth_in_quote(self, asset: str, quote: str) -> int:
         return UNITS if asset == quote else self.prices.get(f"{asset}/{quote}", 0)
 
-    @staticmethod
-    def _share(amount: int, millionths: int, decimals: int) -> int:
-        grain: int = 10 ** (8 - decimals)
-        return rounded(amount * millionths, MILLION * grain) * grain
-
-    def _unlock(self, order: Order, quantity: int, cost: int) -> None:
-        """Set free what a trade is about to spend."""
-        book = self.accounts[order.account]
-        sells = order.side is Side.SELL
-        asset = order.instrument.base if sells else order.instrument.quote
-        amount = min(order.locked, quantity if sells else cost)
+    def _unlock(self, order: Order, quantity: int, price: int, needed: int) -> None:
+        """Set free what a trade needs, and what the rest of the order then needs no more."""
+        book, instrument = self.accounts[order.account], order.instrument
+        if order.side is Side.SELL:
+            asset, still = instrument.base, order.left - quantity
+        else:
+            limit = order.request.price if order.kind.has_limit else price
+            asset = instrument.quote
+            still = self._price_of(book, instrument, order.request, order.left - quantity, limit)
+        missing = needed - book.free[asset]
+        amount = max(0, order.locked - still, min(order.locked, missing))
         order.locked -= amount
         book.locked[asset] -= amount
         book.free[asset] += amount
@@ -541,36 +649,41 @@ class Exchange:
         order.locked = 0
 
     def _end(self, order: Order, status: Status, what: str) -> None:
+        self._end_alone(order, status, what)
+        self._end_others(order)
+
+    def _end_alone(self, order: Order, status: Status, what: str) -> None:
         book = self.accounts[order.account]
         order.status, order.updated_ms = status, self.clock.now_ms()
         book.live.pop(order.id, None)
+        self._levels[order.symbol].remove(order)
         asset = order.instrument.base if order.side is Side.SELL else order.instrument.quote
         self._release(order)
         self._told(order, None, what)
         self._told_balance(book, asset, 0, "order")
-        self._end_others(order)
 
     def _end_others(self, order: Order) -> None:
-        """End the other leg of an order's list, and take its lock over.
+        """End the other leg of an order's list; if the order lives on, it takes the lock over.
 
         Cancelling one leg cancels the other; otherwise the other expires.
         """
         if not order.oco:
             return
-        for other in [o for o in self.accounts[order.account].live.values() if o.oco == order.oco]:
-            if other is not order:
-                order.locked += other.locked if order.is_live else 0
-                if order.is_live:
-                    other.locked = 0
-                other.oco = 0
-                if order.status is Status.CANCELED:
-                    self._end(other, Status.CANCELED, "canceled")
-                else:
-                    self._end(other, Status.EXPIRED, "expired")
+        live = self.accounts[order.account].live
+        for other in [each for each in live.values() if each.oco == order.oco]:
+            if other is order:
+                continue
+            if order.is_live:
+                order.locked, other.locked = order.locked + other.locked, 0
+            if order.status is Status.CANCELED:
+                self._end_alone(other, Status.CANCELED, "canceled")
+            else:
+                self._end_alone(other, Status.EXPIRED, "expired")
 
     # ------------------------------------------------------------- telling
 
     def live_orders(self) -> Iterable[Order]:
+        """Return every account's live orders."""
         return [order for book in self.accounts.values() for order in book.live.values()]
 
     def _told(self, order: Order, trade: Trade | None, what: str) -> None:

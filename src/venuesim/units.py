@@ -46,3 +46,14 @@ def times(amount: int, price: int, decimals: int = 8) -> int:
 def rounded(numerator: int, denominator: int) -> int:
     """Return a quotient of natural numbers, rounded half up."""
     return (2 * numerator + denominator) // (2 * denominator)
+
+
+def rounded_up(numerator: int, denominator: int) -> int:
+    """Return a quotient of natural numbers, rounded up."""
+    return -(-numerator // denominator)
+
+
+def cut(numerator: int, denominator: int, decimals: int = 8) -> int:
+    """Return a quotient of natural numbers in units, cut to so many decimals."""
+    grain: int = 10 ** (8 - decimals) if decimals < 8 else 1
+    return numerator // (denominator * grain) * grain

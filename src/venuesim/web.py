@@ -25,6 +25,7 @@ INCOMING_LIMIT = 1024 * 1024  # bytes of one message or body
 SOCKETS_LIMIT = 20_000
 BACKLOG = 4096
 BEAT_S = 1.0
+STOP_S = 0.05  # for what is being answered; aiohttp takes 0 for as long as it likes
 PING_BEATS = 20  # a ping on every stream each so many beats
 KEY_HEADERS = ("x-mbx-apikey", "x-bapi-api-key", "api-key")
 NO_BODY = (204, 304)
@@ -159,6 +160,7 @@ class Server:
         self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._delayed: set[asyncio.Task[object] | None] = set()
         self._beats = 0
         self._told_sent: Counter[str] = Counter()
 
@@ -203,9 +205,12 @@ class Server:
             self._timer.cancel()
         if self._listener is not None:
             self._listener.close()
+        for task in self._delayed:
+            if task is not None:
+                task.cancel()
         if self._web is not None:
             self._cut_all()
-            await self._web.shutdown(0)
+            await self._web.shutdown(STOP_S)
         self._listener = self._web = None
 
     async def refuse(self, seconds: float) -> None:
@@ -318,7 +323,12 @@ class Server:
             self._told_call(call, action, done[-1], fault, arrived_ms)
             return done[-1]
 
-        delivery = await deliver(fault, handle, desk.without_id, desk.place.clock.wait)
+        task = asyncio.current_task()
+        self._delayed.add(task)
+        try:
+            delivery = await deliver(fault, handle, desk.without_id, desk.place.clock.wait)
+        finally:
+            self._delayed.discard(task)
         if not done:
             self._told_call(call, action, Answer(status=0, account=account), fault, arrived_ms)
         return self._delivered(request, delivery)

@@ -183,14 +183,17 @@ def test_a_venue_that_is_not_there_is_named():
         protocols("mtgox")
 
 
-async def test_a_delayed_call_does_not_keep_the_server_from_stopping(http):
-    async with simulated("tiny", protocol=Tiny) as sim:
+async def test_a_delayed_call_does_not_keep_the_server_from_stopping_and_is_not_done(http):
+    async with simulated("tiny", protocol=Tiny, clock="manual") as sim:
         sim.faults.once(fault=Fault(kind=FaultKind.REQUEST_DELAYED, seconds=100))
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(failing(http, sim.url))
-            await asyncio.sleep(0.05)
+            await until(lambda: sim.faults.struck.total() == 1)
             await sim.server.stop()
             assert await waiting
+        sim.place.clock.set(sim.place.clock.now_ms() + 200_000)
+        await asyncio.sleep(0)
+        assert sim.desk.handled == []
 
 
 async def failing(http: aiohttp.ClientSession, url: str) -> bool:
