@@ -455,6 +455,8 @@ def test_a_request_by_socket_is_answered_with_limits_unless_they_are_not_wanted(
         ],
     }
     assert "rateLimits" not in stream.ask("time", returnRateLimits=False)
+    params = sim.params(symbol=PAIR, returnRateLimits="false")
+    assert stream.ask("openOrders.status", **params) == {"id": "7", "status": 200, "result": []}
     quiet = sim.open_api("returnRateLimits=false")
     assert "rateLimits" not in quiet.ask("ping")
     assert "rateLimits" in quiet.ask("ping", returnRateLimits=True)

@@ -216,10 +216,8 @@ def open_order_lists(ask: Ask) -> Reply:
     return Reply(
         body=[
             reports.listed(known)
-            for known in ask.floor.lists.values()
-            if known.account == ask.account.name
-            and not known.done
-            and ask.floor.sees_order(known.orders[0])
+            for known in ask.floor.lists_of[ask.account.name]
+            if not known.done and ask.floor.sees_order(known.orders[0])
         ]
     )
 
@@ -232,9 +230,8 @@ def all_order_lists(ask: Ask) -> Reply:
         raise bad_combination()
     found = [
         known
-        for known in ask.floor.lists.values()
-        if known.account == ask.account.name
-        and ask.floor.sees_order(known.orders[0])
+        for known in ask.floor.lists_of[ask.account.name]
+        if ask.floor.sees_order(known.orders[0])
         and (from_id is None or known.id >= from_id)
         and (start is None or known.placed_ms >= start)
         and (end is None or known.placed_ms <= end)

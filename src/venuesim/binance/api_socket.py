@@ -12,7 +12,7 @@ from venuesim.binance.gate import Asked, Passage, in_maintenance, pass_through
 from venuesim.binance.limits import order_limits, weight_limit
 from venuesim.binance.parameters import LONG_MAX, Parameters
 from venuesim.binance.routes import ROUTES, Route
-from venuesim.binance.signatures import payload_of_call, signed_key
+from venuesim.binance.signatures import SIGNING, payload_of_call, signed_key
 from venuesim.binance.user_events import UserEvents
 
 SUBSCRIPTIONS_MAX = 1000  # at a time
@@ -99,7 +99,7 @@ class ApiSocket:
             asked = _read(text)
             number = _number(asked)
             params = _params(asked)
-            shows = params.pop("returnRateLimits", str(shows).lower()) == "true"
+            shows = params.get("returnRateLimits", str(shows).lower()) == "true"
             method = str(asked.get("method", "")).removeprefix("v3/")
             result, status = self._answer(method, params, passage)
             answer: dict[str, object] = {"id": number, "status": status, "result": result}
@@ -285,7 +285,8 @@ def _plain(value: object) -> str:
 
 
 def _as_on_rest(route: Route, params: dict[str, str]) -> dict[str, str]:
-    """Leave out what on REST stands in a header, and what may be sent and is not needed."""
-    signs = bool(route.right) and route.signs
-    left_out = {"apiKey"} if signs else {"apiKey", "timestamp", "signature", "recvWindow"}
+    """Leave out what on REST stands elsewhere, and what may be sent and is not needed."""
+    left_out = {"apiKey", "returnRateLimits"}
+    if not route.right or not route.signs:
+        left_out.update(SIGNING)
     return {name: value for name, value in params.items() if name not in left_out}

@@ -68,6 +68,9 @@ class Floor:
     weights: Weights = field(default_factory=Weights)
     counts: OrderCounts = field(default_factory=OrderCounts)
     lists: dict[int, OrderList] = field(default_factory=dict)
+    lists_of: defaultdict[str, list[OrderList]] = field(  # by account, oldest first
+        default_factory=lambda: defaultdict(list)
+    )
     listen_keys: dict[str, ListenKey] = field(default_factory=dict)
     payments: defaultdict[str, deque[Payment]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=PAYMENTS_KEPT))
@@ -115,13 +118,14 @@ class Floor:
     def _join_list(self, order: Order) -> None:
         order.request.tags["list"] = str(order.oco)
         if order.oco not in self.lists:
-            self.lists[order.oco] = OrderList(
+            made = self.lists[order.oco] = OrderList(
                 id=order.oco,
                 client_id="",
                 account=order.account,
                 symbol=symbol_of(order.instrument),
                 placed_ms=order.created_ms,
             )
+            self.lists_of[order.account].append(made)
         self.lists[order.oco].orders.append(order)
 
     def tell_list(self, orders: OrderList) -> None:

@@ -457,10 +457,8 @@ def _place_oco(ask: Ask, limit: Wish, stop: Wish) -> Reply:
     floor, book, exchange = ask.floor, ask.account, ask.floor.place.exchange
     list_client_id = ask.sent.client_id("listClientOrderId") or floor.drawn_word()
     legs = [_named(ask, wish) for wish in (stop, limit)]
-    if legs[0].request.client_id == legs[1].request.client_id or any(
-        known.client_id == list_client_id and not known.done and known.account == book.name
-        for known in floor.lists.values()
-    ):
+    namesake = find_list(ask, None, list_client_id)
+    if legs[0].request.client_id == legs[1].request.client_id or (namesake and not namesake.done):
         raise rejected("Duplicate order sent.")
     _check_rate(ask, 2)
     for wish in legs:
@@ -504,9 +502,8 @@ def cancel_list(ask: Ask) -> Reply:
 
 def find_list(ask: Ask, number: int | None, client_id: str) -> OrderList | None:
     """Return the account's list that goes by either name; by client id the latest."""
-    for known in reversed(ask.floor.lists.values()):
-        if known.account == ask.account.name and (
-            known.id == number if number is not None else known.client_id == client_id
-        ):
-            return known
-    return None
+    if number is not None:
+        known = ask.floor.lists.get(number)
+        return known if known is not None and known.account == ask.account.name else None
+    lists = reversed(ask.floor.lists_of[ask.account.name])
+    return next((known for known in lists if known.client_id == client_id), None)

@@ -104,8 +104,12 @@ def streams(client):
     until("result"), until("result")
     tell("subscriptions", until("result"))
     tick("BTC/USDT", "65020")
-    events = [heard.get(timeout=PATIENCE) for _ in range(2)]
-    tell("streamed", sorted(events, key=lambda event: event["e"]))
+    events = {}
+    while len(events) < 2:
+        event = heard.get(timeout=PATIENCE)
+        if event.get("p") or event["k"]["c"] > "65010":
+            events[event["e"]] = event
+    tell("streamed", events)
     client.new_order(PAIR, "BUY", "MARKET", quantity="0.001")
     tell("streamed report", [until("executionReport"), until("executionReport")])
     tell("streamed position", until("outboundAccountPosition"))

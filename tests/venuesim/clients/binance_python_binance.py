@@ -90,6 +90,13 @@ def refusals(client):
     tell("early", refusal(late.get_account))
 
 
+async def until(socket, wanted):
+    """Return the first message that is wanted; what is so may be told before what changes."""
+    while not wanted(said := await socket.recv()):
+        pass
+    return said
+
+
 async def streams():
     client = await AsyncClient.create(*KEYS)
     sockets = BinanceSocketManager(client)
@@ -99,8 +106,8 @@ async def streams():
         async with DepthCacheManager(client, symbol=PAIR, limit=100) as depth:
             tick("BTC/USDT", "65010")
             tell("streamed trade", await trades.recv())
-            tell("streamed kline", await klines.recv())
-            tell("streamed several", await several.recv())
+            tell("streamed kline", await until(klines, lambda said: said["k"]["c"] > "65001"))
+            tell("streamed several", await until(several, lambda said: "book" in said["stream"]))
             book = await depth.recv()
             tell("streamed book", [book.get_bids()[:3], book.get_asks()[:3]])
         placed = await client.create_order(
