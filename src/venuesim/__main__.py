@@ -155,7 +155,7 @@ def journal_of(words: argparse.Namespace, venue: str) -> Path | None:
 async def run(words: argparse.Namespace, stop: asyncio.Event) -> None:
     """Serve until told to stop; CannotStart when that is not possible."""
     recordings = read_market(words)
-    clock: Clock = (
+    clock: Clock = (  # one for all, so that setting it moves every venue
         ManualClock(start_of(words, recordings)) if words.clock == "manual" else RealClock()
     )
     venues: dict[str, Running] = {}

@@ -13,7 +13,7 @@ class Key:
     """
 
     api_key: str
-    secret: str
+    secret: str = field(repr=False)
     account: str
     permissions: set[str]
     ips: tuple[str, ...] = ()

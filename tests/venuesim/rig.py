@@ -17,7 +17,7 @@ from typing import Any
 
 from venuesim.clock import Clock, ManualClock, RealClock
 from venuesim.faults import FaultPlan
-from venuesim.instruments import LISTINGS, Listing
+from venuesim.instruments import Listing
 from venuesim.running import Protocols, Running, place_for, running
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ async def simulated(
     venue: str = "binance",
     *,
     clock: str | Clock = "real",
-    instruments: Sequence[Listing] = tuple(LISTINGS),
+    instruments: Sequence[Listing] | None = None,
     seed: int = 1,
     faults: FaultPlan | None = None,
     journal: Path | None = None,

@@ -135,9 +135,12 @@ async def test_a_client_that_does_not_read_is_cut_off_and_others_are_not(sim, ht
         assert (await other.receive_json())["text"] == "still here"
 
 
-async def test_streams_are_beaten_about_once_a_second(sim, http, monkeypatch):
+async def test_streams_are_beaten_again_and_again(http, monkeypatch):
     monkeypatch.setattr(web, "BEAT_S", 0.01)
-    async with http.ws_connect(f"{sim.ws_url}/ws"):
+    async with (
+        simulated("tiny", protocol=Tiny) as sim,
+        http.ws_connect(f"{sim.ws_url}/ws"),
+    ):
         await until(lambda: any(socket.beats > 1 for socket in sim.desk.sockets))
 
 
