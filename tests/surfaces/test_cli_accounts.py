@@ -1,5 +1,6 @@
 """`tradefleet accounts` and `tradefleet vault`: keys from a person, stdin or the environment."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 
@@ -43,7 +44,8 @@ class Program:
     async def open_door(self, db):
         self.opened.append(db)
         await self.door.ask("/start")
-        yield self.door.dispatcher
+        async with asyncio.TaskGroup():  # as around venues that are open
+            yield self.door.dispatcher
 
     async def look_after(self, db):
         self.opened.append(db)

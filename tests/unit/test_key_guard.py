@@ -45,8 +45,11 @@ def test_a_key_that_may_trade_and_not_withdraw_is_accepted(mode):
 
 @pytest.mark.parametrize("fault", KeyFault)
 def test_every_fault_has_a_message_and_a_cure_of_its_own(fault):
-    verdict = judged(KeyRefused(fault, "said the venue."))
-    assert verdict.text == f"{verdict.what} (said the venue)\n{verdict.cure}"
+    assert judged(KeyRefused(fault, "The venue's words, cure and all.")).text == (
+        "The venue's words, cure and all."
+    )
+    verdict = judged(KeyRefused(fault, ""))
+    assert verdict.text == f"{verdict.what}\n{verdict.cure}"
     assert "{" not in verdict.text
     texts = [judged(KeyRefused(other, "")).text for other in KeyFault]
     assert texts.count(judged(KeyRefused(fault, "")).text) == 1

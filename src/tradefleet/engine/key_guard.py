@@ -40,17 +40,16 @@ class KeyAccepted:
 
 @dataclass(frozen=True, slots=True)
 class KeyDenied:
-    """The key may not be used: what is wrong, and the cure; detail is the venue's own words."""
+    """The key may not be used: what is wrong, and the cure; said: the same in its venue's words."""
 
     fault: KeyFault
     what: str
     cure: str
-    detail: str = ""
+    said: str = ""
 
     @property
     def text(self) -> str:
-        detail = f" ({self.detail.rstrip('.')})" if self.detail else ""
-        return f"{self.what}{detail}\n{self.cure}"
+        return self.said or f"{self.what}\n{self.cure}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,5 @@ class Desk:
         try:
             async with asyncio.timeout(KEY_CHECK_SECONDS):
                 return await opened.check_key(credentials, mode)
-        except TimeoutError:
-            late = f"no answer within {KEY_CHECK_SECONDS:.0f} s"
-            raise KeyRefused(KeyFault.NETWORK, late) from None
-        except (VenueUnavailable, OutcomeUnknown):  # their texts may repeat the request
+        except (TimeoutError, VenueUnavailable, OutcomeUnknown):  # a text may repeat the request
             raise KeyRefused(KeyFault.NETWORK, "") from None

@@ -13,7 +13,6 @@ from typing import Annotated
 import typer
 
 from tradefleet.command import Reply
-from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.drawing import draw
 from tradefleet.surfaces.cli.chat import user_id_of
@@ -45,13 +44,13 @@ def add(app: typer.Typer, parts: Parts) -> None:
         with edge():
             key, api_secret = keys()
             request = {"exchange": exchange, "api_key": key, "api_secret": api_secret}
-            asyncio.run(connected(parts, db, user, {**request, "testnet": not live}))
+            tell(asyncio.run(connected(parts, db, user, {**request, "testnet": not live})))
 
     @group.command("list")
     def show(user: UserOption, db: DatabaseOption = None) -> None:
         """List a user's accounts, keys masked."""
         with edge():
-            asyncio.run(listed(parts, db, user))
+            tell(asyncio.run(listed(parts, db, user)))
 
 
 def a_person_is_there() -> bool:
@@ -74,27 +73,26 @@ def keys() -> tuple[str, str]:
     return given
 
 
-async def connected(parts: Parts, db: str | None, user: str, request: Mapping[str, object]) -> None:
+async def connected(
+    parts: Parts, db: str | None, user: str, request: Mapping[str, object]
+) -> Reply:
+    """Connect an account; a person at the terminal is let type the code of a live one at once."""
     async with parts.open_door(db) as dispatcher:
         reply = await dispatcher.run(user_id_of(user), "connect", request)
-        tell(reply)
-        if not reply.refused and not request["testnet"] and a_person_is_there():
-            await confirmed(dispatcher, user)
+        if reply.refused or request["testnet"] or not a_person_is_there():
+            return reply
+        typer.echo(draw(reply))
+        typed = typer.prompt("Type LIVE and the code, or nothing", default="", show_default=False)
+        word, _, code = typed.strip().partition(" ")
+        if not word:
+            raise Refused("Nothing was connected.")
+        confirmation = {"exchange": "confirm", "api_key": word, "api_secret": code.strip()}
+        return await dispatcher.run(user_id_of(user), "connect", confirmation)
 
 
-async def confirmed(dispatcher: Dispatcher, user: str) -> None:
-    """Let a person at the terminal type the code that was just told."""
-    typed = typer.prompt("Type LIVE and the code, or nothing", default="", show_default=False)
-    word, _, code = typed.strip().partition(" ")
-    if not word:
-        raise Refused("Nothing was connected.")
-    request = {"exchange": "confirm", "api_key": word, "api_secret": code.strip()}
-    tell(await dispatcher.run(user_id_of(user), "connect", request))
-
-
-async def listed(parts: Parts, db: str | None, user: str) -> None:
+async def listed(parts: Parts, db: str | None, user: str) -> Reply:
     async with parts.open_door(db) as dispatcher:
-        tell(await dispatcher.run(user_id_of(user), "accounts"))
+        return await dispatcher.run(user_id_of(user), "accounts")
 
 
 def tell(reply: Reply) -> None:
