@@ -1,6 +1,7 @@
 """Who may ask the simulated Binance: signatures, times, keys, rights, limits and maintenance."""
 
 import json
+import random
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,7 +9,9 @@ import pytest
 
 from tests.venuesim.binance_asking import PAIR, Venue, refused, signature, venue
 from venuesim.binance import make_key
+from venuesim.binance.api_socket import METHODS, OWN_METHODS
 from venuesim.binance.desk import BinanceDesk
+from venuesim.binance.routes import ROUTES
 from venuesim.clock import ManualClock
 from venuesim.instruments import Listing, pair
 from venuesim.keys import Key
@@ -481,6 +484,51 @@ def test_a_reply_can_forget_the_ids_of_what_it_made(sim):
     assert told.keys() - forgot.keys() == {"orderId", "orderListId"}
     sim.oco()
     assert b"orderId" not in sim.desk.without_id(sim.last).body
+
+
+ODD = [
+    "", "0", "-1", "1e9", "9" * 19, "9" * 20, "9" * 30, "0.00000001", "1.5", "BTCUSDT", "NOPE",
+    "\u00e9", "\ud800", "%", "[]", '["BTCUSDT"]', '["x', "null", "true", "GTC", "FOK", "IOC",
+    "LIMIT", "MARKET", "STOP_LOSS", "TAKE_PROFIT_LIMIT", "LIMIT_MAKER", "BUY", "SELL", "FULL",
+    "1m", "1M", "0.01", "60000", "70000", "1000", "1001",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_whatever_is_sent_is_answered(sim, method, path):
+    sim.place.limits = False
+    sim.tick("65000")
+    sim.order(), sim.oco()
+    draw = random.Random(f"{method} {path}")
+    takes = ROUTES[method, path].takes
+    for _ in range(60):
+        names = [name for name in takes if draw.random() < 0.7]
+        words = {name: draw.choice(ODD) for name in names}
+        if "symbol" in words and draw.random() < 0.8:
+            words["symbol"] = PAIR
+        raw = urlencode(words | {"timestamp": sim.clock.now_ms()}, errors="replace")
+        raw += f"&signature={signature(sim.key.secret, raw)}"
+        sim.send(
+            Call(
+                method=method, path=path, query=raw, headers={"x-mbx-apikey": sim.key.api_key},
+            )
+        )  # fmt: skip
+        assert sim.last.status in (200, 400, 401, 409)
+    book = sim.place.exchange.accounts["alice"]
+    assert all(amount >= 0 for held in (book.free, book.locked) for amount in held.values())
+
+
+@pytest.mark.parametrize("path", ["/ws-api/v3", "/ws"])
+def test_whatever_is_said_on_a_socket_is_answered(sim, path):
+    stream, draw = sim.open(path), random.Random(path)
+    methods = [*METHODS, *OWN_METHODS, "SUBSCRIBE", "LIST_SUBSCRIPTIONS", "", None, 7]
+    for _ in range(500):
+        params = {draw.choice(["symbol", "apiKey", "timestamp", "x"]): draw.choice(ODD)}
+        asked = {"id": draw.choice([1, "x", None, 1.5, "\ud800"]), "method": draw.choice(methods),
+                 "params": draw.choice([params, [draw.choice(ODD)], None, 3, "x"])}  # fmt: skip
+        stream.take()
+        stream.socket.heard(json.dumps(asked))
+        assert len(stream.messages) == 1
 
 
 def test_a_path_nobody_knows_is_not_found(sim):

@@ -1,12 +1,14 @@
 """What an account asks about itself: balances, orders, trades, lists and fees."""
 
 from venuesim.binance import reports
+from venuesim.binance.cancelling import named_order
 from venuesim.binance.denials import Denied, bad_combination, neither
 from venuesim.binance.filters import symbol_filters
 from venuesim.binance.floor import Ask, Reply
 from venuesim.binance.limits import order_limits
+from venuesim.binance.lists import find_list
 from venuesim.binance.parameters import Parameters
-from venuesim.binance.trading import discount, find_list, named_order
+from venuesim.binance.placing import discount
 from venuesim.binance.words import DAY_MS, symbol_of
 from venuesim.exchange import MILLION
 from venuesim.orders import Order, Trade

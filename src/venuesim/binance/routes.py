@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from venuesim.binance import account, filters, listening, market, trading, wallet
+from venuesim.binance import (
+    account,
+    cancelling,
+    filters,
+    listening,
+    lists,
+    market,
+    placing,
+    wallet,
+)
 from venuesim.binance.floor import Handler
 from venuesim.binance.parameters import Parameters
 
@@ -121,21 +130,23 @@ ROUTES: dict[tuple[str, str], Route] = {
         market.rolling_ticker, market.window_weight, *TICKER, "windowSize", "type"
     ),
     # trading
-    ("POST", "/api/v3/order"): _trade("create", trading.new_order, 1, *ORDER),
+    ("POST", "/api/v3/order"): _trade("create", placing.new_order, 1, *ORDER),
     ("POST", "/api/v3/order/test"): Route(
-        handler=trading.check_order, weight=1, takes=(*ORDER, "computeCommissionRates"),
+        handler=placing.check_order, weight=1, takes=(*ORDER, "computeCommissionRates"),
         right="trade",
     ),
     ("DELETE", "/api/v3/order"): _trade(
-        "cancel", trading.cancel_order, 0, "symbol", "orderId", "origClientOrderId",
+        "cancel", cancelling.cancel_order, 0, "symbol", "orderId", "origClientOrderId",
         "newClientOrderId", "cancelRestrictions",
     ),
-    ("DELETE", "/api/v3/openOrders"): _trade("cancel", trading.cancel_all, 0, "symbol"),
-    ("POST", "/api/v3/order/cancelReplace"): _trade("create", trading.cancel_replace, 1, *REPLACE),
-    ("POST", "/api/v3/order/oco"): _trade("create", trading.new_oco_by_old_names, 2, *OLD_OCO),
-    ("POST", "/api/v3/orderList/oco"): _trade("create", trading.new_oco, 2, *OCO),
+    ("DELETE", "/api/v3/openOrders"): _trade("cancel", cancelling.cancel_all, 0, "symbol"),
+    ("POST", "/api/v3/order/cancelReplace"): _trade(
+        "create", cancelling.cancel_replace, 1, *REPLACE
+    ),
+    ("POST", "/api/v3/order/oco"): _trade("create", lists.new_oco_by_old_names, 2, *OLD_OCO),
+    ("POST", "/api/v3/orderList/oco"): _trade("create", lists.new_oco, 2, *OCO),
     ("DELETE", "/api/v3/orderList"): _trade(
-        "cancel", trading.cancel_list, 0, "symbol", "orderListId", "listClientOrderId",
+        "cancel", lists.cancel_list, 0, "symbol", "orderListId", "listClientOrderId",
         "newClientOrderId",
     ),
     # account
