@@ -1,5 +1,6 @@
 """APEX: the written rules bar by bar, its sizes and levels, and why it does not trade."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from tests.makers import bar
 from tests.unit import written_rules
 from tests.unit.written_rules import said
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.signal import TradePlan
+from tradefleet.domain.signal import Signal, TradePlan
 from tradefleet.indicators.atr import new_atr, stop_below
 from tradefleet.strategies.apex import STRATEGY, build
 from tradefleet.strategies.apex.parameters import ApexParameters, Sizes
@@ -76,6 +77,36 @@ def test_an_entry_says_why():
     assert len(points) == entry.score
     assert figures.startswith("ADX ")
     assert "momentum score" in figures
+
+
+def test_an_entry_signal_equals_a_plain_one_that_says_the_same():
+    found = [s for s in signals_of(generated(8, 3000), filters_min="2", score_min="2") if s]
+    for signal in (s for s in found if s.entry):
+        plain = Signal(signal.entry, signal.exit_reason, signal.reasons)
+        assert signal == plain
+        assert plain == signal
+        assert hash(signal) == hash(plain)
+        assert signal != replace(plain, exit_reason="another")
+        assert signal != (plain.entry, plain.exit_reason, plain.reasons)
+
+
+def test_an_entry_is_what_it_was_on_its_bar_however_late_it_is_read():
+    late = signals_of(generated(0, 3000))
+    strategy = build({})
+    for b, signal in zip(generated(0, 3000), late, strict=True):
+        now = strategy.on_bar(b)
+        assert repr(now and now.entry) == repr(signal and signal.entry)
+
+
+@pytest.mark.parametrize(
+    ("close", "stop"), [("0.12345678904", "0.123456789"), ("0.12345678906", None)]
+)
+def test_next_to_the_close_the_ten_digits_of_a_stop_decide_whether_it_is_below(close, stop):
+    flat = [bar(close, n, high=close, low=close) for n in range(30)]
+    loose = {**ANYTHING, "adx_bands": "0,1,2,3,4", "stop_atr": "0"}
+    entry = signals_of(flat, **loose)[-1].entry
+
+    assert (entry and entry.stop) == (stop and Decimal(stop))
 
 
 def test_an_unknown_value_makes_its_condition_false_and_is_no_error():

@@ -15,7 +15,7 @@ from tradefleet.domain.market import Bar
 from tradefleet.domain.money import ZERO, from_float
 from tradefleet.indicators import Numbers
 from tradefleet.indicators.adx import new_adx
-from tradefleet.indicators.atr import new_atr, stop_below
+from tradefleet.indicators.atr import new_atr
 from tradefleet.indicators.averages import Window
 from tradefleet.indicators.candles import engulfs, is_hammer
 from tradefleet.indicators.parameters import describe, read
@@ -23,8 +23,18 @@ from tradefleet.indicators.rsi import new_rsi
 from tradefleet.indicators.tolerance import AT_LEAST, AT_MOST, PRICE
 from tradefleet.indicators.trend import UNKNOWN, Averages, new_trend
 from tradefleet.indicators.vwap import new_vwap
-from tradefleet.strategies.apex.parameters import BARS_NEEDED, FILTERS, ApexParameters, Sizes
-from tradefleet.strategy import Entry, Signal, StrategySpec, TradePlan
+from tradefleet.strategies.apex.entries import (
+    CANDLE,
+    MACD,
+    NEAR,
+    REASONS,
+    RSI,
+    VOLUME,
+    Entries,
+    EntrySignal,
+)
+from tradefleet.strategies.apex.parameters import BARS_NEEDED, FILTERS, ApexParameters
+from tradefleet.strategy import Signal, StrategySpec, TradePlan
 
 Now: TypeAlias = tuple[int, Numbers, Numbers, float, Averages, Averages]
 
@@ -32,19 +42,6 @@ LONG, SHORT = 1, -1
 NO_BAR = (nan, nan, nan, nan, nan)
 CROSS = Signal(exit_reason="ema_cross", reasons=("fast EMA crossed below middle EMA",))
 
-# Entry points are a set of bits: what they say is written down once, not at every signal.
-POINT_REASONS = {
-    1: "near middle EMA or VWAP",
-    2: "RSI in range and moving along",
-    4: "engulfing or hammer candle",
-    8: "MACD histogram moving along",
-    16: "volume keeps up",
-}
-NEAR, RSI, CANDLE, MACD, VOLUME = POINT_REASONS
-REASONS = [
-    tuple(reason for point, reason in POINT_REASONS.items() if points & point)
-    for points in range(2 * VOLUME)
-]
 OPPOSITE = [Signal(None, "opposite_signal", ("full short signal", *said)) for said in REASONS]
 
 
@@ -59,6 +56,7 @@ class Apex:
         "_adx",
         "_atr",
         "_bar",
+        "_entries",
         "_entry_volumes",
         "_filter_volumes",
         "_first_two_min",
@@ -68,7 +66,6 @@ class Apex:
         "_parameters",
         "_rsi",
         "_rsi_value",
-        "_sizes",
         "_warmup",
         "on_bar",
         "plan",
@@ -77,7 +74,7 @@ class Apex:
     def __init__(self, parameters: ApexParameters) -> None:
         p = self._parameters = parameters
         self.plan: TradePlan = p.plan()
-        self._sizes = Sizes(p)
+        self._entries = Entries(p)
         self._rsi = new_rsi(p.rsi, p.smoothing)
         self._rsi_value = nan  # of the last bar whose points were all looked at
         self._atr = new_atr(p.atr, p.smoothing)
@@ -138,8 +135,13 @@ class Apex:
             if number >= warmup:
                 if is_below and not was_below:
                     signal = CROSS
-                up = (fast - mid > margin and mid - slow > margin) + (histogram > margin)
-                down = (is_below and slow - mid > margin) + (-histogram > margin)
+                up = 1 if histogram > margin else 0
+                down = 1 if histogram < -margin else 0
+                if is_below:
+                    if slow - mid > margin:
+                        down += 1
+                elif fast - mid > margin and mid - slow > margin:
+                    up += 1
                 if up >= first_two_min or down >= first_two_min:
                     signal = self._decide(up, down, signal)
             was_below = is_below
@@ -153,8 +155,10 @@ class Apex:
         p = self._parameters
         _, (_, _, _, close, volume), _, vwap, _, _ = self._now
         margin = PRICE * close
-        up += close - vwap > margin
-        down += vwap - close > margin
+        if close - vwap > margin:
+            up += 1
+        elif vwap - close > margin:
+            down += 1
         needed = p.filters_min - 2  # two are the same for long and short
         if not volume >= p.filter_volume * self._filter_volumes.mean() * AT_LEAST:
             needed += 1
@@ -168,12 +172,10 @@ class Apex:
             leave = OPPOSITE[points]
         if up < needed or (points := self._points(LONG, p.score_min)) is None:
             return leave
-        entry = self._entry(points, adx)
-        if isinstance(entry, str):
+        stop = self._stop()
+        if self._objection(adx, stop):
             return leave
-        if leave is None:
-            return Signal(entry, "", entry.reasons)
-        return Signal(entry, leave.exit_reason, leave.reasons)
+        return EntrySignal((self._entries, points, adx, self._rsi_value, stop), leave)
 
     def _points(self, direction: int, least: int) -> int | None:
         """Return the entry points that hold; None as soon as they must be fewer than `least`."""
@@ -205,33 +207,27 @@ class Apex:
             missing -= 1
         return points if missing <= 0 else None
 
-    def _entry(self, points: int, adx: float) -> Entry | str:
-        """Return the entry, or the first condition after filters and score that fails."""
+    def _stop(self) -> float:
+        """Return where the stop of an entry would stand; NaN while that is not known."""
+        return self._lows.lowest() - self._parameters.stop_atr * self._atr.value()
+
+    def _objection(self, adx: float, stop: float) -> str:
+        """Return the first condition after filters and score that fails an entry."""
         p = self._parameters
-        _, (_, _, _, _, volume), *_ = self._now
+        _, (_, _, _, close, volume), *_ = self._now
         mean = self._floor_volumes.mean()
         if not volume >= p.floor_volume * mean * AT_LEAST:
             return _too_low(volume, p.floor_volume, p.floor_volume_bars, mean)
-        score = points.bit_count()
-        fraction = self._sizes.fraction(adx, score)
-        if not fraction:
+        if not adx >= p.adx_bands[0]:
             return f"ADX {_figure(adx)} is below {p.adx_bands[0]:g}: no size"
-        strength = self._strength(adx)
+        strength = self._entries.strength(adx, self._rsi_value)
         if strength < p.momentum_min:
             return f"momentum score {strength:.6g} is below {p.momentum_min:g}"
-        stop = stop_below(self._lows.lowest(), p.stop_atr, self._atr.value())
-        if not ZERO < stop < self._bar.close:
-            return f"stop {stop:f} is not between 0 and the close {self._bar.close:f}"
-        reasons = (*REASONS[points], f"ADX {adx:.4g}, momentum score {strength:.3g}")
-        return Entry(stop, fraction, score, strength, reasons)
-
-    def _strength(self, adx: float) -> float:
-        """Return the momentum score; an RSI that is not known adds nothing."""
-        p = self._parameters
-        rsi = self._rsi_value
-        far = abs(rsi - 50.0) / 50.0 if rsi == rsi else 0.0
-        strong = adx / 50.0 if adx < 50.0 else 1.0
-        return p.momentum_rsi * far + p.momentum_adx * strong + p.momentum_base
+        if not 0.0 < stop < close - PRICE * close:  # near the close its last digit may decide
+            price = from_float(stop) if isfinite(stop) else ZERO
+            if not ZERO < price < self._bar.close:
+                return f"stop {price:f} is not between 0 and the close {self._bar.close:f}"
+        return ""
 
     def why_not(self) -> str:
         p = self._parameters
@@ -247,8 +243,7 @@ class Apex:
         if score < p.score_min:
             said = ", ".join(REASONS[points]) or "no point"
             return f"score {score} is below {p.score_min}: {said}"
-        entry = self._entry(points, adx)
-        return entry if isinstance(entry, str) else ""
+        return self._objection(adx, self._stop())
 
     def _failed_filters(self, adx: float) -> Iterator[str]:
         """Say of each market filter that does not hold for long what is wrong."""
