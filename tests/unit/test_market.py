@@ -145,6 +145,14 @@ def test_a_quantity_is_cut_to_the_venues_step():
 
 
 @pytest.mark.parametrize(
+    ("quantity", "whole"), [("1.234", True), ("2", True), ("1.2345", False), ("0", False)]
+)
+def test_only_whole_steps_can_be_ordered(quantity, whole):
+    with decimal.localcontext(prec=3):
+        assert TradingRules(quantity_step=Decimal("0.001")).is_on_step(Decimal(quantity)) == whole
+
+
+@pytest.mark.parametrize(
     ("quantity", "allowed"), [("0.05", True), ("0.0499999", False), ("0", False), ("-1", False)]
 )
 def test_an_order_must_be_large_enough_for_the_venue(quantity, allowed):

@@ -118,6 +118,10 @@ class TradingRules:
         """Return quantity rounded down to the venue's step."""
         return round_down(quantity, self.quantity_step)
 
+    def is_on_step(self, quantity: Decimal) -> bool:
+        """Say whether quantity is one or more whole steps of the venue."""
+        return quantity > 0 and not MONEY.remainder(quantity, self.quantity_step)
+
     def allows(self, quantity: Decimal, price: Decimal) -> bool:
         """Say whether an order of quantity at price is large enough to be sent."""
         return quantity > 0 and MONEY.multiply(quantity, price) >= self.notional_min
@@ -186,5 +190,7 @@ class Quote:
 
 def slipped(price: Decimal, side: Side, slippage: Decimal) -> Decimal:
     """Return price moved against us by slippage, a share of the price."""
+    if not slippage:
+        return price
     share = MONEY.add(ONE, slippage) if side is Side.BUY else MONEY.subtract(ONE, slippage)
     return MONEY.multiply(price, share)

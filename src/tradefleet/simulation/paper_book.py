@@ -52,12 +52,11 @@ class PaperBook:
 
     def submit(self, order: Order, rules: TradingRules) -> PaperOrder:
         """Accept an order, to be filled at the next price; raise VenueRejected as venues do."""
-        with money_context():
-            if order.quantity != rules.round_quantity(order.quantity) or order.quantity <= 0:
-                raise VenueRejected(f"quantity {order.quantity} is not on the step")
-            base = order.symbol.base  # what a buy costs is known when it fills
-            if order.side is Side.SELL and self.balances.get(base, ZERO) < order.quantity:
-                raise VenueRejected(f"insufficient {base}")
+        if not rules.is_on_step(order.quantity):
+            raise VenueRejected(f"quantity {order.quantity} is not on the step")
+        base = order.symbol.base  # what a buy costs is known when it fills
+        if order.side is Side.SELL and self.balances.get(base, ZERO) < order.quantity:
+            raise VenueRejected(f"insufficient {base}")
         self.number += 1
         accepted = PaperOrder(venue_order_id=f"P{self.number}", order=order)
         self.waiting[order.id] = accepted
@@ -86,33 +85,44 @@ class PaperBook:
         An order the balance cannot pay for is closed by the venue without a fill.
         """
         with money_context():
-            paper = self.waiting[order_id]
-            order = paper.order
-            quantity = order.quantity - paper.filled
-            if most is not None:
-                quantity = min(quantity, rules.round_quantity(most))
-                if quantity <= 0:
-                    return paper, None
-            self.number += 1
-            price = slipped(price, order.side, costs.slippage)
-            fill = self._priced(paper, quantity, price, at, rules)
-            spent, asset = _spending(fill)
-            if self.balances.get(asset, ZERO) < spent:
-                del self.waiting[order_id]
-                return replace(paper, open=False, reject_reason=f"insufficient {asset}"), None
-            self._settle(fill)
-            filled = paper.filled + quantity
-            paper = PaperOrder(
-                venue_order_id=paper.venue_order_id,
-                order=order,
-                open=filled < order.quantity,
-                filled=filled,
-            )
-            if paper.open:
-                self.waiting[order_id] = paper
-            else:
-                del self.waiting[order_id]
-            return paper, fill
+            return self.match(order_id, price=price, at=at, rules=rules, costs=costs, most=most)
+
+    def match(
+        self,
+        order_id: OrderId,
+        *,
+        price: Decimal,
+        at: datetime,
+        rules: TradingRules,
+        costs: Costs,
+        most: Decimal | None = None,
+    ) -> tuple[PaperOrder, Fill | None]:
+        """Fill, for a caller who is inside the money context already."""
+        paper = self.waiting[order_id]
+        order = paper.order
+        quantity = order.quantity - paper.filled
+        if most is not None:
+            quantity = min(quantity, rules.round_quantity(most))
+            if quantity <= 0:
+                return paper, None
+        self.number += 1
+        fill = self._priced(paper, quantity, slipped(price, order.side, costs.slippage), at, rules)
+        missing = self._settle(fill)
+        if missing:
+            del self.waiting[order_id]
+            return replace(paper, open=False, reject_reason=f"insufficient {missing}"), None
+        filled = paper.filled + quantity
+        paper = PaperOrder(
+            venue_order_id=paper.venue_order_id,
+            order=order,
+            open=filled < order.quantity,
+            filled=filled,
+        )
+        if paper.open:
+            self.waiting[order_id] = paper
+        else:
+            del self.waiting[order_id]
+        return paper, fill
 
     def _priced(
         self,
@@ -139,15 +149,17 @@ class PaperBook:
             filled_at=at,
         )
 
-    def _settle(self, fill: Fill) -> None:
-        sign, symbol = fill.side.sign, fill.symbol
-        base, quote = self.balances.get(symbol.base, ZERO), self.balances.get(symbol.quote, ZERO)
-        self.balances[symbol.base] = base + fill.quantity * sign
-        self.balances[symbol.quote] = quote - fill.cost * sign - fill.fee
-
-
-def _spending(fill: Fill) -> tuple[Decimal, str]:
-    """Return what a fill takes out of the account: an amount, and of which asset."""
-    if fill.side is Side.BUY:
-        return fill.cost + fill.fee, fill.symbol.quote
-    return fill.quantity, fill.symbol.base
+    def _settle(self, fill: Fill) -> str:
+        """Move what was traded; or nothing, and return the asset there is too little of."""
+        symbol, balances = fill.symbol, self.balances
+        base, quote = balances.get(symbol.base, ZERO), balances.get(symbol.quote, ZERO)
+        if fill.side is Side.BUY:
+            base, quote = base + fill.quantity, quote - fill.cost - fill.fee
+            if quote < 0:
+                return symbol.quote
+        else:
+            base, quote = base - fill.quantity, quote + fill.cost - fill.fee
+            if base < 0:
+                return symbol.base
+        balances[symbol.base], balances[symbol.quote] = base, quote
+        return ""
