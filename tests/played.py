@@ -9,8 +9,12 @@ from tests.bot_rig import APEX, KEY
 from tests.makers import Number, spec
 from tradefleet import strategies
 from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.effects import Effect, OrderPlaced
+from tradefleet.domain.events import Event
+from tradefleet.domain.ids import OrderId
 from tradefleet.domain.limits import GuardMemory, RiskLimits
 from tradefleet.domain.market import Bar, Symbol, Timeframe, TradingRules
+from tradefleet.domain.order import Order
 from tradefleet.domain.signal import Signal, TradePlan
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.user_guard import UserGuard
@@ -68,6 +72,17 @@ class Recording:
         return self.strategy.trail_distance()
 
 
+class Remembering(BotEngine):
+    """An engine of which one can see in the end what orders it placed."""
+
+    placed: dict[OrderId, Order]
+
+    def decide(self, event: Event) -> list[Effect]:
+        effects = super().decide(event)
+        self.placed |= {e.order.id: e.order for e in effects if isinstance(e, OrderPlaced)}
+        return effects
+
+
 def built(name: str, **params: str) -> Strategy:
     return STRATEGIES[name].build(params)
 
@@ -93,7 +108,7 @@ def played(
     )
     book = PaperBook()
     book.credit(pair.quote, Decimal(balance))
-    engine = BotEngine.start(
+    engine = Remembering.start(
         spec=bot,
         memory=None,
         working={},
@@ -105,6 +120,7 @@ def played(
         ),
         order_key=KEY,
     )
+    engine.placed = {}
     test = Backtest(
         engine=engine,
         strategy=strategy,

@@ -40,7 +40,7 @@ def sales(test: Backtest) -> list[tuple[int, Decimal, Decimal, str]]:
             int((f.filled_at - START).total_seconds() // 60),
             f.quantity,
             f.price,
-            test.orders[f.order_id].reason,
+            test.engine.placed[f.order_id].reason,
         )
         for f in test.fills
         if f.side is Side.SELL

@@ -670,6 +670,52 @@ def test_a_bar_that_does_not_concern_a_bot_would_change_nothing(plan, targets_do
                 assert rig.engine.memory().cash == before.cash
 
 
+@pytest.mark.parametrize("plan", [APEX, PLAIN, TradePlan(trails=True)], ids=str)
+@pytest.mark.parametrize("limits", [None, RiskLimits(drawdown_share_max=D("0.15"))])
+@pytest.mark.parametrize("targets_done", [0, 1])
+def test_what_a_backtest_overlooks_is_as_if_it_had_been_a_step(plan, limits, targets_done):
+    for signal in (None, leave(), enter(), enter(exit_reason="opposite_signal")):
+        for bought in (False, True):
+            for high in (99, 105):
+                rig, other = Rig(plan, user_limits=limits), Rig(plan, user_limits=limits)
+                for each in (rig, other) if bought else ():
+                    each.buys()
+                    if plan.targets and targets_done:
+                        each.rises(102)
+                        each.sells(102)
+                closed = bar(99, 5, high=high, low=98)
+                concerned, levels = rig.engine.concerns(closed, signal), rig.engine.levels
+                overlooked = rig.engine.overlooks(closed, signal)
+                assert overlooked or concerned
+                if overlooked:
+                    event = BarClosed(closed, closed.opened_at + MINUTE, signal, D(1))
+                    told = other.engine.step(event)
+                    assert told == ([MemoryChanged(rig.engine.memory())] if concerned else [])
+                    assert rig.engine.position == other.engine.position
+                    assert rig.engine.levels == levels
+
+
+def test_a_new_high_is_all_that_is_ever_overlooked_of_a_bar_that_concerns_a_bot():
+    rig = Rig()
+    rig.buys()
+    higher = bar(99, 5, high=105, low=98)
+
+    assert rig.engine.overlooks(higher, None)
+    assert (rig.held.highest, rig.engine.last_price) == (105, 99)
+    assert not rig.engine.overlooks(higher, leave())
+    rig.rises(102)
+    rig.sells(102)
+    assert not rig.engine.overlooks(higher, None)
+
+
+def test_orders_go_by_their_number_where_no_venue_hears_of_them():
+    rig = Rig()
+    rig.engine.order_key = b""
+    rig.closes(100, enter())
+
+    assert rig.newest.id == f"{1:032x}"
+
+
 @pytest.mark.parametrize(
     ("plan", "targets_done", "high", "concerned"),
     [

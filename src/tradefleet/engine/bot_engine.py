@@ -1,6 +1,6 @@
 """The whole decision path of one bot, as one pure step: event in, effects out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -65,9 +65,10 @@ RETRY_MOST = timedelta(seconds=60)
 class BotEngine:
     """Runs one bot. No I/O, no clock, no randomness: same events, same effects.
 
-    spec, rules, plan, limits and guard are shared with other bots; entry_delay is how long a
-    live entry waits. Everything below `cash` is what the bot remembers: `memory()` is the
-    same for the store, `working` are its orders that are not final.
+    spec, rules, plan, limits and guard are shared with other bots; order_key names its orders
+    for venues, and without one (in a backtest, where no venue hears of them) they go by their
+    number; entry_delay is how long a live entry waits. Everything below `cash` is what the bot
+    remembers: `memory()` is the same for the store, `working` are its orders that are not final.
     """
 
     spec: BotSpec
@@ -141,7 +142,7 @@ class BotEngine:
         """Step, for a caller who is inside the money context already."""
         before, own = self.guard.memory, self.own_guard
         own_before = own and own.memory
-        effects = self._decide(event)
+        effects = HANDLERS.get(type(event), BotEngine._on_order_event)(self, event)
         if own is not None and own.memory is not own_before:
             effects += self._saved()
         if self.guard.memory is not before:
@@ -170,8 +171,8 @@ class BotEngine:
     def levels(self) -> Protect:
         """The stop and target to watch now: none for what is on sale already."""
         position = self.position
-        if position is None or self._unsold(position) <= ZERO:
-            return Protect(None, None)
+        if position is None or not self._is_sellable(position.quantity - self._on_sale()):
+            return NOTHING_TO_WATCH
         return Protect(position.stop, position.targets[0][0] if position.targets else None)
 
     def concerns(self, bar: Bar, signal: Signal | None) -> bool:
@@ -184,28 +185,33 @@ class BotEngine:
         trailing = position.targets_done or bar.high > position.highest
         return (self.plan.trails and bool(trailing)) or self.watched
 
-    def _decide(self, event: Event) -> list[Effect]:
-        match event:
-            case BarClosed():
-                return self._on_bar(event)
-            case StopHit():
-                return self._on_stop(event)
-            case TargetHit():
-                return self._on_target(event)
-            case EntryDue():
-                return self._on_entry_due(event)
-            case Fill():
-                return self._on_fill(event)
-            case ExitAsked(reason, at):
-                return self._void_held(reason) + self._exit_all(reason, at)
-            case StopAsked():
-                self.running = False
-                return self._void_held("the bot was stopped")
-            case StartAsked():
-                self.running = True
-                return []
-            case _:
-                return self._on_order_event(event)
+    def overlooks(self, bar: Bar, signal: Signal | None) -> bool:
+        """Say whether a bar needs no step, having noted a new high that nobody is told of.
+
+        For a backtest: most steps on a bar would do no more, and have the high written down.
+        """
+        position = self.position
+        if position is None:
+            return signal is None or signal.entry is None
+        if position.targets_done or self.watched or (signal is not None and signal.exit_reason):
+            return not self.concerns(bar, signal)
+        if self.plan.trails and bar.high > position.highest:
+            self.position = exits.after_bar(position, bar.high, None, self.plan, self.rules)
+            self.last_price = bar.close
+        return True
+
+    # ------------------------------------------------------- what users ask
+
+    def _on_exit_asked(self, event: ExitAsked) -> list[Effect]:
+        return self._void_held(event.reason) + self._exit_all(event.reason, event.at)
+
+    def _on_stop_asked(self, event: StopAsked) -> list[Effect]:
+        self.running = False
+        return self._void_held("the bot was stopped")
+
+    def _on_start_asked(self, event: StartAsked) -> list[Effect]:
+        self.running = True
+        return []
 
     # ---------------------------------------------------------------- bars
 
@@ -250,7 +256,9 @@ class BotEngine:
 
     def _consider(self, entry: Entry, event: BarClosed) -> list[Effect]:
         """Turn an entry signal into a held order, or say which guard said no."""
-        if not self.running or any(order.is_working for order in self.working.values()):
+        if not self.running or (
+            self.working and any(order.is_working for order in self.working.values())
+        ):
             return []
         at, close = event.at, event.bar.close
         sized = size_entry(
@@ -314,12 +322,14 @@ class BotEngine:
             return "the bot was stopped"
         if self.guard.halt_for(self.spec.id, self.spec.account_id) is not Halt.RUN:
             return "trading was switched off"
-        for memory in (guard.memory for guard in self._guards()):
+        for guard in self._guards():
+            memory = guard.memory
             until = memory.circuit_open_until
             if memory.paused_reason or (until is not None and event.at < until):
                 return f"trading was halted: {memory.paused_reason or memory.circuit_reason}"
-        if self.position is not None or any(
-            other.is_working and other.id != order.id for other in self.working.values()
+        if self.position is not None or (
+            len(self.working) > 1
+            and any(other.is_working and other.id != order.id for other in self.working.values())
         ):
             return "the order it stands for has turned up after all"
         if order.lapses_at is not None and event.at > order.lapses_at:
@@ -415,6 +425,10 @@ class BotEngine:
     def _unsold(self, position: Position) -> Decimal:
         """Return what is held and not on sale already, in whole steps of the venue."""
         return self.rules.round_quantity(position.quantity - self._on_sale())
+
+    def _is_sellable(self, quantity: Decimal) -> bool:
+        """Say whether quantity is a whole step at least: less is dust."""
+        return quantity >= self.rules.quantity_step
 
     def _on_sale(self) -> Decimal:
         """Return how much of the position exits may still sell, unknown ones included."""
@@ -532,7 +546,7 @@ class BotEngine:
             raise BrokenInvariant(f"{fill.quantity} sold of the {held} held: {fill}")
         self.fills_seen[fill.id] = order.id
         self._keep(order)
-        self.cash -= fill.cost * fill.side.sign
+        self.cash += -fill.cost if bought else fill.cost
         if fill.fee_asset == spec.symbol.quote:
             self.cash -= fill.fee
         self.last_price = fill.price
@@ -566,8 +580,7 @@ class BotEngine:
         self.retry_at, self.retry_wait = None, RETRY_FIRST
         if order.kind is OrderKind.TARGET and order.price is not None:
             self._reached(int(order.reason.removeprefix("target_")), order.price)
-        left = self.rules.round_quantity(self.position.quantity)  # less than a step is dust
-        return self._close(order, fill) if left <= ZERO else []
+        return [] if self._is_sellable(self.position.quantity) else self._close(order, fill)
 
     def _without_dust(self, entry: LedgerEntry, held: Decimal, fill: Fill) -> LedgerEntry:
         """Give up what the last sale left of a position, less than a step: nobody can sell it."""
@@ -647,8 +660,9 @@ class BotEngine:
         return ZERO if self.position is None else sum((p.cost for p in self.position.lots), ZERO)
 
     def _tell_exposure(self) -> None:
-        for guard in self._guards() if self.watched else ():
-            guard.exposure(self.spec.id, self._exposure())
+        if self.watched:
+            for guard in self._guards():
+                guard.exposure(self.spec.id, self._exposure())
 
     def _order(
         self,
@@ -663,7 +677,7 @@ class BotEngine:
         spec, seq = self.spec, self.seq + 1
         return changed(  # many times as fast as making one from nothing
             BLANK,
-            id=client_order_id(self.order_key, spec.user_id, spec.account_id, spec.id, seq),
+            id=self._order_id(seq),
             user_id=spec.user_id,
             account_id=spec.account_id,
             bot_id=spec.id,
@@ -676,6 +690,12 @@ class BotEngine:
             reason=reason,
             **more,
         )
+
+    def _order_id(self, seq: int) -> OrderId:
+        if not self.order_key:
+            return OrderId(f"{seq:032x}")
+        spec = self.spec
+        return client_order_id(self.order_key, spec.user_id, spec.account_id, spec.id, seq)
 
     def _guarded(self) -> list[Effect]:
         return [self.levels] if self.journaled else []
@@ -711,6 +731,19 @@ BLANK = Order(
     reason="",
 )
 NOT_CANCELED = CancelState.NONE
+NOTHING_TO_WATCH = Protect(None, None)
+
+# By the class of an event; one that is not here is news of an order.
+HANDLERS: Mapping[type, Callable[[BotEngine, Any], list[Effect]]] = {
+    BarClosed: BotEngine._on_bar,
+    StopHit: BotEngine._on_stop,
+    TargetHit: BotEngine._on_target,
+    EntryDue: BotEngine._on_entry_due,
+    Fill: BotEngine._on_fill,
+    ExitAsked: BotEngine._on_exit_asked,
+    StopAsked: BotEngine._on_stop_asked,
+    StartAsked: BotEngine._on_start_asked,
+}
 
 
 def own_guard_of(spec: BotSpec, memory: BotMemory) -> UserGuard | None:

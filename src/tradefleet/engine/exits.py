@@ -18,20 +18,21 @@ def protected(position: Position, stop: Decimal, plan: TradePlan, rules: Trading
     rounded down to the step; the last takes the rest. When the fill was at or below the stop
     there is no R: no targets, and the stop fires at the next price.
     """
-    entry = position.entry_price
+    entry, left, tick = position.entry_price, position.original, rules.price_tick
     risk = entry - stop
     targets: list[tuple[Decimal, Decimal]] = []
-    left = position.original
-    for number, (multiple, share) in enumerate(plan.targets, start=1):
-        last = number == len(plan.targets)
-        part = left if last else min(left, rules.round_quantity(position.original * share))
-        targets.append((round_to_tick(entry + multiple * risk, rules.price_tick), part))
-        left -= part
+    if plan.targets and risk > 0:
+        *nearer, (farthest, _) = plan.targets
+        for multiple, share in nearer:
+            part = min(left, rules.round_quantity(position.original * share))
+            targets.append((round_to_tick(entry + multiple * risk, tick), part))
+            left -= part
+        targets.append((round_to_tick(entry + farthest * risk, tick), left))
     return changed(
         position,
         stop=stop,
         stop_kind=EXIT_STOP,
-        targets=tuple(targets) if risk > 0 else (),
+        targets=tuple(targets),
         highest=max(position.highest, entry),
     )
 

@@ -24,7 +24,7 @@ from tradefleet.domain.order import (
     Rejected,
     Voided,
 )
-from tradefleet.domain.values import updated
+from tradefleet.domain.values import changed, updated
 
 S = OrderState
 Step: TypeAlias = Callable[[Order, Any], Order]
@@ -50,7 +50,7 @@ def after(order: Order, event: OrderEvent) -> Order:
 
 
 def _arm(order: Order, event: Armed) -> Order:
-    return updated(
+    return changed(
         order,
         state=S.SENDING,
         epoch=event.epoch,
@@ -60,7 +60,7 @@ def _arm(order: Order, event: Armed) -> Order:
 
 
 def _void(order: Order, event: Voided) -> Order:
-    return updated(order, state=S.VOID, note=event.reason)
+    return changed(order, state=S.VOID, note=event.reason)
 
 
 def _name(order: Order, event: Acknowledged) -> Order:
@@ -68,11 +68,11 @@ def _name(order: Order, event: Acknowledged) -> Order:
     if order.venue_order_id == event.venue_order_id:
         return order
     ensure(not order.venue_order_id, f"the venue has two orders under the name {order.id}")
-    return updated(order, venue_order_id=event.venue_order_id)
+    return changed(order, venue_order_id=event.venue_order_id)
 
 
 def _open(order: Order, event: Acknowledged) -> Order:
-    return updated(_name(order, event), state=S.OPEN, negatives=0)
+    return changed(_name(order, event), state=S.OPEN, negatives=0)
 
 
 def _adopt(order: Order, event: Acknowledged) -> Order:
@@ -80,23 +80,23 @@ def _adopt(order: Order, event: Acknowledged) -> Order:
 
 
 def _reject(order: Order, event: Rejected) -> Order:
-    return updated(order, state=S.REJECTED, note=event.reason)
+    return changed(order, state=S.REJECTED, note=event.reason)
 
 
 def _lose(order: Order, event: OutcomeLost) -> Order:
-    return updated(order, state=S.UNKNOWN, note=event.cause)
+    return changed(order, state=S.UNKNOWN, note=event.cause)
 
 
 def _count(order: Order, event: NotFound) -> Order:
-    return updated(order, negatives=order.negatives + 1)
+    return changed(order, negatives=order.negatives + 1)
 
 
 def _give_up(order: Order, event: ProvenAbsent) -> Order:
-    return updated(order, state=S.ABSENT)
+    return changed(order, state=S.ABSENT)
 
 
 def _quarantine(order: Order, event: Quarantined) -> Order:
-    return updated(order, state=S.QUARANTINED)
+    return changed(order, state=S.QUARANTINED)
 
 
 def _fill(order: Order, fill: Fill) -> Order:
@@ -105,7 +105,7 @@ def _fill(order: Order, fill: Fill) -> Order:
     if filled > order.quantity:
         raise BrokenInvariant(f"order {order.id} filled {filled} of {order.quantity}")
     state = S.DONE if filled == order.quantity else S.OPEN
-    return updated(order, state=state, filled=filled, negatives=0)
+    return changed(order, state=state, filled=filled, negatives=0)
 
 
 def _fill_adopted(order: Order, fill: Fill) -> Order:
@@ -118,7 +118,7 @@ def _fill_closing(order: Order, fill: Fill) -> Order:
         total is not None and filled <= total,
         f"order {order.id} filled {filled} of the {total} the venue closed it with",
     )
-    return updated(order, state=S.DONE if filled == total else S.CLOSING, filled=filled)
+    return changed(order, state=S.DONE if filled == total else S.CLOSING, filled=filled)
 
 
 def _close(order: Order, event: ClosedByVenue) -> Order:
@@ -143,7 +143,7 @@ def _close_rejected(order: Order, event: ClosedByVenue) -> Order:
 
 def _close_again(order: Order, event: ClosedByVenue) -> Order:
     ensure(event.filled == order.filled, f"order {order.id} is done at {order.filled}: {event}")
-    return order if order.venue_filled is not None else updated(order, venue_filled=event.filled)
+    return order if order.venue_filled is not None else changed(order, venue_filled=event.filled)
 
 
 def _canceling(order: Order, event: CancelSent) -> Order:
@@ -160,7 +160,7 @@ def _keep(order: Order, event: OrderEvent) -> Order:
 
 def _surprised(order: Order) -> Order:
     """Remember that the venue has an order we held to be gone or never sent."""
-    return updated(order, note=f"found at the venue when {order.state}: {order.note}")
+    return changed(order, note=f"found at the venue when {order.state}: {order.note}")
 
 
 # ------------------------------------------------------------------------- the table

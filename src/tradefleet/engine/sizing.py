@@ -32,7 +32,7 @@ def size_entry(
     stop = round_to_tick(entry.stop, rules.price_tick)
     if not ZERO < stop < close:
         return Denied("stop", f"the stop {stop} is not between zero and the close {close}")
-    if close - stop < plan.min_stop * close:
+    if plan.min_stop and close - stop < plan.min_stop * close:
         return Denied("min_stop", f"the stop {stop} is closer than {plan.min_stop:%} to {close}")
     budget = free_quote * entry.fraction
     if plan.risk_per_trade:

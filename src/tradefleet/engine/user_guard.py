@@ -32,6 +32,7 @@ from tradefleet.domain.position import Trade
 from tradefleet.engine.risk import APPROVED, figure, forbidden, percent, too_large
 
 STRENGTH = {Halt.RUN: 0, Halt.STOP: 1, Halt.FLATTEN: 2}
+RUN = Halt.RUN
 NO_LIMITS = RiskLimits()
 
 
@@ -138,8 +139,10 @@ class UserGuard:
 
     def halt_for(self, bot_id: BotId, account_id: AccountId) -> Halt:
         """Return the strongest halt of the switches that cover the bot."""
-        switches = self._covering(bot_id, account_id) if self._switches else ()
-        return max((s.halt for s in switches), key=STRENGTH.__getitem__, default=Halt.RUN)
+        if not self._switches:
+            return RUN
+        switches = self._covering(bot_id, account_id)
+        return max((s.halt for s in switches), key=STRENGTH.__getitem__, default=RUN)
 
     # -------------------------------------------------------------------- the verdict
 

@@ -1,5 +1,6 @@
 """Run one bot over recorded bars: the very strategy and engine objects that trade live."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from tradefleet.domain.ids import OrderId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.market import Bar
 from tradefleet.domain.money import ZERO, money_context
-from tradefleet.domain.order import Armed, ClosedByVenue, Fill, Order, Purpose, Rejected
+from tradefleet.domain.order import Armed, ClosedByVenue, Fill, Purpose, Rejected
 from tradefleet.domain.position import Trade
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.simulation.paper_book import Costs, PaperBook
@@ -36,10 +37,11 @@ class Backtest:
     bars_seen: int = 0
     trades: list[Trade] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
-    orders: dict[OrderId, Order] = field(default_factory=dict)
     holdings: list[tuple[int, Decimal, Decimal]] = field(default_factory=list)
     _held: list[OrderId] = field(default_factory=list)
-    _taken: dict[OrderId, Decimal] = field(default_factory=dict)  # of this bar's volume
+    _taken: defaultdict[OrderId, Decimal] = field(  # of this bar's volume
+        default_factory=lambda: defaultdict(Decimal)
+    )
 
     @property
     def entries(self) -> list[LedgerEntry]:
@@ -73,7 +75,9 @@ class Backtest:
             self.bars_seen += 1
             if signal is not None:
                 self.signals += 1
-            if engine.concerns(bar, signal):
+            elif engine.position is None:
+                continue  # nothing was said to a bot that has nothing: the most common bar
+            if not engine.overlooks(bar, signal):
                 position = engine.position
                 trails = position is not None and position.targets_done
                 trail = self.strategy.trail_distance() if trails else None
@@ -106,14 +110,24 @@ class Backtest:
         if bar.open <= position.stop:  # bought here just now, at or below its stop
             self._touch(bar.open, at)
             self._trade(bar.open, bar)
-        if (stop := engine.levels.stop) is not None and bar.low <= stop:
+        if self._falls_to_stop(bar) and (stop := engine.levels.stop) is not None:
             self._touch(stop, at)
             self._trade(stop, bar)
-        while (target := engine.levels.target) is not None and bar.high >= target:
+        while self._rises_to_target(bar) and (target := engine.levels.target) is not None:
             self._touch(target, at)
             self._trade(target, bar)
             if engine.levels.target == target:
                 break  # nothing could be sold at it
+
+    def _falls_to_stop(self, bar: Bar) -> bool:
+        position = self.engine.position
+        return position is not None and bar.low <= position.stop
+
+    def _rises_to_target(self, bar: Bar) -> bool:
+        position = self.engine.position
+        return (
+            position is not None and bool(position.targets) and bar.high >= position.targets[0][0]
+        )
 
     def _touch(self, price: Decimal, at: datetime) -> None:
         """Fire the stop or target that price has reached."""
@@ -127,24 +141,23 @@ class Backtest:
 
     def _trade(self, price: Decimal, bar: Bar) -> None:
         """Let the venue fill what waits, at price."""
-        share = self.costs.volume_share
+        engine, share = self.engine, self.costs.volume_share
         for order_id in list(self.book.waiting):
-            taken = self._taken.get(order_id, ZERO)
-            paper, fill = self.book.fill(
+            paper, fill = self.book.match(
                 order_id,
                 price=price,
                 at=bar.opened_at,
-                rules=self.engine.rules,
+                rules=engine.rules,
                 costs=self.costs,
-                most=None if share is None else share * bar.volume - taken,
+                most=None if share is None else share * bar.volume - self._taken[order_id],
             )
             if fill is not None:
-                self._taken[order_id] = taken + fill.quantity
+                self._taken[order_id] += fill.quantity
                 self._step(fill)
                 self.fills.append(fill)
-                position = self.engine.position
+                position = engine.position
                 base = ZERO if position is None else position.quantity
-                self.holdings.append((self.bars_seen, self.engine.cash, base))
+                self.holdings.append((self.bars_seen, engine.cash, base))
             elif not paper.open:
                 self._step(ClosedByVenue(order_id, paper.filled))
 
@@ -152,7 +165,6 @@ class Backtest:
         for effect in self.engine.decide(event):
             match effect:
                 case OrderPlaced(order):
-                    self.orders[order.id] = order
                     if order.purpose is Purpose.ENTRY:
                         self._held.append(order.id)
                 case SendOrder(order_id):
@@ -167,7 +179,7 @@ class Backtest:
                     pass  # a backtest keeps no journal and tells nobody
 
     def _send(self, order_id: OrderId) -> None:
-        order = self.orders[order_id]
+        order = self.engine.working[order_id]
         self._step(Armed(order_id, 0, order.decided_at, order.decided_at))
         try:
             self.book.submit(order, self.engine.rules)

@@ -222,7 +222,7 @@ def backtest_of(options: PlayOptions, spec: StrategySpec, number: int = 1) -> Ba
         rules=options.rules,
         plan=strategy.plan,
         guard=guard,
-        order_key=b"backtest",
+        order_key=b"",
     )
     return Backtest(
         engine=engine,
