@@ -201,10 +201,10 @@ def test_a_sound_configuration_is_shown(program):
 
 
 def test_problems_are_shown_with_their_cure(program):
-    Path(".env").write_text("PAPER_MARKET=binance\nTELEGRM_MODE=webhook\n")
+    Path(".env").write_text("PAPER_MARKET=moon\nTELEGRM_MODE=webhook\n")
     result = program.run("config", "check")
     assert result.exit_code == 1
-    assert "❌ PAPER_MARKET: its prices come with its venue adapter" in result.stdout
+    assert "❌ PAPER_MARKET: say one of synthetic, binance, bybit, kraken" in result.stdout
     assert "did you mean TELEGRAM_MODE?" in result.stdout
 
 

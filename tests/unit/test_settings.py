@@ -165,8 +165,8 @@ def test_the_webhook_of_production_is_https():
 
 
 def test_a_start_with_faults_is_refused_with_all_of_them():
-    write_env(HTTP_PORT="eighty", PAPER_MARKET="kraken")
-    with pytest.raises(Refused, match=r"(?s)HTTP_PORT: .*8080.*PAPER_MARKET: .*venue adapter"):
+    write_env(HTTP_PORT="eighty", PAPER_MARKET="moon")
+    with pytest.raises(Refused, match=r"(?s)HTTP_PORT: .*8080.*PAPER_MARKET: .*say one of synthetic"):
         load_settings()
 
 
