@@ -3,55 +3,46 @@
 One that fails never stops another: its line says what is wrong and the cure.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from tradefleet.domain.credentials import Credentials, KeyFault, KeyRefused, KeyReport
-from tradefleet.domain.errors import Refused, VenueUnavailable
+from tradefleet.domain.errors import Refused
 from tradefleet.domain.family import Member
 from tradefleet.domain.money import ZERO
+from tradefleet.domain.user import Mode
+from tradefleet.engine.key_guard import KeyAnswer, KeyDenied, KeyRules, KeyUnclear, judge
 
 RULE = "=" * 70
 BROKER = "Kraken"
 DOLLARS = ("USD", "USDT", "USDC")
 FUNDED_LEAST = Decimal(1)
 FUNDED_WELL = Decimal(25)
-CHECK_SECONDS = 30.0  # for one account: a venue that hangs must not hold the others up
 
-CURES: Mapping[KeyFault, str] = {
-    KeyFault.INVALID: "Check that the key is from this Kraken account and has not been deleted.",
-    KeyFault.SIGNATURE: "The secret does not belong to the key: copy both again, without spaces.",
-    KeyFault.WRONG_MODE: "This is a key of another environment; make one on kraken.com.",
-    KeyFault.PERMISSION: "Kraken → Security → API → edit the key → enable all required permissions:"
-    " Query Funds, Query Open Orders & Trades, Query Closed Orders & Trades, Create & Modify"
-    " Orders, Cancel/Close Orders; not Withdraw Funds.",
-    KeyFault.ADDRESS: "The key may not be used from this server: add its address to the key.",
-    KeyFault.EXPIRED: "The key has expired: make a new one and update the variables.",
-    KeyFault.CLOCK: "This server's clock is wrong: set it (NTP), or widen the key's nonce window.",
-    KeyFault.RATE_LIMIT: "Too many requests: it is tried again by itself; nothing to do.",
-    KeyFault.NETWORK: "Kraken cannot be reached from here: check the network, then restart.",
-    KeyFault.MAINTENANCE: "Kraken is down for maintenance: it is tried again by itself.",
-}
-RETRIED = frozenset({KeyFault.RATE_LIMIT, KeyFault.NETWORK, KeyFault.MAINTENANCE})
+PERMISSIONS = (
+    "Kraken → Security → API → edit the key → enable Query Funds, Query Open Orders & Trades, "
+    "Query Closed Orders & Trades, Create & Modify Orders and Cancel/Close Orders; not Withdraw."
+)
 
-Check = Callable[[Credentials], Awaitable[KeyReport]]
+Ask = Callable[[Credentials], Awaitable[KeyReport]]
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How one account fared: connected with a balance in dollars, or what is wrong and the cure.
+    """How one account fared: connected, with its money, or what is wrong and the cure.
 
-    retried: the fault may pass by itself, so that it is worth trying again later.
+    answer is what the venue said of the key. passes: the fault may pass by itself, so that it is
+    worth trying again later.
     """
 
     member: Member
-    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    answer: KeyAnswer | None = None
     fault: str = ""
     cure: str = ""
-    retried: bool = False
+    passes: bool = False
 
     @property
     def connected(self) -> bool:
@@ -59,45 +50,41 @@ class Connection:
 
     @property
     def dollars(self) -> Decimal:
-        return sum((self.balances.get(asset, ZERO) for asset in DOLLARS), ZERO)
+        balances = self.answer.balances if isinstance(self.answer, KeyReport) else {}
+        return sum((balances.get(asset, ZERO) for asset in DOLLARS), ZERO)
 
 
-async def connect_one(member: Member, check: Check) -> Connection:
+async def connect_one(member: Member, ask: Ask, rules: KeyRules, now: datetime) -> Connection:
     """Ask the venue about a member's key; every outcome is a Connection."""
     if member.credentials is None:
-        return Connection(
-            member=member,
-            fault=f"{BROKER} credentials not configured",
-            cure=f"{member.missing[:1].upper()}{member.missing[1:]}, then restart.",
-        )
+        cure = f"{member.missing[:1].upper()}{member.missing[1:]}, then restart."
+        return Connection(member=member, fault=f"{BROKER} credentials not configured", cure=cure)
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            report = await check(member.credentials)
+        answer: KeyAnswer = await ask(member.credentials)
     except KeyRefused as refusal:
-        fault = f"{BROKER} connection failed: {refusal}"
-        retried = refusal.fault in RETRIED
-        return Connection(member=member, fault=fault, cure=CURES[refusal.fault], retried=retried)
-    except (VenueUnavailable, TimeoutError):
-        fault = f"{BROKER} connection failed: no answer"
-        return Connection(member=member, fault=fault, cure=CURES[KeyFault.NETWORK], retried=True)
+        answer = refusal
     except Refused as refusal:
         return Connection(member=member, fault=f"{BROKER} connection refused: {refusal}")
-    return judged(member, report)
+    return judged(member, answer, rules, now)
 
 
-def judged(member: Member, report: KeyReport) -> Connection:
-    """Say whether a key that works may be used: a right missing, or one too many."""
-    fault = ""
-    if report.missing or report.can_trade is False or report.can_read is False:
-        missing = ", ".join(report.missing) or "trading"
-        fault = f"{BROKER} connection failed: permission denied, missing {missing}"
-    elif report.can_withdraw is not False:
-        fault = f"{BROKER} connection refused: the key may withdraw funds"
-    cure = CURES[KeyFault.PERMISSION] if fault else ""
-    return Connection(member=member, balances=report.balances, fault=fault, cure=cure)
+def judged(member: Member, answer: KeyAnswer, rules: KeyRules, now: datetime) -> Connection:
+    """Say whether an account may trade with what its venue says of the key."""
+    verdict = judge(answer, venue=BROKER, mode=Mode.LIVE, rules=rules, now=now)
+    if isinstance(verdict, KeyDenied):
+        return Connection(
+            member=member,
+            answer=answer,
+            fault=f"{BROKER} connection failed: {verdict.said or verdict.what}",
+            cure=PERMISSIONS if verdict.fault is KeyFault.PERMISSION else verdict.cure,
+            passes=isinstance(verdict, KeyUnclear),
+        )
+    return Connection(member=member, answer=answer)
 
 
-async def connect_family(members: Sequence[Member], check: Check, say: Say) -> list[Connection]:
+async def connect_family(
+    members: Sequence[Member], connect: Callable[[Member], Awaitable[Connection]], say: Say
+) -> list[Connection]:
     """Connect the master first, then the members in their order; every line is said as it comes."""
     found: list[Connection] = []
     for member in members:
@@ -108,7 +95,7 @@ async def connect_family(members: Sequence[Member], check: Check, say: Say) -> l
             for line in (RULE, "👤 CONNECTING USER ACCOUNTS", RULE):
                 say(line)
         say(f"📊 Attempting to connect {titled(member)} - {BROKER}...")
-        connection = await connect_one(member, check)
+        connection = await connect(member)
         for line in connection_lines(connection):
             say(f"   {line}")
         say("")
