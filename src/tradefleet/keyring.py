@@ -10,7 +10,7 @@ from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import Account, AccountKey, AccountState
 from tradefleet.engine.key_guard import CHECK_EVERY, Checked, KeyRules, obeying
-from tradefleet.store import KeyTaken, SealedKey, Store, UserStore
+from tradefleet.store import KeyTaken, PendingKey, SealedKey, Store, UserStore
 from tradefleet.vault import CannotOpen, Place, Use, Vault
 
 PAGE = 500  # users looked at together when all are
@@ -79,11 +79,8 @@ async def open_key(store: UserStore, vault: Vault, account: Account) -> Credenti
     return vault.open(wrapped, Place.of(account), sealed.sealed)
 
 
-async def open_pending(store: UserStore, vault: Vault) -> Credentials | None:
-    """Return the credentials that wait for their code, None when none do."""
-    pending, wrapped = await store.pending_key(), await store.wrapped_key()
-    if pending is None or wrapped is None:
-        return None
+async def open_pending(store: UserStore, vault: Vault, pending: PendingKey) -> Credentials:
+    """Return the credentials that waited for their code; CannotOpen when tampered with."""
     place = Place(
         user_id=store.user_id,
         account_id=pending.account_id,
@@ -91,7 +88,7 @@ async def open_pending(store: UserStore, vault: Vault) -> Credentials | None:
         mode=pending.mode,
         use=Use.PENDING,
     )
-    return vault.open(wrapped, place, pending.sealed)
+    return vault.open(await user_key(store, vault), place, pending.sealed)
 
 
 async def note_check(store: UserStore, checked: Checked) -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from tests.doors import ALICE, BOB, PAPER, START, Door, trade
 from tests.key_rig import DAY, GOOD, KeyDoor, key_door, vault_under
+from tests.makers import order
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.credentials import KeyFault, KeyRefused
+from tradefleet.domain.effects import OrderPlaced
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.user import AccountState, ExternalChanges, Mode
 from tradefleet.engine.key_guard import KeyRules
@@ -493,6 +495,19 @@ async def test_an_account_in_which_something_goes_on_is_not_let_go_of():
     await door.ask("/stop_trading")
     assert await door.say("/disconnect paper") == (
         f"{cannot} a position in BTC/USDT is open.\nUse /forceexit BTC/USDT first."
+    )
+
+
+async def test_an_account_with_an_order_on_its_way_is_not_let_go_of():
+    door = Door(PAPER)
+    await door.ask("/start")
+    await door.ask("/addpair BTC/USDT 1000")
+    bot = (await door.bots())["BTC/USDT"]
+    given = {"user_id": ALICE, "account_id": bot.account_id, "bot": bot.id, "symbol": bot.symbol}
+    await door.record(OrderPlaced(order(**given)))
+    assert await door.say("/disconnect paper") == (
+        "⚠️ Cannot disconnect paper while an order of BTC/USDT is on its way.\n"
+        "Try again in a moment."
     )
 
 

@@ -142,10 +142,8 @@ async def confirm(code: str, context: Context) -> Reply:
         return await mistyped(pending, context)
     if ban := context.catalog.key_rules.live_ban:
         raise Refused(f"❌ {ban}")
-    credentials = await open_pending(store, vault_of(context))
+    credentials = await open_pending(store, vault_of(context), pending)
     await store.drop_pending_key()
-    if credentials is None:
-        return Reply(text=NOTHING_WAITS, refused=True)
     account = await account_with(pending.account_id, pending.venue, pending.mode, context)
     key = replace(pending.key, connected_at=now)
     return await open_with(account, key, credentials, context)
