@@ -185,18 +185,23 @@ class BotEngine:
         trailing = position.targets_done or bar.high > position.highest
         return (self.plan.trails and bool(trailing)) or self.watched
 
-    def overlooks(self, bar: Bar, signal: Signal | None) -> bool:
-        """Say whether a bar needs no step, having noted a new high that nobody is told of.
+    def overlooks(
+        self, bar: Bar, signal: Signal | None, trail: Callable[[], Decimal | None]
+    ) -> bool:
+        """Say whether a bar needs no step, having moved highest high and stop if it should.
 
-        For a backtest: most steps on a bar would do no more, and have the high written down.
+        For a backtest: most steps on a bar would do no more, but have it written down. trail
+        is the strategy's, asked once the stop follows.
         """
         position = self.position
         if position is None:
             return signal is None or signal.entry is None
-        if position.targets_done or self.watched or (signal is not None and signal.exit_reason):
-            return not self.concerns(bar, signal)
-        if self.plan.trails and bar.high > position.highest:
-            self.position = exits.after_bar(position, bar.high, None, self.plan, self.rules)
+        if self.watched or (signal is not None and signal.exit_reason):
+            return False
+        follows = position.targets_done > 0
+        if self.plan.trails and (follows or bar.high > position.highest):
+            distance = trail() if follows else None
+            self.position = exits.after_bar(position, bar.high, distance, self.plan, self.rules)
             self.last_price = bar.close
         return True
 

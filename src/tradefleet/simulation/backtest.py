@@ -60,7 +60,8 @@ class Backtest:
             self._run(bars)
 
     def _run(self, bars: Iterable[Bar]) -> None:
-        engine, on_bar = self.engine, self.strategy.on_bar
+        engine = self.engine
+        on_bar, trail_distance = self.strategy.on_bar, self.strategy.trail_distance
         self.holdings.append((0, engine.cash, ZERO))
         for bar in bars:
             if engine.working or (
@@ -77,10 +78,10 @@ class Backtest:
                 self.signals += 1
             elif engine.position is None:
                 continue  # nothing was said to a bot that has nothing: the most common bar
-            if not engine.overlooks(bar, signal):
+            if not engine.overlooks(bar, signal, trail_distance):
                 position = engine.position
                 trails = position is not None and position.targets_done
-                trail = self.strategy.trail_distance() if trails else None
+                trail = trail_distance() if trails else None
                 self._step(BarClosed(bar, bar.opened_at + self.timeframe, signal, trail))
 
     def equity(self, bars: Sequence[Bar]) -> list[tuple[datetime, Decimal]]:
