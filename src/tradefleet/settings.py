@@ -22,10 +22,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import TIERS, Tier
+from tradefleet.domain.market import Symbol
 from tradefleet.domain.tiers import tiers_from
 
 ENV_FILE = Path(".env")
 DATABASES = ("sqlite", "postgresql", "postgres")
+KRAKEN_SYMBOLS = "BTC/USD,ETH/USD,SOL/USD,XRP/USD,ADA/USD,DOGE/USD,LTC/USD,LINK/USD"
 REAL_VENUES = ("binance", "bybit", "kraken")
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
@@ -121,6 +123,8 @@ class Settings(BaseSettings):
     bybit_ws_url: str = ""
     kraken_url: str = ""
     kraken_ws_url: str = ""
+    users_file: Path | None = None
+    kraken_symbols: str = KRAKEN_SYMBOLS
 
     tiers_file: Path | None = None
     rate_limit_per_minute: int = Field(60, ge=1, le=100_000)
@@ -192,6 +196,10 @@ class Settings(BaseSettings):
             yield "PAPER_MARKET", f"{self.paper_market} is not among VENUES"
         if strange := [name for name in self.venue_names() if name not in REAL_VENUES]:
             yield "VENUES", f"knows {', '.join(REAL_VENUES)}, not {', '.join(strange)}"
+        try:
+            [Symbol.parse(name) for name in self.kraken_symbols.split(",") if name.strip()]
+        except Refused as refusal:
+            yield "KRAKEN_SYMBOLS", str(refusal)
         for name in REAL_VENUES:
             for suffix, schemes in (("URL", ("http", "https")), ("WS_URL", ("ws", "wss"))):
                 variable = f"{name.upper()}_{suffix}"
@@ -268,10 +276,22 @@ def load_settings(env_file: Path = ENV_FILE) -> Settings:
     return inspection.settings
 
 
+def raw_variables(env_file: Path = ENV_FILE) -> Mapping[str, str]:
+    """Return everything in the environment and in .env, for names that are not known before."""
+    return {**_in_file(env_file), **_in_environment()}
+
+
+def _in_file(env_file: Path) -> dict[str, str]:
+    return {k.upper(): v or "" for k, v in dotenv_values(env_file).items()}
+
+
+def _in_environment() -> dict[str, str]:
+    return {k.upper(): v for k, v in os.environ.items()}
+
+
 def inspect_settings(env_file: Path = ENV_FILE) -> Inspection:
     """Read all settings and say where each comes from and what is wrong."""
-    in_file = {k.upper(): v or "" for k, v in dotenv_values(env_file).items()}
-    in_environment = {k.upper(): v for k, v in os.environ.items()}
+    in_file, in_environment = _in_file(env_file), _in_environment()
     settings, faults = _read(env_file)
     by_environment = BY_ENVIRONMENT[settings.environment]
     variables = []

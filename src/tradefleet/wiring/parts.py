@@ -19,6 +19,7 @@ def build_parts() -> Parts:
         rotate_vault=rotate_vault,
         check_vault=check_vault,
         serve=serve,
+        check_connections=check_connections,
         replay=replay,
         backtest=backtest,
         bench_hot_path=bench_hot_path,
@@ -55,6 +56,12 @@ async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:
     from tradefleet.wiring.serving import serve, serve_with_simulated_venues
 
     await (serve_with_simulated_venues if sim else serve)(db, demo, say)
+
+
+async def check_connections(db: str | None, say: Any) -> int:
+    from tradefleet.wiring.family import check_connections
+
+    return await check_connections(db, say)
 
 
 async def replay(request: PlayRequest, progress: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
 from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
+from tradefleet.wiring.family import Family, members_of
 from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.operator import operator_lines
@@ -92,6 +93,10 @@ async def serve(
         announce(ground, listener, say)
         async for line in operator_lines(ground):
             say(f"Operator:   {line}")
+        if members := members_of(settings):
+            family = Family(ground=ground, members=members, say=say, door=ground.door())
+            await family.start()
+            node.others = [*node.others, family.keep_trying, family.tell_cycles]
         await LocalFleet(node, stop).run()
     say("Stopped; everything is written down.")
 

@@ -5,11 +5,21 @@ from typing import Annotated
 
 import typer
 
-from tradefleet.surfaces.cli import accounts, bench, chat, config, db, replay, serve, vault
+from tradefleet.surfaces.cli import accounts, bench, chat, check, config, db, replay, serve, vault
 from tradefleet.surfaces.cli.parts import Parts
 
 # Each adds one command, or one group of them: add(app, parts).
-COMMANDS = (serve.add, chat.add, accounts.add, vault.add, replay.add, bench.add, db.add, config.add)
+COMMANDS = (
+    serve.add,
+    chat.add,
+    accounts.add,
+    check.add,
+    vault.add,
+    replay.add,
+    bench.add,
+    db.add,
+    config.add,
+)
 
 
 def build_app(parts: Parts) -> typer.Typer:

@@ -38,6 +38,7 @@ class Parts:
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
     serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
+    check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]
     replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
     backtest: Callable[[PlayRequest], dict[str, Any]]
     bench_hot_path: Callable[[int, int, int], dict[str, Any]]
