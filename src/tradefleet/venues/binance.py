@@ -69,6 +69,7 @@ OPEN = frozenset({"NEW", "PARTIALLY_FILLED", "PENDING_NEW", "PENDING_CANCEL"})
 CLOSED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
 PAGE = 1000  # orders, executions or bars in one answer
 DAY = timedelta(days=1)  # the longest span a list is asked for at once
+CLOCKS_DIFFER = timedelta(minutes=1)  # a list goes on until then, so that nothing new is missed
 ALL_SYMBOLS_FROM = 14  # symbols from which one list of all open orders is cheaper
 STOP_LIMIT_SHARE = Decimal("0.9")  # of the trigger, where a stop must carry a limit
 SUBSCRIBED_AT_ONCE = 200  # names of streams in one message
@@ -271,7 +272,6 @@ class Binance:
             order_of(row, listing)
             for listing in listings
             for row in await rows_since(errand, "/allOrders", listing, since, "orderId", "orderId")
-            if from_ms(row["time"]) >= since
         ]
 
     async def trades_since(
@@ -281,7 +281,6 @@ class Binance:
             trade_of(row, listing, "")
             for listing in listings
             for row in await rows_since(errand, "/myTrades", listing, since, "fromId", "id")
-            if from_ms(row["time"]) >= since
         ]
 
     async def balances(self, errand: Errand) -> Mapping[str, Decimal]:
@@ -521,16 +520,17 @@ async def rows_since(
 ) -> list[dict[str, Any]]:
     """Return all rows since then, day by day; a day that fills a page is left by its last row."""
     found: dict[int, dict[str, Any]] = {}
-    start = since
-    while start <= errand.now:
-        end = min(start + DAY, errand.now + DAY)
+    first_ms = to_ms(since)  # in the venue's own steps, or what came with it would be cut off
+    start, last = since, errand.now + CLOCKS_DIFFER
+    while start < last:
+        end = start + DAY
         params = {
             "symbol": listing.id,
             "startTime": str(to_ms(start)),
             "endTime": str(to_ms(end)),
         }
         page = await pages(errand, path, params, {"weight": 20}, cursor, number)
-        found |= {int(row[number]): row for row in page}
+        found |= {int(row[number]): row for row in page if int(row["time"]) >= first_ms}
         if len(page) >= PAGE:
             break  # what followed was read to its end
         start = end

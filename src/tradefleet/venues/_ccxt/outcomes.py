@@ -6,7 +6,8 @@ or comes from a server in trouble. Version 1 of the lists, by the venues' docume
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tradefleet.venues._ccxt.calls import ABOUT_THE_KEY, Done, Garbled, Hold, Ou
 from tradefleet.venues._ccxt.wire import Answer
 
 MINUTE = 60.0
+BAN_LEAST = 120.0  # the shortest ban of Binance
 QUARTER = 900.0  # how long Kraken and Bybit stay closed to those who go on too fast
 
 
@@ -116,13 +118,21 @@ def read_binance(answer: Answer) -> Outcome:
     code, text = payload["code"], payload.get("msg")
     if not isinstance(code, int) or not isinstance(text, str) or code >= 0:
         return garbled(answer)
-    return BINANCE.said(str(code), text, whole=400 <= answer.status < 500)
+    said = BINANCE.said(str(code), text, whole=400 <= answer.status < 500)
+    ban = ban_of(text, answer.headers.get("date", ""))
+    return said if ban is None else replace(said, hold=ban)
 
 
-def banned_until_ms(text: str) -> int | None:
-    """Return until when Binance says that this address is banned."""
+def ban_of(text: str, date: str) -> Hold | None:
+    """Return how long Binance says that this address is banned, by its own clock."""
     found = BANNED_UNTIL.search(text)
-    return int(found[1]) if found else None
+    if found is None:
+        return None
+    try:
+        now = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return Hold(BAN_LEAST, banned=True)
+    return Hold(max(0.0, int(found[1]) / 1000 - now), banned=True)
 
 
 def created_binance(payload: Any, client_id: str, symbol_id: str) -> str:
