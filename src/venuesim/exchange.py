@@ -219,6 +219,8 @@ class Exchange:
             raise Refusal(Reason.DUPLICATE_CLIENT_ID, names[0])
         if len({(leg.symbol, leg.side) for leg in legs}) != 1:
             raise ValueError("the legs of a list trade one pair, on one side")
+        if not all(leg.sets_apart for leg in legs):
+            raise ValueError("the legs of a list share what is set apart for them")
         if len(book.live) + len(legs) > self.open_orders_max:
             raise Refusal(Reason.TOO_MANY_ORDERS)
         instrument = self._instrument(legs[0].symbol)
@@ -351,7 +353,7 @@ class Exchange:
         if request.kind.triggers and self._would_trigger(request, market):
             raise Refusal(Reason.WOULD_TRIGGER)
         asset, amount = self._lock_for(book, instrument, request, quantity)
-        if request.holds and book.free[asset] < amount:
+        if request.sets_apart and book.free[asset] < amount:
             raise Refusal(Reason.INSUFFICIENT_BALANCE, asset)
         if self._is_in_vain(request, quantity) and not self.fok_expires:
             raise Refusal(Reason.FOK_UNFILLED)
@@ -365,7 +367,10 @@ class Exchange:
 
     def _check_id(self, book: Account, request: NewOrder) -> None:
         named = book.by_client_id.get(request.client_id) if request.client_id else None
-        if named and (self.unique_ids == "ever" or any(order.is_live for order in named)):
+        if named is None:
+            return
+        # For ever means also after the order itself has been forgotten.
+        if self.unique_ids == "ever" or any(order.is_live for order in named):
             raise Refusal(Reason.DUPLICATE_CLIENT_ID, request.client_id)
 
     def _quantity(self, instrument: Instrument, request: NewOrder) -> int:
@@ -451,7 +456,7 @@ class Exchange:
         self._forget(book)
         if request.client_id:
             book.by_client_id[request.client_id].append(order)
-        if locks and (request.holds or not request.kind.triggers):
+        if locks and request.sets_apart:
             self._told_balance(book, self._lock(order), 0, "order")
         return order
 
@@ -485,7 +490,7 @@ class Exchange:
         order.updated_ms = self.clock.now_ms()
         self._end_others(order)
         self._told(order, None, "triggered")
-        if not order.request.holds and not self._locks_late(order):
+        if not order.request.sets_apart and not self._locks_late(order):
             return
         self._match(order)
 

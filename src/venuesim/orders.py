@@ -109,6 +109,11 @@ class NewOrder:
     holds: bool = True
     tags: dict[str, str] = field(default_factory=dict)  # what the venue wants to say again
 
+    @property
+    def sets_apart(self) -> bool:
+        """Say whether what it may cost is locked as soon as it is accepted."""
+        return self.holds or not self.kind.triggers
+
 
 @dataclass(slots=True, kw_only=True)
 class Trade:

@@ -120,13 +120,17 @@ class Admin:
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """One venue in a process of its own."""
+    """Venues in a process of their own; url and ws_url are the first one's.
+
+    lines: what the process said when it started: {"ready": "venue" | "client" | "admin", …}.
+    """
 
     venue: str
     url: str
     ws_url: str
     admin: Admin
     pid: int
+    lines: list[dict[str, Any]]
 
 
 @contextmanager
@@ -156,6 +160,7 @@ def simulated_process(venue: str = "binance", *words: str) -> Iterator[Process]:
             ws_url=venues[0]["ws_url"],
             admin=Admin("127.0.0.1", int(admin["url"].rpartition(":")[2])),
             pid=child.pid,
+            lines=lines,
         )
     finally:
         _stop(child)
