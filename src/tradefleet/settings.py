@@ -28,6 +28,7 @@ from tradefleet.domain.tiers import tiers_from
 ENV_FILE = Path(".env")
 DATABASES = ("sqlite", "postgresql", "postgres")
 KRAKEN_SYMBOLS = "BTC/USD,ETH/USD,SOL/USD,XRP/USD,ADA/USD,DOGE/USD,LTC/USD,LINK/USD"
+FAMILY = re.compile(r"KRAKEN_(MASTER|USER_[A-Z0-9]+)_API_(KEY|SECRET)")  # read by domain/family.py
 REAL_VENUES = ("binance", "bybit", "kraken")
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
@@ -331,7 +332,7 @@ def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = Fals
     """Name variables that look like ours and are not; of a file, all that are not."""
     hints = []
     for name in given:
-        if name in NAMES:
+        if name in NAMES or FAMILY.fullmatch(name):
             continue
         close = get_close_matches(name, NAMES, n=1, cutoff=cutoff)
         if close and close[0] not in given:
