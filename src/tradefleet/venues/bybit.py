@@ -3,8 +3,9 @@
 import hmac
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,7 +21,7 @@ from tradefleet.domain.user import Account, Mode
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
 from tradefleet.venues._ccxt.amounts import EPOCH, amount, from_ms, plain, to_ms
-from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome
+from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome, Said
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
     Bell,
@@ -66,6 +67,7 @@ ORDERS_PAGE, TRADES_PAGE, BARS_PAGE = 50, 100, 1000
 PAGES_MAX = 400  # of one list; the venue would have to show 20,000 orders
 WINDOW = timedelta(days=7)  # the longest span a list is asked for at once
 TOPICS_AT_ONCE = 10  # in one message
+REPEATED = re.compile(r"(?<=origin_string)\[.*\]", re.DOTALL)
 CLIENT_ID_LENGTH = 32
 LETTERS = frozenset("0123456789abcdef")
 # A stop at the venue is of the kind that sets its coins apart when it is placed. The other kind,
@@ -127,7 +129,11 @@ class Bybit:
         return Wire(call.method, address, headers, asked.encode())
 
     def read(self, answer: Answer) -> Outcome:
-        return read_bybit(answer)
+        """Read an answer; what it repeats of a request that was signed wrongly holds the key."""
+        outcome = read_bybit(answer)
+        if isinstance(outcome, Said):
+            return replace(outcome, text=REPEATED.sub("[…]", outcome.text))
+        return outcome
 
     # --------------------------------------------------------------- public
 
