@@ -13,16 +13,17 @@ TRADES_KEPT = 5000  # the latest ids of booked trades of one account; older ones
 class AccountBooks:
     """The sums of an account's entries, and which of the venue's trades are among them.
 
-    opened_at: when the account's balance was first compared with the venue's, None before;
-    newest: when the latest entry was booked; changes counts what was booked since.
+    compared_at: when a difference to the venue's balances was booked last, None before the
+    first time: whatever was traded until then is in it. newest: when the latest entry was
+    booked; changes counts what was booked since.
     """
 
-    __slots__ = ("balances", "changes", "newest", "opened_at", "trades")
+    __slots__ = ("balances", "changes", "compared_at", "newest", "trades")
 
     def __init__(self, entries: Iterable[LedgerEntry]) -> None:
         self.balances = Balances()
         self.trades: OrderedDict[FillId, None] = OrderedDict()
-        self.opened_at: datetime | None = None
+        self.compared_at: datetime | None = None
         self.newest: datetime | None = None
         self.changes = 0
         for entry in entries:
@@ -34,8 +35,8 @@ class AccountBooks:
         self.changes += 1
         if self.newest is None or entry.booked_at > self.newest:
             self.newest = entry.booked_at
-        if self.opened_at is None and any(p.place == EXTERNAL for p in entry.postings):
-            self.opened_at = entry.booked_at
+        if any(posting.place == EXTERNAL for posting in entry.postings):
+            self.compared_at = max(self.compared_at or entry.booked_at, entry.booked_at)
         for prefix in (FILL_OF, TRADE_OF):
             if entry.id.startswith(prefix):
                 self.know(FillId(entry.id.removeprefix(f"{prefix}{entry.account_id}:")))

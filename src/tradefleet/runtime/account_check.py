@@ -11,22 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import assert_never
 
-from tradefleet.domain.effects import MemoryChanged, Notify, Topic
+from tradefleet.domain.effects import MemoryChanged
 from tradefleet.domain.ids import AccountId, FillId, OrderId
-from tradefleet.domain.ledger import FREE, OWN, LedgerEntry
-from tradefleet.domain.limits import Halt, Scope, Switch
-from tradefleet.domain.market import Side, Symbol
+from tradefleet.domain.market import Symbol
 from tradefleet.domain.money import ZERO, money_context
 from tradefleet.domain.order import CancelState, Fill, Order, OrderState
-from tradefleet.domain.user import Account, ExternalChanges
+from tradefleet.domain.user import Account
 from tradefleet.engine import reconcile
 from tradefleet.engine.reconcile import Claim, Finding
 from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane, Job
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedBot, HostedUser
+from tradefleet.runtime.other_hands import OtherHands
 from tradefleet.runtime.recovery import read_entries
 from tradefleet.venue import VenueOrder, VenueTrade
 
@@ -75,6 +73,10 @@ class AccountCheck:
         return max(min([begin, *sent]), now - LOOK_BACK_MOST)
 
     # ----------------------------------------------------------- what there is
+
+    @property
+    def others(self) -> OtherHands:
+        return OtherHands(self.host, self.user, self.account_id)
 
     @property
     def account(self) -> Account:
@@ -170,7 +172,7 @@ class AccountCheck:
             elif not await self._is_revived(name, trade.venue_order_id, kept):
                 others.append(trade)
                 await self._ask_whose(name, kept, is_live=True)
-        await self._book_external(others)
+        await self.others.traded(others)
 
     async def _names_of(self, trades: Sequence[VenueTrade]) -> dict[FillId, str]:
         """Return the client id of each trade's order, "" when it has none."""
@@ -183,34 +185,6 @@ class AccountCheck:
             by_number = {order.venue_order_id: order.client_id for order in listed}
             names |= {t.id: by_number.get(t.venue_order_id, "") for t in unnamed}
         return names
-
-    async def _book_external(self, trades: Sequence[VenueTrade]) -> None:
-        """Book what was traded here besides us; before the books are opened it counts as there."""
-        opened = self.books.opened_at
-        fresh = [trade for trade in trades if opened is not None and trade.at > opened]
-        for trade in trades:
-            if trade not in fresh:
-                self.books.know(trade.id)
-        if not fresh or self.user.gone:
-            return
-        entries = [
-            LedgerEntry.of_external_trade(
-                as_fill(trade),
-                user_id=self.user.id,
-                account_id=self.account_id,
-                place=self._place,
-            )
-            for trade in fresh
-        ]
-        if await self.host.book(self.user, entries):
-            what = "; ".join(described(trade) for trade in fresh[:3])
-            await self._tell_external(f"trades that are not ours: {what}")
-
-    @property
-    def _place(self) -> str:
-        """Return where what comes from outside belongs, by the account's policy."""
-        adopts = self.account.external_changes is ExternalChanges.ADOPT
-        return FREE if adopts else OWN
 
     # --------------------------------------------------- C: open orders, E: orphans
 
@@ -312,7 +286,7 @@ class AccountCheck:
         if name in self.told:
             return
         self.told.add(name)
-        await self._stop_entries(
+        await self.others.stop_entries(
             f"order {name} is ours, and our books do not have all of it",
             "What it bought or sold is booked apart from what your pairs own; look at your open"
             " orders there.",
@@ -359,7 +333,7 @@ class AccountCheck:
         if self.user.gone or self._judge(there) != finding:
             return False  # a command has booked something meanwhile
         self.suspect = None
-        await self._settle(finding, asked_at)
+        await self.others.moved(finding, asked_at)
         self.settled = self.books.changes
         return True
 
@@ -367,92 +341,6 @@ class AccountCheck:
         with money_context():
             claims = [claim_of(bot) for bot in self.bots]
         return reconcile.judge(self.books.balances.account_totals(), there, claims)
-
-    async def _settle(self, finding: Finding, at: datetime) -> None:
-        """Book a difference, so that the books say what there is, and act by the policy."""
-        opening = self.books.opened_at is None
-        hidden = () if opening else finding.hidden
-        kind = "opening" if opening else "unexplained" if hidden else "external"
-        if finding.moved:
-            entry = reconcile.movement_entry(
-                finding.moved,
-                self.books.balances,
-                user_id=self.user.id,
-                account_id=self.account_id,
-                kind=kind,
-                at=at,
-                place=FREE if opening else self._place,
-            )
-            if not await self.host.book(self.user, [entry]):
-                return
-        if finding.short:
-            missing = ", ".join(shown(amount, asset) for asset, amount in finding.short.items())
-            await self._stop_entries(
-                f"{missing} that your pairs count on is not there any more",
-                "Pay it in again, or remove pairs; what is left stays protected.",
-            )
-        elif hidden:
-            pairs = ", ".join(str(symbol) for symbol in hidden)
-            await self._stop_entries(
-                f"something of {pairs} was traded, and the venue lists no trade of it",
-                "It is booked apart from what your pairs own.",
-            )
-        elif finding.moved and not opening:
-            moved = ", ".join(shown(amount, asset) for asset, amount in finding.moved.items())
-            await self._tell_external(f"money that was moved: {moved}")
-
-    # ---------------------------------------------------------- what follows
-
-    async def _tell_external(self, what: str) -> None:
-        """Do by the policy what is to be done about what others did here."""
-        match self.account.external_changes:
-            case ExternalChanges.IGNORE:
-                logger.info("account %s: %s", self.account_id, what)
-            case ExternalChanges.ADOPT:
-                text = f"💰 {self._name}: {what}. It counts as your unallocated balance."
-                notice = Notify(self.user.id, Topic.SYSTEM, text, self.host.clock.now())
-                self.host.record(self.user, [notice])
-                self.host.flush()
-            case ExternalChanges.ASK:
-                await self._stop_entries(
-                    what, "It is kept apart from what your pairs own. Is that as you want it?"
-                )
-            case unknown:
-                assert_never(unknown)
-
-    async def _stop_entries(self, reason: str, cure: str) -> None:
-        """Let the account open nothing more until its user has looked; exits go on."""
-        now = self.host.clock.now()
-        async with self.host.store.open(self.user.id) as store:
-            standing = next(
-                (
-                    switch
-                    for switch in await store.switches()
-                    if switch.scope is Scope.ACCOUNT and switch.scope_id == self.account_id
-                ),
-                None,
-            )
-            halt = Halt.RUN if standing is None else standing.halt
-            if standing is not None and halt is not Halt.RUN and standing.reason == reason:
-                return  # told already
-            logger.error("account %s takes no entries: %s", self.account_id, reason)
-            if halt is not Halt.FLATTEN:
-                switch = Switch(
-                    scope=Scope.ACCOUNT,
-                    scope_id=self.account_id,
-                    halt=Halt.STOP,
-                    reason=reason,
-                    changed_at=now,
-                )
-                await store.set_switch(switch)
-                await store.ask_host("switches_changed", {})
-            text = f"⚠️ {self._name}: {reason}. No new entries there until you say /resume. {cure}"
-            await store.notify(Notify(self.user.id, Topic.GUARD, text, now, priority=1))
-            await store.audit("entries_stopped", {"account": self.account_id, "reason": reason})
-
-    @property
-    def _name(self) -> str:
-        return f"{self.account.venue} ({self.account.mode.value})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,29 +370,3 @@ def claim_of(bot: HostedBot) -> Claim:
     engine = bot.engine
     held = ZERO if engine.position is None else engine.position.quantity
     return Claim(engine.spec.symbol, engine.cash, held)
-
-
-def as_fill(trade: VenueTrade) -> Fill:
-    """Return a trade of somebody else's as a fill of no order of ours."""
-    return Fill(
-        id=trade.id,
-        order_id=OrderId(""),
-        symbol=trade.symbol,
-        side=trade.side,
-        quantity=trade.quantity,
-        price=trade.price,
-        cost=trade.cost,
-        fee=trade.fee,
-        fee_asset=trade.fee_asset,
-        fee_quote=ZERO,
-        filled_at=trade.at,
-    )
-
-
-def described(trade: VenueTrade) -> str:
-    verb = "bought" if trade.side is Side.BUY else "sold"
-    return f"{verb} {shown(trade.quantity, trade.symbol.base)} at {trade.price.normalize():f}"
-
-
-def shown(amount: Decimal, asset: str) -> str:
-    return f"{amount.normalize():f} {asset}"

@@ -114,13 +114,15 @@ class Reconciliation:
         )
 
     def _hurry(self, watch: Watch, now: float) -> None:
-        """Look earlier where a venue rang, or something was filled."""
+        """Look earlier where a venue rang, something was ordered, or something was filled."""
         check = watch.check
         if check.user.rung:
             check.user.rung = False
             for each in self.watches.values():
                 if each.check.user is check.user:
                     each.fills_at = now
+        if watch.fills_at - now > FILLS_EVERY and check.is_at_stake:
+            watch.fills_at = now + FILLS_EVERY
         changes = check.books.changes
         if check.settled not in (-1, changes) and watch.hurried != changes:
             watch.hurried = changes
