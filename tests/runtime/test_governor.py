@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.governor import governor_costs
 from tests.makers import START
 from tests.runtime.live_rig import VirtualClock, quiet
 from tradefleet.domain.errors import BrokenInvariant, VenueUnavailable
@@ -322,3 +323,9 @@ async def test_when_the_service_stops_nobody_is_left_waiting():
         desk.send("late", call())
         await quiet()
         assert desk.refused["late"] == "the service is stopping"
+
+
+def test_what_a_turn_costs_can_be_measured():
+    costs = governor_costs(rounds=1)
+    assert set(costs) == {"cpu_us_per_free_turn", "cpu_us_per_answer", "cpu_us_per_waiting_turn"}
+    assert all(cost > 0 for cost in costs.values())
