@@ -11,6 +11,7 @@ from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.errors import Refused, StoreUnavailable, VenueUnavailable
 from tradefleet.domain.ids import AccountId
 from tradefleet.domain.order import CancelState, Order, OrderState
+from tradefleet.vault import CannotOpen
 
 
 @pytest.fixture
@@ -306,16 +307,30 @@ async def test_a_user_whose_account_cannot_be_opened_is_tried_again_and_stops_no
         assert set(running.host.users) == {ALICE, BOB, CAROL}
 
 
-async def test_an_account_that_fails_half_way_leaves_nothing_of_its_user_behind(ground):
+async def test_an_account_whose_key_cannot_be_opened_is_left_closed_and_its_user_told(ground):
+    ground.venue.errors[AccountId("alice:paper")] = CannotOpen("Connect account X again.")
+    await ground.join(BOB)
+    async with ground.host() as running:
+        assert set(running.host.users) == {ALICE, BOB}
+        assert {bot.user.id for bot in running.host.bots.values()} == {BOB}
+    assert any(
+        "cannot be opened" in text and "Connect account X again." in text
+        for text in await ground.told(ALICE)
+    )
+
+
+async def test_bots_of_a_venue_that_is_silent_at_start_run_once_it_answers(ground):
     await ground.ask("/addpair ETH/USDT 500 strategy=script timeframe=1m", "/start_trading")
     ground.market.refused[ETH] = VenueUnavailable("no route")
     async with ground.host() as running:
-        assert running.host.users == {} and running.host.bots == {}
-        assert running.feed.streams() == []
+        assert {bot.engine.spec.symbol for bot in running.host.bots.values()} == {BTC}
+        await running.ownership._renew()
+        assert len(running.host.bots) == 1
         ground.market.refused.clear()
         await running.ownership._renew()
         assert len(running.host.bots) == 2
         assert {s.symbol for s in running.feed.streams()} == {BTC, ETH}
+        assert all(user.is_complete for user in running.host.users.values())
 
 
 async def test_deposits_reach_the_account_with_every_host(ground):

@@ -48,6 +48,7 @@ class HostedUser:
     records: list[Record] = field(default_factory=list)
     acts: list[tuple[HostedBot, SendOrder | CancelOrder]] = field(default_factory=list)
     gone: bool = False
+    is_complete: bool = True  # False: bots of a venue that was silent wait to be started
     rung: bool = False
     ready: bool = False
 

@@ -20,8 +20,7 @@ from tradefleet.runtime.hosted import HostedUser
 from tradefleet.runtime.recovery import (
     fund_account,
     open_accounts,
-    resume_order,
-    start_bot,
+    start_missing,
     take_user,
 )
 from tradefleet.store import HostMessage, Lease
@@ -133,6 +132,15 @@ class Ownership:
         for user_id, lease in leases.items():
             if user_id not in host.users:
                 await self._take(lease)  # the store refused a write of theirs
+        for user in [user for user in host.users.values() if not user.is_complete]:
+            await self._complete(user)
+
+    async def _complete(self, user: HostedUser) -> None:
+        """Start the bots that waited for a venue that was silent."""
+        load = await self.host.store.load_user(user.id)
+        if not user.gone:
+            await start_missing(self.host, user, load)
+            await self._warm(user)
 
     # ---------------------------------------------------------------- messages
 
@@ -204,9 +212,7 @@ class Ownership:
             await open_accounts(host, user, load)
             if spec.account_id not in user.lanes:
                 return
-            bot = await start_bot(host, user, spec, load)
-            for order in bot.engine.working.values():
-                resume_order(host, bot, order)
+            await start_missing(host, user, load)
             await self._warm(user)
             return
         bot.engine.spec = spec
@@ -218,9 +224,7 @@ class Ownership:
         await open_accounts(self.host, user, load)
         if account_id in user.lanes:
             await fund_account(self.host, user, account_id)
-        for spec in load.bots:
-            if spec.id not in user.bots and spec.account_id in user.lanes:
-                await start_bot(self.host, user, spec, load)
+        await start_missing(self.host, user, load)
         await self._warm(user)
 
     async def _account_changed(self, user: HostedUser, account_id: AccountId) -> None:

@@ -6,6 +6,7 @@ its own rule, what may have been sent is unknown until the venue has told, and n
 sent again.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,7 +14,8 @@ from decimal import Decimal
 from functools import partial
 
 from tradefleet.domain.bot import BotMemory, BotSpec, BotStatus
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.effects import Notify, Topic
+from tradefleet.domain.errors import Refused, VenueUnavailable
 from tradefleet.domain.ids import AccountId, FillId, OrderId
 from tradefleet.domain.ledger import EXTERNAL, LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits
@@ -21,6 +23,7 @@ from tradefleet.domain.market import TradingRules
 from tradefleet.domain.money import ONE, ZERO
 from tradefleet.domain.order import CancelState, Order, OrderState, OutcomeLost, Purpose
 from tradefleet.domain.signal import TradePlan
+from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.user_guard import UserGuard
 from tradefleet.runtime.account_books import AccountBooks
@@ -29,6 +32,9 @@ from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedBot, HostedUser
 from tradefleet.runtime.signal_board import Group
 from tradefleet.store import Lease, UserLoad
+from tradefleet.vault import CannotOpen
+
+logger = logging.getLogger(__name__)
 
 
 async def take_user(host: Host, lease: Lease) -> HostedUser:
@@ -46,16 +52,28 @@ async def take_user(host: Host, lease: Lease) -> HostedUser:
     )
     host.users[user.id] = user
     await open_accounts(host, user, load)
-    for spec in load.bots:
-        if spec.account_id in user.lanes:
-            await start_bot(host, user, spec, load)
-    for order in load.working_orders:
-        bot = user.bots.get(order.bot_id)
-        if bot is not None:
-            resume_order(host, bot, order)
+    await start_missing(host, user, load)
     user.ready = True
-    host.flush()
     return user
+
+
+async def start_missing(host: Host, user: HostedUser, load: UserLoad) -> None:
+    """Start the user's bots that do not run yet; those of a venue that is silent wait."""
+    silent: set[str] = set()
+    for spec in load.bots:
+        if spec.id in user.bots or spec.account_id not in user.lanes or spec.venue in silent:
+            continue
+        try:
+            bot = await start_bot(host, user, spec, load)
+        except VenueUnavailable as error:
+            logger.warning("the bots of user %s at %s wait: %s", user.id, spec.venue, error)
+            silent.add(spec.venue)
+            continue
+        for order in load.working_orders:
+            if order.bot_id == bot.id:
+                resume_order(host, bot, order)
+    user.is_complete = not silent
+    host.flush()
 
 
 async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
@@ -64,10 +82,24 @@ async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
         venue = host.venues.get(account.venue)
         if venue is None or not account.is_active or account.id in user.lanes:
             continue
-        link = await venue.link(account, partial(hear, host, user))
+        try:
+            link = await venue.link(account, partial(hear, host, user))
+        except CannotOpen as fault:  # no try later would open it; the user's others go on
+            leave_closed(host, user, account, str(fault))
+            continue
         user.accounts[account.id] = account
         user.lanes[account.id] = AccountLane(host, link)
         await fund_account(host, user, account.id)
+
+
+def leave_closed(host: Host, user: HostedUser, account: Account, fault: str) -> None:
+    """Run a user without an account that cannot be opened, and tell them: nobody guards it."""
+    logger.error("account %s cannot be opened: %s", account.id, fault)
+    text = (
+        f"⚠️ Your {account.venue} account cannot be opened: its bots do not run, and nobody "
+        f"watches its stops. {fault}"
+    )
+    host.record(user, [Notify(user.id, Topic.FAULT, text, host.clock.now(), 1)])
 
 
 async def fund_account(host: Host, user: HostedUser, account_id: AccountId) -> None:
