@@ -36,13 +36,9 @@ class Inbox:
         """Let the reader look around, news or none."""
         self._news.set()
 
-    async def waited(self, seconds: float) -> None:
-        """Return once there is news, or after so many seconds."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return
+    async def waited(self) -> None:
+        """Return once there is news, or somebody wants the reader to look around."""
+        await self._news.wait()
 
     def take(self) -> list[MarketEvent]:
         """Return all that waits, prices before bars, and forget it."""

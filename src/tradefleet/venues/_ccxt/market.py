@@ -88,17 +88,17 @@ class CcxtMarket:
         when no connection is to be had.
         """
         following = await self._follow(streams)
-        tasks = [self.crew.start(line.run(), line.name) for line in following.lines]
         clock = self.environment.clock
+        tasks = [self.crew.start(line.run(), line.name) for line in following.lines]
+        tasks.append(self.crew.start(self._keep_looking(following), "overdue bars"))
         lit_at = clock.monotonic()
         try:
             while True:
-                await following.inbox.waited(LOOK_SECONDS)
+                await following.inbox.waited()
                 for event in following.inbox.take():
                     yield event
                 for stream in following.overdue(self.environment.now()):
-                    for bar in await self._fetch(following, stream):
-                        yield BarSeen(stream, bar)
+                    await self._fetch(following, stream)
                 if not following.is_dark:
                     lit_at = clock.monotonic()
                 elif following.was_never_lit or clock.monotonic() - lit_at > DARK_SECONDS:
@@ -108,8 +108,17 @@ class CcxtMarket:
                 task.cancel()
             self.rested.update(following.trackers)
 
-    async def _fetch(self, following: Following, stream: Stream) -> Sequence[Bar]:
-        """Ask for the bars of a stream that have closed and were not told."""
+    async def _keep_looking(self, following: Following) -> None:
+        """Have the reader look around from time to time, though it was told nothing."""
+        while True:
+            await self.environment.clock.sleep(LOOK_SECONDS)
+            following.inbox.wake()
+
+    async def _fetch(self, following: Following, stream: Stream) -> None:
+        """Ask for the bars of a stream that have closed and were not told.
+
+        They stand in line behind bars that were told meanwhile, which are older.
+        """
         tracker, now = following.trackers[stream], self.environment.now()
         count = min(tracker.missing(now) + 1, HISTORY_MAX)
         bars: Sequence[Bar] = ()
@@ -117,7 +126,8 @@ class CcxtMarket:
             bars = await self._history(following.followed[stream], now, count)
         except VenueUnavailable as error:
             logger.warning("%s: bars are overdue, and not to be had: %s", stream, error)
-        return tracker.fetched(bars, now)
+        for bar in tracker.fetched(bars, now):
+            following.inbox.bar(BarSeen(stream, bar))
 
     async def _follow(self, streams: Sequence[Stream]) -> Following:
         """Prepare to follow what the venue has of these streams."""
