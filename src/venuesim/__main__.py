@@ -9,13 +9,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from ssl import SSLContext
 
 import orjson
 import uvloop
 
 from venuesim.admin import AdminPort
+from venuesim.certificate import serving, write_certificate
 from venuesim.clock import Clock, ManualClock, Player, RealClock
-from venuesim.instruments import Listing
+from venuesim.instruments import Listing, invented
 from venuesim.market import MANUAL_STEP_MS, STEP_MS, Playing, Synthetic, stand_still
 from venuesim.orders import Refusal
 from venuesim.recorded import (
@@ -32,6 +34,7 @@ from venuesim.units import units
 from venuesim.wire import Place
 
 SYNTHETIC, STILL = "synthetic", "none"
+MOVING_MAX = 64  # pairs of the synthetic market whose prices move; the others stand still
 
 
 class CannotStart(Exception):
@@ -87,6 +90,12 @@ def parser() -> argparse.ArgumentParser:
     add("--start", type=time_named, metavar="ISO", help="the time a manual clock begins at")
     add("--seed", type=int, default=1)
     add("--journal", type=Path, metavar="FILE", help="with several venues: FILE-binance and so on")
+    add("--more-pairs", type=int, default=0, metavar="N", help="list N invented pairs, too")
+    add("--no-limits", action="store_true", help="count no rates and ban nobody")
+    add(
+        "--tls", type=Path, metavar="FILE",
+        help="speak TLS; its certificate is made now and written there, for clients to trust",
+    )  # fmt: skip
     add(
         "--client", type=client_named, action="append", default=[], metavar="name:SECRETSEED",
         help="open an account; its key and secret are printed",
@@ -135,7 +144,7 @@ def players_of(
     stand_still(place.exchange, listings)
     if words.market == [SYNTHETIC]:
         step_ms = MANUAL_STEP_MS if isinstance(place.clock, ManualClock) else STEP_MS
-        return [Synthetic(place, listings, words.seed, step_ms)]
+        return [Synthetic(place, listings[:MOVING_MAX], words.seed, step_ms)]
     try:
         return [
             Recorded(place, fit_to_clock(recording, place.exchange, words.bar_seconds))
@@ -143,6 +152,16 @@ def players_of(
         ]
     except BadRecording as error:
         raise CannotStart(str(error)) from error
+
+
+def certificate_of(words: argparse.Namespace) -> SSLContext | None:
+    if words.tls is None:
+        return None
+    try:
+        write_certificate(words.tls)
+        return serving(words.tls)
+    except OSError as error:
+        raise CannotStart(f"{words.tls} cannot be used: {error.strerror}") from error
 
 
 def journal_of(words: argparse.Namespace, venue: str) -> Path | None:
@@ -154,7 +173,7 @@ def journal_of(words: argparse.Namespace, venue: str) -> Path | None:
 
 async def run(words: argparse.Namespace, stop: asyncio.Event) -> None:
     """Serve until told to stop; CannotStart when that is not possible."""
-    recordings = read_market(words)
+    recordings, tls = read_market(words), certificate_of(words)
     clock: Clock = (  # one for all, so that setting it moves every venue
         ManualClock(start_of(words, recordings)) if words.clock == "manual" else RealClock()
     )
@@ -162,15 +181,17 @@ async def run(words: argparse.Namespace, stop: asyncio.Event) -> None:
     players: list[Player] = []
     async with AsyncExitStack() as stack:
         for number, venue in enumerate(VENUES if words.venue == "all" else (words.venue,)):
-            listings = listed(recordings, listings_of(venue))
+            known = [*listings_of(venue), *invented(words.more_pairs)]
+            listings = listed(recordings, known)
             place = place_for(
                 venue, clock=clock, instruments=listings, seed=words.seed, prices=False
             )
+            place.limits = not words.no_limits
             players += players_of(words, place, recordings, listings)
             port = words.port + number if words.port else 0
             try:
                 sim = await stack.enter_async_context(
-                    running(venue, place, port=port, journal=journal_of(words, venue))
+                    running(venue, place, port=port, journal=journal_of(words, venue), tls=tls)
                 )
             except (OSError, ImportError, ValueError) as error:
                 raise CannotStart(f"{venue} cannot be served: {error}") from error

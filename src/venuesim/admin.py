@@ -136,8 +136,9 @@ def cancel_by_hand(sim: Running, fields: Fields) -> Done:
 
 def move_price(sim: Running, fields: Fields) -> Done:
     symbol = str(needed(fields, "symbol"))
+    at_us = sim.place.clock.now_ns() // 1000
     sim.tick(symbol, str(needed(fields, "price")), str(fields.get("quantity", "0.1")))
-    return {"symbol": symbol, "price": short(sim.exchange.price(symbol))}
+    return {"symbol": symbol, "price": short(sim.exchange.price(symbol)), "at_us": at_us}
 
 
 def stall(sim: Running, fields: Fields) -> Done:

@@ -76,3 +76,11 @@ LISTINGS = [
     Listing(pair("XLM/BTC", "0.00000001", "1", "1", "0.0001"), units("0.000002")),
     Listing(pair("BNB/USDT", "0.01", "0.001", "0.001"), units("600")),
 ]
+
+
+def invented(count: int) -> list[Listing]:
+    """Return so many more pairs, of coins that nobody has heard of."""
+    return [
+        Listing(pair(f"C{number:04}/USDT", "0.0001", "0.01", "0.01"), units(str(1 + number % 90)))
+        for number in range(count)
+    ]

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Protocol, cast
 
 from venuesim.candles import Candles
@@ -136,6 +137,7 @@ async def running(
     faults: FaultPlan | None = None,
     compress: bool = False,
     protocol: Protocols | None = None,
+    tls: SSLContext | None = None,
 ) -> AsyncIterator[Running]:
     """Serve a venue while the block runs. protocol: instead of the venue's own folder."""
     spoken = protocol or protocols(venue)
@@ -143,7 +145,7 @@ async def running(
     book = journal if isinstance(journal, Journal) else Journal(journal, place.clock)
     book.follow(place.exchange)
     plan = faults or FaultPlan(seed=place.keys.seed)
-    server = Server(faults=plan, journal=book, compress=compress)
+    server = Server(faults=plan, journal=book, compress=compress, tls=tls)
     await server.start(desk, port)
     try:
         yield Running(

@@ -6,6 +6,7 @@ came. What one client does not read is not kept for it: it is cut off.
 
 import asyncio
 import socket
+import ssl
 import struct
 import zlib
 from collections import Counter
@@ -146,11 +147,13 @@ class Server:
         journal: Journal | None = None,
         compress: bool = False,
         host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.faults = faults or FaultPlan()
         self.journal = journal
         self.compress = compress
         self.host = host
+        self.tls = tls
         self.port = 0
         self.calls: Counter[str] = Counter()  # by action
         self.statuses: Counter[int] = Counter()  # of answers that reached a client
@@ -172,11 +175,15 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http{self._secure}://{self.host}:{self.port}"
 
     @property
     def ws_url(self) -> str:
-        return f"ws://{self.host}:{self.port}"
+        return f"ws{self._secure}://{self.host}:{self.port}"
+
+    @property
+    def _secure(self) -> str:
+        return "" if self.tls is None else "s"
 
     async def start(self, desk: Desk, port: int = 0) -> str:
         """Listen; return the address, http://host:port. OSError when the port is taken."""
@@ -190,7 +197,12 @@ class Server:
 
     async def _listen(self) -> None:
         self._listener = await asyncio.get_running_loop().create_server(
-            self._protocol, self.host, self.port, backlog=BACKLOG, reuse_address=True
+            self._protocol,
+            self.host,
+            self.port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            ssl=self.tls,
         )
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -276,9 +288,10 @@ class Server:
         action = desk.action(call)
         self.calls[action] += 1
         if self.faults.is_idle:
+            arrived_ns = desk.place.clock.now_ns()
             answer = self._ask(desk, call)
             if self.journal is not None:
-                self._told_call(call, action, answer, None, place_ms=desk.place.clock.now_ms())
+                self._told_call(call, action, answer, None, arrived_ns)
             return self._response(answer)
         return await self._through_faults(request, call, action)
 
@@ -308,19 +321,19 @@ class Server:
     ) -> web.StreamResponse:
         desk, key = self.desk, self._key_of(call)
         account = key.account if key is not None else ""
-        arrived_ms = desk.place.clock.now_ms()
+        arrived_ns = desk.place.clock.now_ns()
         text = f"{call.method} {call.path}?{call.query} {call.body.decode(errors='replace')}"
         fault = self.faults.draw(action, account, text)
         if fault is None:
             answer = self._ask(desk, call)
-            self._told_call(call, action, answer, None, arrived_ms)
+            self._told_call(call, action, answer, None, arrived_ns)
             return self._response(answer)
         self._change_state(fault)
         done: list[Answer] = []
 
         def handle() -> Answer:
             done.append(self._ask(desk, call))
-            self._told_call(call, action, done[-1], fault, arrived_ms)
+            self._told_call(call, action, done[-1], fault, arrived_ns)
             return done[-1]
 
         task = asyncio.current_task()
@@ -330,7 +343,7 @@ class Server:
         finally:
             self._delayed.discard(task)
         if not done:
-            self._told_call(call, action, Answer(status=0, account=account), fault, arrived_ms)
+            self._told_call(call, action, Answer(status=0, account=account), fault, arrived_ns)
         return self._delivered(request, delivery)
 
     def _change_state(self, fault: Fault) -> None:
@@ -344,7 +357,7 @@ class Server:
             loop.call_later(fault.seconds, setattr, place, "maintenance", "")
 
     def _told_call(
-        self, call: Call, action: str, answer: Answer, fault: Fault | None, place_ms: int
+        self, call: Call, action: str, answer: Answer, fault: Fault | None, arrived_ns: int
     ) -> None:
         if self.journal is None:
             return
@@ -352,7 +365,8 @@ class Server:
         self.journal.write(
             "call",
             venue=self.desk.name,
-            arrived_ms=place_ms,
+            arrived_ms=arrived_ns // 1_000_000,
+            arrived_us=arrived_ns // 1000,
             ip=call.ip,
             method=call.method,
             path=call.path,
