@@ -168,12 +168,15 @@ class Teller:
     heard: list[bytes] = field(default_factory=list)
     hold: bool = False  # keep silent instead of hanging up
     port: int = 0
+    serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task: Any = asyncio.current_task()
+        self.serving.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = 0
@@ -190,7 +193,14 @@ class Teller:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.serving.discard(task)
             writer.close()
+
+    async def stop(self, server: asyncio.Server) -> None:
+        server.close()
+        for task in list(self.serving):
+            task.cancel()
+        await asyncio.gather(*self.serving, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -201,7 +211,7 @@ async def teller(*answers: bytes | None) -> AsyncIterator[Teller]:
     try:
         yield told
     finally:
-        server.close()
+        await told.stop(server)
 
 
 def http(body: bytes | str, status: int = 200, **headers: str) -> bytes:

@@ -36,9 +36,8 @@ from tradefleet.domain.errors import (
 from tradefleet.domain.order import Purpose
 from tradefleet.domain.user import Mode
 from tradefleet.engine.pace import Priority
-from tradefleet.venues._ccxt import account, wire
+from tradefleet.venues._ccxt import account
 from tradefleet.venues._ccxt.account import CcxtLink
-from tradefleet.venues._ccxt.wire import Departure, Transport, Wire
 from venuesim.keys import Key
 
 SECRET = "5ecre7" * 8
@@ -275,26 +274,15 @@ async def test_cancelling_our_task_lets_the_cancellation_through():
             await sending
 
 
-async def test_what_is_sent_is_marked_before_its_first_byte():
-    transport = Transport("Binance")
-    marks: list[bool] = []
-    async with teller(http("{}")) as told:
-        before = wire.Departure
-
-        class Watched(Departure):
-            __slots__ = ()
-
-            def __setattr__(self, name: str, value: bool) -> None:
-                super().__setattr__(name, value)
-                marks.append(value and not told.heard)
-
-        wire.Departure = Watched  # type: ignore[misc]
-        try:
-            await transport.send(Wire("GET", f"{told.url}/x"), 1)
-        finally:
-            wire.Departure = before  # type: ignore[misc]
-            await transport.close()
-    assert marks == [False, True]
+async def test_a_key_that_would_write_lines_of_its_own_is_not_sent():
+    evil = replace(KEY, api_key="k\r\nX-Other: 1")
+    async with teller(http(TAKEN)) as told, adapter(told.url, "ws://127.0.0.1:9") as made:
+        listed(made)
+        made.venue.side(Mode.LIVE).keeps_clock = True
+        link = await made.link(evil)
+        with pytest.raises(VenueUnavailable, match="nothing was sent"):
+            await link.submit(armed())
+        assert told.heard == []
 
 
 # ---- who goes first, and what it costs
@@ -440,6 +428,7 @@ async def test_a_closed_venue_leaves_no_task_and_no_socket():
             await link.submit(armed())
         await link.close()
     assert made.venue.transport.session.closed
+    assert not any(host._all for host in made.venue.transport._hosts.values())
     assert [task for task in asyncio.all_tasks() if "binance" in task.get_name()] == []
     gc.collect()  # a socket that nobody closed would be a warning, and fail the test
 

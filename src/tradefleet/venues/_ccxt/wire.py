@@ -1,21 +1,24 @@
-"""HTTP as it really went: status, headers and bytes, and whether anything left at all."""
+"""One request, one answer: what goes out and comes back, and whether anything left at all."""
 
+import asyncio
+import re
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from tradefleet.domain.errors import OutcomeUnknown
 from tradefleet.venues._ccxt.calls import Unserved
+from tradefleet.venues._ccxt.connections import Answer as Answer
+from tradefleet.venues._ccxt.connections import Broken, Connection, Host, HungUp
 
-CONNECT_SECONDS = 5.0
-IDLE_SECONDS = 30.0  # a connection that was idle longer is not used again: the venue may close it
-CONNECTIONS_MAX = 200  # to all hosts together; whoever comes after them waits
-NO_CHANGE = {"Accept-Encoding": "identity"}
+CONNECTIONS_MAX = 200  # to one host
+PORTS = {"https": 443, "http": 80}
+NOT_IN_A_LINE = re.compile(r"[^\n -~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +31,6 @@ class Wire:
     body: bytes | None = field(repr=False, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP response, read to its end; names of headers are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Departure:
-    """Whether a request may have left: set before its first byte is written."""
-
-    __slots__ = ("begun",)
-
-    def __init__(self) -> None:
-        self.begun = False
-
-
-async def _headers_sent(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceRequestHeadersSentParams,
-) -> None:
-    departure = context.trace_request_ctx
-    if isinstance(departure, Departure):
-        departure.begun = True
-
-
 @lru_cache(maxsize=1)
 def trusted() -> ssl.SSLContext:
     """Return the process's one TLS context: each costs half a megabyte of certificates."""
@@ -64,52 +39,82 @@ def trusted() -> ssl.SSLContext:
 
 @dataclass(slots=True, eq=False)
 class Transport:
-    """The one HTTP session of a venue, shared by all accounts; it retries no order."""
+    """All connections of a venue, shared by its accounts. It sends what it is given once."""
 
     venue: str
+    _hosts: dict[str, Host] = field(default_factory=dict)
     _session: aiohttp.ClientSession | None = None
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Return the session, opened at the first use; one that was closed stays closed."""
+        """Return the session for streams, opened at the first use."""
         if self._session is None:
-            tracing = aiohttp.TraceConfig()
-            tracing.on_request_headers_sent.append(_headers_sent)
+            connector = aiohttp.TCPConnector(ssl=trusted(), limit=0)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    ssl=trusted(), limit=CONNECTIONS_MAX, keepalive_timeout=IDLE_SECONDS
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[tracing],
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
 
     async def send(self, wire: Wire, seconds: float) -> Answer:
         """Send a request once and return the answer.
 
-        Raise Unserved when provably not one byte left, OutcomeUnknown when one may have.
+        Raise Unserved when provably not one byte left, OutcomeUnknown when one may have. A
+        question alone (GET) is asked again, once, when the connection proves to be dead already.
         """
-        departure = Departure()
+        begun = False
         try:
-            async with self.session.request(
-                wire.method,
-                URL(wire.url, encoded=True),
-                headers=wire.headers,
-                data=wire.body,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
-                trace_request_ctx=departure,
-            ) as response:
-                body = await response.read()
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, headers, body)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            host, request = self._written(wire)
+            async with asyncio.timeout(seconds):
+                connection = await host.take()
+                begun = True
+                try:
+                    return await self._ask(host, connection, request)
+                except HungUp:
+                    if wire.method != "GET" or not connection.was_used:
+                        raise
+                    return await self._ask(host, await host.take(fresh=True), request)
+        except (Broken, OSError, ValueError, TimeoutError) as error:
             what = said(error)
-        if departure.begun:
+        if begun:
             raise OutcomeUnknown(f"{self.venue}: {what}, and the request may have arrived")
         raise Unserved(f"{self.venue}: {what}; nothing was sent")
 
+    @staticmethod
+    async def _ask(host: Host, connection: Connection, request: bytes) -> Answer:
+        try:
+            return await connection.ask(request)
+        finally:
+            host.give_back(connection)
+
+    def _written(self, wire: Wire) -> tuple[Host, bytes]:
+        """Return where a request goes, and its bytes; ValueError for what cannot be sent."""
+        end = wire.url.find("/", wire.url.find("://") + 3)
+        origin, target = wire.url[:end], wire.url[end:]
+        host = self._hosts.get(origin) or self._open(origin)
+        lines = [f"{wire.method} {target} HTTP/1.1", f"Host: {origin[origin.find('://') + 3 :]}"]
+        lines += [f"{name}: {value}" for name, value in wire.headers.items()]
+        if wire.method == "GET":
+            lines.append("Accept-Encoding: gzip")
+        body = wire.body or b""
+        if body or wire.method == "POST":
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\n".join(lines)  # none of them may hold a line's end itself
+        if NOT_IN_A_LINE.search(head) or head.count("\n") >= len(lines):
+            raise ValueError("a line of the request holds what no line may hold")
+        return host, head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body
+
+    def _open(self, origin: str) -> Host:
+        parts = urlsplit(origin)
+        if parts.scheme not in PORTS or parts.hostname is None:
+            raise ValueError("no address")
+        context = trusted() if parts.scheme == "https" else None
+        host = Host(parts.hostname, parts.port or PORTS[parts.scheme], context, CONNECTIONS_MAX)
+        self._hosts[origin] = host
+        return host
+
     async def close(self) -> None:
+        for host in self._hosts.values():
+            host.close()
         if self._session is not None:
             await self._session.close()
 
@@ -117,23 +122,17 @@ class Transport:
 def said(error: BaseException) -> str:
     """Return what went wrong on the way, without address, headers or body."""
     match error:
-        case aiohttp.ClientConnectorDNSError():
+        case Broken():
+            return str(error)
+        case socket.gaierror() | aiohttp.ClientConnectorDNSError():
             return "its name cannot be looked up"
-        case aiohttp.ClientSSLError() | ssl.SSLError():
+        case ssl.SSLError() | aiohttp.ClientSSLError():
             return "no secure connection"
-        case aiohttp.ClientConnectorError():
-            return "no connection"
-        case TimeoutError():
-            return "no answer in time"
-        case aiohttp.ServerDisconnectedError():
-            return "it hung up without an answer"
-        case aiohttp.ClientPayloadError():
-            return "its answer was cut off"
         case aiohttp.WSServerHandshakeError():
             return f"it refused the stream with status {error.status}"
-        case aiohttp.ClientResponseError():
-            return "its answer is no HTTP"
+        case TimeoutError():
+            return "no answer in time"
         case OSError():
-            return "the connection broke"
+            return "no connection"
         case _:
             return f"the request failed ({type(error).__name__})"
