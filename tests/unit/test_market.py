@@ -162,6 +162,14 @@ def test_an_order_must_be_large_enough_for_the_venue(quantity, allowed):
         assert rules.allows(Decimal(quantity), Decimal(100)) == allowed
 
 
+@pytest.mark.parametrize(("quantity", "allowed"), [("0.05", True), ("0.0499999", False)])
+def test_an_order_must_be_as_large_as_the_venue_wants_whatever_it_is_worth(quantity, allowed):
+    rules = TradingRules(notional_min=Decimal(5), quantity_min=Decimal("0.05"))
+
+    assert rules.allows(Decimal(quantity), Decimal(10_000)) == allowed
+    assert not rules.allows(Decimal("0.05"), Decimal(99))
+
+
 def test_without_a_minimum_anything_above_zero_is_large_enough():
     assert TradingRules().allows(Decimal("1e-8"), Decimal("1e-8"))
     assert not TradingRules().allows(Decimal(0), Decimal(1))

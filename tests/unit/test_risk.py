@@ -62,6 +62,11 @@ def test_an_exit_is_never_refused():
             "The order is worth 0; the venue's least is 0.",
         ),
         (
+            {"quantity": "0.9", "rules": TradingRules(quantity_min=Decimal(1))},
+            "quantity_min",
+            "The order is for 0.9; the venue's least is 1.",
+        ),
+        (
             {"position_quote_max": Decimal("99.99")},
             "position_size",
             "The position would cost 100; the limit is 99.99.",

@@ -1,5 +1,6 @@
 """A signal becomes a size: a share of what is free, rounded down, never more than can be paid."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -68,6 +69,15 @@ def test_an_order_below_the_least_notional_is_not_made():
     assert sized(100, "0.1").quantity == Decimal("0.1")  # worth 10, which is enough
     assert sized(100, "0.09999") == Denied(
         "notional_min", "0.099 at 100 is below the venue's minimum order of 10"
+    )
+
+
+def test_an_order_below_the_least_quantity_is_not_made():
+    rules = replace(RULES, quantity_min=Decimal("0.2"))
+
+    assert sized(100, "0.2", rules=rules).quantity == Decimal("0.2")
+    assert sized(100, "0.1999", rules=rules) == Denied(
+        "quantity_min", "0.199 is below the venue's minimum quantity of 0.2"
     )
 
 

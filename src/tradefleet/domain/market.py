@@ -106,12 +106,14 @@ class Timeframe:
 class TradingRules:
     """The smallest steps and sizes a venue accepts for one symbol, and its fee.
 
-    fee is the taker's share of the notional, in quote; notional_min is in quote.
+    fee is the taker's share of the notional, in quote; notional_min is in quote, quantity_min in
+    base: an order must be worth the one and as large as the other.
     """
 
     price_tick: Decimal = UNIT
     quantity_step: Decimal = UNIT
     notional_min: Decimal = ZERO
+    quantity_min: Decimal = ZERO
     fee: Decimal = Decimal("0.001")
 
     def round_quantity(self, quantity: Decimal) -> Decimal:
@@ -124,7 +126,9 @@ class TradingRules:
 
     def allows(self, quantity: Decimal, price: Decimal) -> bool:
         """Say whether an order of quantity at price is large enough to be sent."""
-        return quantity > 0 and MONEY.multiply(quantity, price) >= self.notional_min
+        if quantity <= 0 or quantity < self.quantity_min:
+            return False
+        return MONEY.multiply(quantity, price) >= self.notional_min
 
 
 def bar_fault(

@@ -37,6 +37,12 @@ def review(
 
 
 def _too_small(order: Order, cost: Decimal, rules: TradingRules) -> Denied | None:
+    if order.quantity < rules.quantity_min:
+        return Denied(
+            "quantity_min",
+            f"The order is for {figure(order.quantity)}; the venue's least is"
+            f" {figure(rules.quantity_min)}.",
+        )
     if order.quantity > 0 and cost >= rules.notional_min:
         return None
     return Denied(

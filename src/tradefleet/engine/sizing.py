@@ -38,6 +38,12 @@ def size_entry(
     if plan.risk_per_trade:
         budget = min(budget, free_quote * plan.risk_per_trade * close / (close - stop))
     quantity = rules.round_quantity(budget / close)
+    if ZERO < quantity < rules.quantity_min:
+        return Denied(
+            "quantity_min",
+            f"{quantity.normalize():f} is below the venue's minimum quantity of "
+            f"{rules.quantity_min:f}",
+        )
     if not rules.allows(quantity, close):
         return Denied(
             "notional_min",
