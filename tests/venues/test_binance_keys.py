@@ -131,6 +131,28 @@ async def test_a_wrong_secret_is_told_from_a_wrong_key():
         assert "secret does not fit" in str(failed)
 
 
+PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----"
+
+
+async def test_a_key_of_another_kind_is_told_from_a_wrong_one():
+    async with simulated("binance") as sim, over(sim) as made:
+        key = sim.client("alice")
+        other = Credentials(api_key=Secret(key.api_key), api_secret=Secret(PEM))
+        failed = await refused(made, other)
+        assert failed.fault is KeyFault.SIGNATURE
+        assert "of kind HMAC" in str(failed)
+
+
+@pytest.mark.parametrize("text", ["", "two words", "k\r\nX-Other: 1", "schlüssel"])
+async def test_what_cannot_be_a_key_is_not_sent(text):
+    async with teller() as told, adapter(told.url, "ws://127.0.0.1:9") as made:
+        with pytest.raises(KeyRefused) as caught:
+            bad = Credentials(api_key=Secret(text), api_secret=Secret("s"))
+            await made.venue.check_key(bad, Mode.LIVE)
+        assert caught.value.fault is KeyFault.INVALID
+        assert told.heard == []
+
+
 async def test_a_key_bound_to_other_addresses_is_told_from_an_invalid_one():
     async with simulated("binance") as sim, over(sim) as made:
         key = sim.client("alice", ips=["192.0.2.7"])

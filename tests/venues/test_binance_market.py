@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, getcontext
 from typing import Any
 
 import pytest
@@ -97,8 +97,16 @@ async def test_a_pair_that_is_halted_is_refused_until_it_trades_again():
         sim.place.maintenance = ""
         with pytest.raises(Refused):  # it is not asked again at once
             await made.venue.market.rules(BTC)
+        assert await made.venue.market.history(stream(), before=START, count=1) == []
         clock.set(clock.now_ms() + 61_000)
         assert await made.venue.market.rules(BTC)
+
+
+async def test_reading_the_markets_leaves_the_decimals_of_others_alone():
+    before = repr(getcontext())
+    async with market() as (_, made, _clock):
+        await made.venue.market.rules(BTC)
+    assert repr(getcontext()) == before
 
 
 @pytest.mark.parametrize(

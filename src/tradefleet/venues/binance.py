@@ -416,7 +416,11 @@ TIMEFRAMES = {
 
 
 def signature_of(text: str, credentials: Credentials) -> str:
-    return hmac.digest(credentials.api_secret.reveal().encode(), text.encode(), "sha256").hex()
+    """Sign with a system-generated key; ValueError for one of the other kinds."""
+    secret = credentials.api_secret.reveal()
+    if secret.startswith("-----"):
+        raise ValueError("an RSA or Ed25519 key; make a system-generated one, of kind HMAC")
+    return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
 
 
 def signed(query: str, credentials: Credentials) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from tradefleet.clock import Clock
-from tradefleet.domain.credentials import Credentials
+from tradefleet.domain.credentials import Credentials, KeyFault
 from tradefleet.domain.errors import OutcomeUnknown, Refused, VenueUnavailable
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.market import Symbol
@@ -89,6 +89,14 @@ class Environment:
 
     async def tradable(self, symbol: Symbol) -> Listing:
         """Return a symbol that is traded now; Refused when there is none, even in a new list."""
+        return (await self._fresh_book(symbol)).tradable(symbol)
+
+    async def listed(self, symbol: Symbol) -> Listing:
+        """Return a symbol, halted or not; Refused when there is none, even in a new list."""
+        return (await self._fresh_book(symbol)).known(symbol)
+
+    async def _fresh_book(self, symbol: Symbol) -> Listings:
+        """Return the markets, loaded anew when they are old, or may not know of a symbol yet."""
         book = await self.book()
         age = self.clock.now() - (self._listed_at or self.clock.now())
         unknown = symbol not in book.by_symbol or not book.by_symbol[symbol].is_active
@@ -97,7 +105,7 @@ class Environment:
                 await self._load(book)
             except VenueUnavailable as error:
                 logger.warning("the list of markets stays as it was: %s", error)
-        return (await self.book()).tradable(symbol)
+        return await self.book()
 
     async def known(self, symbol: Symbol) -> Listing:
         """Return a symbol of ours; VenueUnavailable when the venue lists it no more."""
@@ -275,7 +283,11 @@ class Asker:
         if not call.signed or self.credentials is None:
             query = encoded(call.params)
             return Wire(call.method, f"{url}{call.path}" + (f"?{query}" if query else ""))
-        return environment.dialect.sign(call, url, self.credentials, stamp or self.stamp())
+        try:
+            return environment.dialect.sign(call, url, self.credentials, stamp or self.stamp())
+        except ValueError as error:  # ours, or of decoding: never with the secret in it
+            what = f"{environment.dialect.title}: this secret cannot sign ({error})"
+            raise Unserved(what, KeyFault.SIGNATURE) from None
 
     def stamp(self) -> int:
         """Return what to sign the next request with: the venue's time in milliseconds."""

@@ -10,7 +10,7 @@ from tradefleet.domain.market import Symbol
 from tradefleet.venue import BarSeen, MarketEvent, PriceSeen
 
 PRICES_MAX = 16  # of one symbol that wait; beyond it only lowest, highest and last are kept
-BARS_MAX = 20_000  # that wait; the oldest go first, and are asked for again as a gap
+BARS_MAX = 20_000  # that wait; the oldest go first, and whoever reads repairs the gap
 
 
 @dataclass(slots=True, eq=False)

@@ -1,8 +1,11 @@
 """What to do about a key that a venue refuses, in words for its owner."""
 
-from tradefleet.domain.credentials import KeyFault
+import re
+
+from tradefleet.domain.credentials import Credentials, KeyFault
 from tradefleet.venues._ccxt.calls import Said
 
+IN_ONE_WORD = re.compile(r"[!-~]+")
 CURES = {
     KeyFault.INVALID: (
         "{title} does not accept this key. Copy it again, see that it still exists and that it "
@@ -32,6 +35,12 @@ CURES = {
     KeyFault.NETWORK: "{title} cannot be reached from here just now. Try again in a minute.",
     KeyFault.MAINTENANCE: "{title} is down for maintenance. Try again when it is back.",
 }
+
+
+def is_usable(credentials: Credentials) -> bool:
+    """Say whether a key can be written into a request at all: no spaces, no line breaks."""
+    key, secret = credentials.api_key.reveal(), credentials.api_secret.reveal()
+    return bool(secret) and bool(IN_ONE_WORD.fullmatch(key))
 
 
 def cure(title: str, fault: KeyFault, said: Said | None = None) -> str:

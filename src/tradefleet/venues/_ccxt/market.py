@@ -46,7 +46,7 @@ class CcxtMarket:
 
     async def history(self, stream: Stream, *, before: datetime, count: int) -> Sequence[Bar]:
         word = self._word(stream.timeframe)
-        listing = await self.environment.tradable(stream.symbol)
+        listing = await self.environment.listed(stream.symbol)
         followed = Followed(listing, stream.timeframe, word)
         return await self._history(followed, before, min(count, HISTORY_MAX))
 
@@ -91,12 +91,15 @@ class CcxtMarket:
         clock = self.environment.clock
         tasks = [self.crew.start(line.run(), line.name) for line in following.lines]
         tasks.append(self.crew.start(self._keep_looking(following), "overdue bars"))
-        lit_at = clock.monotonic()
+        lit_at = looked_at = clock.monotonic()
         try:
             while True:
                 await following.inbox.waited()
                 for event in following.inbox.take():
                     yield event
+                if clock.monotonic() - looked_at < LOOK_SECONDS / 2:
+                    continue  # prices come by the hundred, bars by the minute
+                looked_at = clock.monotonic()
                 for stream in following.overdue(self.environment.now()):
                     await self._fetch(following, stream)
                 if not following.is_dark:
@@ -135,7 +138,7 @@ class CcxtMarket:
         for stream in streams:
             try:
                 word = self._word(stream.timeframe)
-                listing = await self.environment.tradable(stream.symbol)
+                listing = await self.environment.listed(stream.symbol)
             except Refused as refusal:
                 logger.warning("%s is not followed: %s", stream, refusal)
                 continue

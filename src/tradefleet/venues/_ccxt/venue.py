@@ -18,7 +18,7 @@ from tradefleet.venues._ccxt.calls import KeyFailed, Unserved, VenueSaid
 from tradefleet.venues._ccxt.crew import Crew
 from tradefleet.venues._ccxt.dialect import Dialect
 from tradefleet.venues._ccxt.environment import SKEW_MAX, Asker, Environment
-from tradefleet.venues._ccxt.keys import cure
+from tradefleet.venues._ccxt.keys import cure, is_usable
 from tradefleet.venues._ccxt.listings import Listings
 from tradefleet.venues._ccxt.market import CcxtMarket
 from tradefleet.venues._ccxt.valuation import Valuation
@@ -104,6 +104,8 @@ class CcxtVenue:
 
     async def check_key(self, credentials: Credentials, mode: Mode) -> KeyReport:
         title = self.dialect.title
+        if not is_usable(credentials):
+            raise KeyRefused(KeyFault.INVALID, cure(title, KeyFault.INVALID))
         try:
             return await self._report(credentials, mode)
         except KeyFailed as failed:
