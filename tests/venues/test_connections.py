@@ -2,11 +2,18 @@
 
 import asyncio
 import gzip
+import ssl
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.venues.rig import Teller, http, teller
 from tests.venuesim.rig import until
@@ -297,3 +304,56 @@ async def test_who_waits_for_a_connection_in_vain_has_sent_nothing(monkeypatch):
             await made.send(Wire("POST", url), 0.02)
         served.gate.set()
         assert (await first).body == BODY
+
+
+# ---- TLS
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's and a client's context over a certificate of this machine."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    client = ssl.create_default_context(cafile=str(folder / "certificate.pem"))
+    return server, client
+
+
+async def test_secure_connections_are_used_again_and_only_if_they_are_trusted(
+    tmp_path, monkeypatch
+):
+    server_context, client_context = certificate(tmp_path)
+    served = Counting()
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=server_context)
+    port = server.sockets[0].getsockname()[1]
+    url = f"https://localhost:{port}/x"
+    async with transport() as made:
+        with pytest.raises(VenueUnavailable, match="no secure connection; nothing was sent"):
+            await made.send(Wire("POST", url), 5)
+    monkeypatch.setattr("tradefleet.venues._ccxt.wire.trusted", lambda: client_context)
+    async with transport() as made:
+        for _ in range(3):
+            assert (await made.send(Wire("GET", url), 5)).body == BODY
+        with pytest.raises(VenueUnavailable, match="no secure connection; nothing was sent"):
+            await made.send(Wire("POST", f"https://127.0.0.1:{port}/x"), 5)  # another name
+    assert served.opened == 1
+    server.close()
+    for writer in served.writers:
+        writer.close()
+    await asyncio.sleep(0.01)
