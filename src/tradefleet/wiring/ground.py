@@ -13,6 +13,7 @@ from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.keyring import Keyring
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
+from tradefleet.runtime.venue_limits import VENUE_LIMITS, VenueLimits
 from tradefleet.settings import Settings, load_settings
 from tradefleet.simulation.paper_book import Costs
 from tradefleet.stores.sql import SqlStore, open_store
@@ -81,7 +82,9 @@ class Ground:
 
 @asynccontextmanager
 async def open_ground(
-    db: str | None, tick: timedelta = timedelta(seconds=1)
+    db: str | None,
+    tick: timedelta = timedelta(seconds=1),
+    limits: Mapping[str, VenueLimits] = VENUE_LIMITS,
 ) -> AsyncIterator[Ground]:
     """Open the database of the settings, or another one, and the paper venue on it."""
     settings = load_settings()
@@ -94,7 +97,7 @@ async def open_ground(
         await check_masters(vault, masters, store)
         unseal = Keyring(store, vault).credentials_of
         live = not key_rules(settings).live_ban
-        async with open_venues(settings, clock, unseal, live=live) as real:
+        async with open_venues(settings, clock, unseal, live=live, limits=limits) as real:
             yield Ground(
                 settings=settings,
                 database=without_password(url),

@@ -24,6 +24,7 @@ from tradefleet.runtime.outbox import Outbox
 from tradefleet.runtime.ownership import Ownership
 from tradefleet.settings import Settings, load_settings
 from tradefleet.store import Store
+from tradefleet.strategy import StrategySpec
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
@@ -107,15 +108,15 @@ def forget(file: Path) -> None:
         Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
-async def build_node(ground: Ground) -> Node:
-    """Put host, feed and ownership together."""
+async def build_node(ground: Ground, *more: StrategySpec) -> Node:
+    """Put host, feed and ownership together; more: strategies beside the plug-ins."""
     settings = ground.settings
     await let_go_of_the_dead(ground.store)
     host = Host(
         store=ground.store,
         clock=ground.clock,
         venues=ground.venues,
-        strategies=find_plugins(strategies, "STRATEGY"),
+        strategies=find_plugins(strategies, "STRATEGY") | {each.name: each for each in more},
         tiers=settings.tiers(),
         order_key=await ground.store.secret("order_ids"),
         owner=f"{socket.gethostname()}:{os.getpid()}",

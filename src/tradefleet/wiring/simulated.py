@@ -19,6 +19,7 @@ CLIENTS = ("alice", "bob", "carol")
 class Simulation:
     """Where the simulated venues are, and the keys of their clients by (venue, name)."""
 
+    pid: int = 0
     urls: dict[str, str] = field(default_factory=dict)
     keys: dict[tuple[str, str], Credentials] = field(default_factory=dict)
     admin: str = ""
@@ -36,7 +37,14 @@ class Simulation:
 async def simulated_venues(seed: int) -> AsyncIterator[Simulation]:
     """Run the simulated Binance, Bybit and Kraken beside us, with money for the demo's users."""
     clients = [word for name in CLIENTS for word in ("--client", f"{name}:demo")]
-    words = ["--venue", "all", "--port", "0", "--admin-port", "0", "--seed", str(seed), *clients]
+    async with simulated("--venue", "all", "--seed", str(seed), *clients) as simulation:
+        yield simulation
+
+
+@asynccontextmanager
+async def simulated(*words: str) -> AsyncIterator[Simulation]:
+    """Run simulated venues with these words of their command line, on any free ports."""
+    words = ("--port", "0", "--admin-port", "0", *words)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "venuesim", *words, stdout=asyncio.subprocess.PIPE
     )
@@ -63,7 +71,7 @@ async def _ready(process: asyncio.subprocess.Process) -> Simulation:
 async def _read(process: asyncio.subprocess.Process) -> Simulation:
     """Read what the venues say of themselves until all are ready."""
     assert process.stdout is not None
-    found = Simulation()
+    found = Simulation(pid=process.pid)
     while line := await process.stdout.readline():
         said = json.loads(line)
         match said["ready"]:

@@ -10,6 +10,7 @@ from tradefleet.domain.errors import Refused, VenueUnavailable
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.user import Account, Mode
 from tradefleet.runtime.governor import Governor
+from tradefleet.runtime.venue_limits import VENUE_LIMITS, VenueLimits
 from tradefleet.settings import Settings
 from tradefleet.venue import MarketData, Venue
 from tradefleet.venues._ccxt.addresses import VenueOptions
@@ -24,13 +25,14 @@ async def open_venues(
     credentials: Callable[[Account], Awaitable[Credentials]],
     *,
     live: bool,
+    limits: Mapping[str, VenueLimits] = VENUE_LIMITS,
 ) -> AsyncIterator[Mapping[str, Venue]]:
     """Open every real venue that is switched on; nothing is asked of it before it is needed.
 
     live: whether accounts with real money may trade, so that bots follow the real market.
     """
     opened: dict[str, Venue] = {}
-    async with Governor(clock=clock) as governor:
+    async with Governor(clock=clock, limits=limits) as governor:
         try:
             for name in settings.venue_names():
                 adapter = import_module(f"tradefleet.venues.{name}")
