@@ -49,20 +49,20 @@ class UserGuard:
     """The guard of all bots of one user, or of one bot with limits of its own.
 
     `memory` is a frozen value and the same object for as long as nothing in it changes. With
-    no limit and no tier nothing is counted, so a guard that watches nothing costs nothing.
+    no limit and no tier a guard is idle: nothing need be counted or marked, and it costs nothing.
     """
 
     __slots__ = (
         "_allocated",
         "_allocations",
         "_exposed",
-        "_idle",
         "_limits",
         "_slots",
         "_switches",
         "_tier",
         "_unrealized",
         "_unrealized_total",
+        "is_idle",
         "memory",
     )
 
@@ -90,7 +90,7 @@ class UserGuard:
         """Judge by these from now on; what was lost already counts."""
         self._limits = limits
         self._tier = tier
-        self._idle = tier is None and all(
+        self.is_idle = tier is None and all(
             f.name == "breaker_hours" or getattr(limits, f.name) == getattr(NO_LIMITS, f.name)
             for f in fields(limits)
         )
@@ -125,11 +125,6 @@ class UserGuard:
         self._fill_slot(bot_id, exposure=exposure, pending=max(pending, ZERO))
         if entry is not None:
             self._slots.setdefault(bot_id, Slot()).placed_on = _utc_day(entry.decided_at)
-
-    @property
-    def is_idle(self) -> bool:
-        """Say that nothing is limited, so that nothing need be counted or marked."""
-        return self._idle
 
     @property
     def equity(self) -> Decimal:
@@ -168,7 +163,7 @@ class UserGuard:
                 "circuit_breaker",
                 f"No new entries until {_minute(until)}: {memory.circuit_reason}.",
             )
-        if self._idle:
+        if self.is_idle:
             return APPROVED
         self._begin_day(at)
         return self._limited(order, cost, at) or next(self._tripped(at), APPROVED)
@@ -236,7 +231,7 @@ class UserGuard:
         day = _utc_day(at)
         self._fill_slot(order.bot_id, pending=cost)
         self._slots.setdefault(order.bot_id, Slot()).placed_on = day
-        if self._idle:
+        if self.is_idle:
             return
         self._begin_day(at)
         self.memory = replace(
@@ -271,7 +266,7 @@ class UserGuard:
 
         Return what the user must be told, when something tripped.
         """
-        if self._idle:
+        if self.is_idle:
             self._set_unrealized(bot_id, unrealized)
             return []
         self._settle()
@@ -284,7 +279,7 @@ class UserGuard:
 
         Return what the user must be told, when something tripped.
         """
-        if not self._idle:
+        if not self.is_idle:
             self._settle()
             self._begin_day(at)
             pnl, memory = trade.pnl, self.memory
@@ -297,7 +292,7 @@ class UserGuard:
             )
         self._set_unrealized(trade.bot_id, ZERO)
         self._empty_slot(trade.bot_id)
-        if self._idle:
+        if self.is_idle:
             return []
         self._raise_peak()
         return [denied.reason for denied in self._tripped(at)]

@@ -1,9 +1,8 @@
 """ATR: how far a bar reaches on average, gaps included, in price."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from decimal import Decimal
-from itertools import islice
 from math import isfinite, nan
 from typing import Protocol
 
@@ -29,23 +28,28 @@ def new_atr(period: int, smoothing: str) -> Atr:
 
 
 class SimpleAtr:
-    """ATR as a simple mean, computed from the last bars when it is asked for."""
+    """ATR as a simple mean of the last true ranges, computed when it is asked for."""
 
-    __slots__ = ("_bars", "_period", "update")
+    __slots__ = ("_period", "_ranges", "update")
 
     def __init__(self, period: int) -> None:
         self._period = period
-        self._bars: deque[Numbers] = deque(maxlen=period + 1)  # one more, for its close
-        self.update: Callable[[Numbers], None] = self._bars.append
+        self._ranges = deque([nan] * period, period)
+        taking = _append_range(self._ranges)
+        next(taking)
+        self.update: Callable[[Numbers], None] = taking.send
 
     def value(self) -> float:
-        if len(self._bars) <= self._period:
-            return nan
-        total, (_, _, _, before, _) = 0.0, self._bars[0]
-        for _, high, low, close, _ in islice(self._bars, 1, None):
-            total += (high if high > before else before) - (low if low < before else before)
-            before = close
-        return total / self._period
+        return sum(self._ranges) / self._period
+
+
+def _append_range(ranges: deque[float]) -> Generator[None, Numbers, None]:
+    """Append the true range of each bar that is sent, from the second on."""
+    _, _, _, before, _ = yield
+    while True:
+        _, high, low, close, _ = yield
+        ranges.append((high if high > before else before) - (low if low < before else before))
+        before = close
 
 
 class WilderAtr:

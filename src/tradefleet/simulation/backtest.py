@@ -34,10 +34,10 @@ class Backtest:
     costs: Costs
     timeframe: timedelta
     signals: int = 0
-    bars_seen: int = 0
     trades: list[Trade] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     holdings: list[tuple[int, Decimal, Decimal]] = field(default_factory=list)
+    _number: int = 0  # of the bar that is played
     _held: list[OrderId] = field(default_factory=list)
     _taken: defaultdict[OrderId, Decimal] = field(  # of this bar's volume
         default_factory=lambda: defaultdict(Decimal)
@@ -63,7 +63,7 @@ class Backtest:
         engine = self.engine
         on_bar, trail_distance = self.strategy.on_bar, self.strategy.trail_distance
         self.holdings.append((0, engine.cash, ZERO))
-        for bar in bars:
+        for self._number, bar in enumerate(bars):
             if engine.working or (
                 (position := engine.position) is not None
                 and (
@@ -73,7 +73,6 @@ class Backtest:
             ):
                 self._play(bar)
             signal = on_bar(bar)
-            self.bars_seen += 1
             if signal is not None:
                 self.signals += 1
             elif engine.position is None:
@@ -158,7 +157,7 @@ class Backtest:
                 self.fills.append(fill)
                 position = engine.position
                 base = ZERO if position is None else position.quantity
-                self.holdings.append((self.bars_seen, engine.cash, base))
+                self.holdings.append((self._number, engine.cash, base))
             elif not paper.open:
                 self._step(ClosedByVenue(order_id, paper.filled))
 

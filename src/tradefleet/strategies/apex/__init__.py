@@ -143,17 +143,24 @@ class Apex:
                 elif fast - mid > margin and mid - slow > margin:
                     up += 1
                 if up >= first_two_min or down >= first_two_min:
-                    signal = self._decide(up, down, signal)
+                    signal = self._decide(up, down, signal, close, volume, vwap)
             was_below = is_below
             bar = yield signal
 
-    def _decide(self, up: int, down: int, cross: Signal | None) -> Signal | None:
+    def _decide(
+        self,
+        up: int,
+        down: int,
+        cross: Signal | None,
+        close: float,
+        volume: float,
+        vwap: float,
+    ) -> Signal | None:
         """Return the signal, given how many of the first two filters hold for long and short.
 
         The other three are looked at only while filters_min is within reach.
         """
         p = self._parameters
-        _, (_, _, _, close, volume), _, vwap, _, _ = self._now
         margin = PRICE * close
         if close - vwap > margin:
             up += 1
