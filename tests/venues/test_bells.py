@@ -8,7 +8,9 @@ import pytest
 
 from tests.venues.rig import armed, order_id, over, resting
 from tests.venuesim.rig import simulated, until
+from tradefleet.domain.ids import AccountId
 from tradefleet.domain.user import Mode
+from tradefleet.venues._ccxt.bells import Standing
 from tradefleet.venues._ccxt.dialect import Joined, Left, Rung, StreamNotes
 from tradefleet.venues.binance import Binance
 from venuesim.faults import Fault, FaultKind
@@ -116,6 +118,36 @@ async def test_messages_that_are_lost_doubled_or_swapped_harm_nobody():
             await link.submit(armed("0.001", number))
         await until(lambda: order_id(4) in made.rung)
         assert made.venue.sides[Mode.LIVE].bells.joined == 1
+
+
+async def test_an_account_whose_welcome_was_lost_begins_anew(monkeypatch):
+    monkeypatch.setattr("tradefleet.venues._ccxt.lines.BACKOFF.__class__.wait", lambda *_: 0.05)
+    monkeypatch.setattr("tradefleet.venues._ccxt.bells.ANSWER_SECONDS", 0.05)
+    async with simulated("binance") as sim, over(sim) as made:
+        sim.faults.once(
+            fault=Fault(kind=FaultKind.MESSAGE_DROPPED), containing='"result":{"subscriptionId"'
+        )
+        link = await made.link(sim.client("a1", RICH))
+        await made.joined()
+        await link.submit(armed("0.01"))
+        await until(lambda: order_id(1) in made.rung)
+        assert sim.faults.struck[FaultKind.MESSAGE_DROPPED] == 1
+
+
+async def test_an_account_that_leaves_while_it_joins_is_let_go_of():
+    async with simulated("binance") as sim, over(sim) as made:
+        await made.link(sim.client("a1", RICH), "a1")
+        await made.joined()
+        key = sim.client("a2", RICH)
+        bells = made.venue.sides[Mode.LIVE].bells
+        for _ in range(3):
+            link = await made.link(key, "a2")
+            await until(lambda: bells._places[AccountId("a2")][1].standing is not Standing.OUT)
+            await link.close()
+        again = await made.link(key, "a2")
+        await made.joined(2)
+        await again.submit(armed("0.01"))
+        await until(lambda: order_id(1) in made.rung)
 
 
 async def test_a_key_the_venue_refuses_has_no_stream_and_disturbs_nobody():

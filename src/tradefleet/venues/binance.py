@@ -73,6 +73,7 @@ CLOCKS_DIFFER = timedelta(minutes=1)  # a list goes on until then, so that nothi
 ALL_SYMBOLS_FROM = 14  # symbols from which one list of all open orders is cheaper
 STOP_LIMIT_SHARE = Decimal("0.9")  # of the trigger, where a stop must carry a limit
 SUBSCRIBED_AT_ONCE = 200  # names of streams in one message
+ONLY_A_NEW_CONNECTION_HELPS = (-2035, -2042)  # it serves the account already, or no more of them
 CLIENT_ID_LENGTH = 32
 LETTERS = frozenset("0123456789abcdef")
 
@@ -375,7 +376,8 @@ class Binance:
                 yield Joined(tag)
             else:
                 error = message.get("error", {})
-                yield Left(tag, f"{error.get('code')} {error.get('msg')}")
+                code = error.get("code")
+                yield Left(tag, f"{code} {error.get('msg')}", code in ONLY_A_NEW_CONNECTION_HELPS)
         event = message.get("event")
         owner = notes.tags.get(str(message.get("subscriptionId")))
         if event is None or owner is None:

@@ -62,12 +62,14 @@ class Rope:
     notes: StreamNotes = field(default_factory=StreamNotes)
     listeners: dict[str, Listener] = field(default_factory=dict)
     farewells: list[str] = field(default_factory=list)
+    is_muddled: bool = False  # who is on it cannot be told any more: to be opened anew
     task: asyncio.Task[None] | None = None
 
     def down(self, why: str) -> None:
         """The connection is gone, and with it everybody's place on it."""
         self.notes = StreamNotes()
         self.farewells.clear()
+        self.is_muddled = False
         for listener in self.listeners.values():
             listener.standing, listener.due = Standing.OUT, 0.0
 
@@ -165,6 +167,9 @@ class Bells:
             await clock.sleep(LOOK_SECONDS)
 
     async def _join_all(self, rope: Rope) -> None:
+        if rope.is_muddled:
+            await rope.line.hang_up()
+            return
         with suppress(VenueUnavailable):  # then the line is down, and all begins anew
             while rope.farewells:
                 await rope.line.say(rope.farewells.pop())
@@ -210,7 +215,12 @@ class Bells:
     # -------------------------------------------------------------- hearing
 
     def _hear(self, rope: Rope, message: Any) -> None:
-        for bell in self.environment.dialect.bell(message, rope.notes):
+        dialect = self.environment.dialect
+        for bell in dialect.bell(message, rope.notes):
+            if isinstance(bell, Left) and bell.begin_anew:
+                rope.is_muddled = True
+            if isinstance(bell, Joined) and not rope.heard_by(bell.tag):  # it left meanwhile
+                rope.farewells += dialect.leave(bell.tag, rope.notes)
             for listener in rope.heard_by(bell.tag):
                 match bell:
                     case Rung(_, order_ids):

@@ -84,10 +84,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A private stream does not serve an account, or no longer does; why is for the log."""
+    """A private stream does not serve an account, or no longer does; why is for the log.
+
+    begin_anew: only a new connection can help.
+    """
 
     tag: str
     why: str
+    begin_anew: bool = False
 
 
 Bell: TypeAlias = Rung | Joined | Left

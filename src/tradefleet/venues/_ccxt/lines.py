@@ -65,6 +65,11 @@ class Line:
         except (aiohttp.ClientError, OSError, RuntimeError):
             raise VenueUnavailable(f"the stream {self.name} is closing") from None
 
+    async def hang_up(self) -> None:
+        """End the connection; the line begins anew by itself."""
+        if self._socket is not None:
+            await self._socket.close()
+
     async def run(self) -> None:
         """Keep the line open until cancelled."""
         while True:
