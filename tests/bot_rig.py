@@ -89,13 +89,14 @@ class Rig:
         tier: Tier | None = None,
         switches: tuple[Switch, ...] = (),
         delay: int = 0,
+        rests_stops: bool = False,
         **changes: Any,
     ) -> None:
         given = {"status": BotStatus.RUNNING, "allocation": Decimal(10_000), **changes}
         self.spec: BotSpec = spec(**given)
         self.plan, self.rules, self.tier = plan, rules, tier
         self.user_limits = user_limits or RiskLimits()
-        self.switches = switches
+        self.switches, self.rests_stops = switches, rests_stops
         self.delay = timedelta(seconds=delay)
         self.now: datetime = START
         self.minute = 0
@@ -137,6 +138,7 @@ class Rig:
             guard=self.guard,
             order_key=KEY,
             entry_delay=self.delay,
+            rests_stops=self.rests_stops,
         )
 
     def restart(self) -> None:

@@ -120,12 +120,15 @@ async def test_a_stop_resting_at_the_venue_protects_without_any_price(running):
     assert audit_of(running).bare == {}
 
 
-async def test_a_resting_stop_that_is_not_there_yet_does_not(running):
+async def test_a_resting_stop_that_is_not_there_yet_leaves_it_to_the_hosts_prices(running):
     await bought(running)
     sell(running, kind=OrderKind.RESTING_STOP, state=OrderState.SENDING)
     await later(running, 10)
     await later(running, 10)
-    assert audit_of(running).seconds[HERE] == 10
+    assert audit_of(running).seconds[HERE] == 0
+    running.feed.stale = {BTC}
+    await later(running, 10)
+    assert audit_of(running).seconds[HERE] > 0
 
 
 async def test_what_is_being_sold_needs_no_stop(running):

@@ -59,6 +59,7 @@ from tradefleet.engine.user_guard import UserGuard
 
 RETRY_FIRST = timedelta(seconds=5)  # after a refused exit; doubles up to RETRY_MOST
 RETRY_MOST = timedelta(seconds=60)
+VENUE_FIRES = timedelta(seconds=5)  # a resting stop whose price was reached is sold by us after it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +93,11 @@ class BotEngine:
     retry_at: datetime | None = None
     retry_wait: timedelta = RETRY_FIRST
     stop_waits: bool = False  # for retry_at too: it was no target that the venue refused
+    rests_stops: bool = False  # the venue holds a stop itself; the host watches it all the same
+    wish: Event | None = None  # what to do once the resting stop is taken back
+    recalled: frozenset[OrderId] = frozenset()  # stops that were asked back
+    reached_at: datetime | None = None  # when the price was first at or below the resting stop
+    refused_stop: Decimal | None = None  # the venue would not let a stop rest there
 
     @classmethod
     def start(
@@ -106,6 +112,7 @@ class BotEngine:
         guard: UserGuard,
         order_key: bytes,
         entry_delay: timedelta = timedelta(0),
+        rests_stops: bool = False,
     ) -> "BotEngine":
         """Return the engine of a new bot, or of one that goes on from what the store kept."""
         known = memory or BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
@@ -127,6 +134,7 @@ class BotEngine:
             running=spec.status is BotStatus.RUNNING,
             working=dict(working),
             fills_seen=dict(fills_seen),
+            rests_stops=rests_stops,
         )
         guard.allocate(spec.id, spec.account_id, spec.allocation)
         with money_context():
@@ -183,7 +191,9 @@ class BotEngine:
         if signal is not None and signal.exit_reason:
             return True
         trailing = position.targets_done or bar.high > position.highest
-        return (self.plan.trails and bool(trailing)) or self.watched
+        if self.plan.trails and trailing:
+            return True
+        return self.watched or (self.rests_stops and not self.working)
 
     def overlooks(
         self, bar: Bar, signal: Signal | None, trail: Callable[[], Decimal | None]
@@ -239,6 +249,8 @@ class BotEngine:
             effects += self._saved()
             if held.stop != position.stop:
                 effects.append(self.levels)
+        if self.rests_stops:
+            effects += self._rest(event.at)
         if self.watched:
             effects += self._marked(event.bar.close, event.at)
         leaves = event.signal is not None and event.signal.exit_reason
@@ -362,12 +374,16 @@ class BotEngine:
             return []
         if self.stop_waits and self._waits(event.at):
             return []
+        if self.rests_stops and self._resting():
+            return self._stop_reached(position, event)
         kind = position.stop_kind
         unsold = self._unsold(position)
         return self._sell(unsold, event.at, kind, OrderKind.STOP, position.stop)
 
     def _on_target(self, event: TargetHit) -> list[Effect]:
         """Sell the parts of all targets the price has reached, nearest first."""
+        if self.rests_stops and self._resting():
+            return [] if self._waits(event.at) else self._make_way(event)
         effects: list[Effect] = []
         before = self.position
         while (position := self.position) and position.targets and not self._waits(event.at):
@@ -398,6 +414,9 @@ class BotEngine:
     def _exit_all(self, reason: str, at: datetime) -> list[Effect]:
         if self.position is None:
             return []
+        if self.rests_stops and self._resting():
+            self.position = exits.at_any_price(self.position, reason)  # the wish outlives a crash
+            return [*self._saved(), self.levels, *self._make_way(ExitAsked(reason, at))]
         return self._sell(self._unsold(self.position), at, reason)
 
     def _sell(
@@ -436,14 +455,96 @@ class BotEngine:
         return quantity >= self.rules.quantity_step
 
     def _on_sale(self) -> Decimal:
-        """Return how much of the position exits may still sell, unknown ones included."""
+        """Return how much of the position exits may still sell, unknown ones included.
+
+        A stop that rests is no sale yet: it is taken back before anything else is sold.
+        """
         if not self.working:
             return ZERO
-        sells = (o for o in self.working.values() if o.side is Side.SELL)
+        sells = (
+            o
+            for o in self.working.values()
+            if o.side is Side.SELL and o.kind is not OrderKind.RESTING_STOP
+        )
         return sum((order.open_quantity for order in sells), ZERO)
 
     def _waits(self, at: datetime) -> bool:
         return self.retry_at is not None and at < self.retry_at
+
+    # ------------------------------------------------- stops at the venue
+
+    def _resting(self) -> list[Order]:
+        """Return the stops that may rest at the venue; more than one only by mishap."""
+        orders = self.working.values()
+        return [o for o in orders if o.kind is OrderKind.RESTING_STOP and o.is_working]
+
+    def _rest(self, at: datetime) -> list[Effect]:
+        """Let the position's stop rest at the venue, in place of one that rests elsewhere.
+
+        Not while anything else is under way, nor where the venue would refuse it: then the host
+        alone holds the stop.
+        """
+        position = self.position
+        if position is None:
+            return []
+        if resting := self._resting():
+            moved = any(order.price != position.stop for order in resting)
+            return self._make_way(None) if moved else []
+        if any(order.is_working for order in self.working.values()):
+            return []
+        stop, quantity = position.stop, self._unsold(position)
+        is_above = self.last_price is not None and self.last_price > stop
+        if not is_above or stop == self.refused_stop or not self.rules.allows(quantity, stop):
+            return []
+        self.reached_at = None
+        order = self._order(
+            Side.SELL,
+            quantity,
+            Purpose.EXIT,
+            at,
+            position.stop_kind,
+            kind=OrderKind.RESTING_STOP,
+            price=stop,
+        )
+        self.seq = order.seq
+        self.working[order.id] = order
+        return [OrderPlaced(order), *self._saved(), SendOrder(order.id)]
+
+    def _make_way(self, wish: Event | None) -> list[Effect]:
+        """Take back what rests at the venue, and do what is wished once it is gone."""
+        if wish is not None:
+            self.wish = wish
+        fresh = [order.id for order in self._resting() if order.id not in self.recalled]
+        self.recalled = self.recalled.union(fresh)
+        return [CancelOrder(order_id) for order_id in fresh]
+
+    def _stop_reached(self, position: Position, event: StopHit) -> list[Effect]:
+        """Leave a stop that was reached to the venue for a moment; then sell in its place."""
+        at_venue = all(order.price == position.stop for order in self._resting())
+        if self.reached_at is None:
+            self.reached_at = event.at
+        if at_venue and event.at - self.reached_at < VENUE_FIRES:
+            return []
+        return self._make_way(event)
+
+    def _rest_ended(self, order: Order) -> list[Effect]:
+        """Do what a resting stop was taken back for, or let it rest anew."""
+        if order.state is OrderState.REJECTED:
+            self.refused_stop = order.price
+        if self.position is None or self._resting():
+            return []
+        wish, self.wish, self.reached_at, self.recalled = self.wish, None, None, frozenset()
+        at = order.sent_at or order.decided_at
+        match wish:
+            case ExitAsked(reason, asked_at):
+                return self._exit_all(reason, asked_at)
+            case StopHit():
+                effects = self._on_stop(wish)
+            case TargetHit():
+                effects = self._on_target(wish)
+            case _:
+                effects = []
+        return effects or self._rest(at)
 
     # -------------------------------------------------- orders and fills
 
@@ -477,13 +578,19 @@ class BotEngine:
         absent = order.state is OrderState.ABSENT
         for guard in self._guards():
             guard.entry_ended(self.spec.id, sent=order.sent_at is not None and not absent)
-        return self._decide_again(order) if absent else []
+        if absent:
+            return self._decide_again(order)
+        return self._rest(order.sent_at or order.decided_at) if self.rests_stops else []
 
     def _exit_ended(self, order: Order) -> list[Effect]:
         """See to it that what an exit did not sell is sold by another one."""
+        if order.kind is OrderKind.RESTING_STOP:
+            return self._rest_ended(order)
         position, left = self.position, order.quantity - order.filled
-        if position is None or left == ZERO:
+        if position is None:
             return []
+        if left == ZERO:
+            return self._rest(order.sent_at or order.decided_at) if self.rests_stops else []
         absent = order.state is OrderState.ABSENT
         if absent and order.kind is OrderKind.MARKET:
             left = min(left, self._unsold(position))
@@ -603,7 +710,7 @@ class BotEngine:
             stop = self.position.stop if self.position else ZERO
             text = f"🟢 {fill.symbol}: bought {what}, stop {stop.normalize():f}"
             return self._notice(Topic.FILL, text, fill.filled_at, priority=1)
-        topic = Topic.STOP if order.kind is OrderKind.STOP else Topic.FILL
+        topic = Topic.STOP if order.kind in STOPS else Topic.FILL
         text = f"🔴 {fill.symbol}: sold {what} ({order.reason})"
         return self._notice(topic, text, fill.filled_at, priority=1)
 
@@ -626,7 +733,8 @@ class BotEngine:
             fees=position.fees_quote,
             exit_reason=order.reason,
         )
-        self.position = None
+        self.position = self.wish = self.reached_at = self.refused_stop = None
+        self.recalled = frozenset()
         at = fill.filled_at
         texts = [text for guard in self._guards() for text in guard.trade_closed(trade, at)]
         return [TradeClosed(trade), *self._notices(texts, at)]
@@ -722,6 +830,7 @@ class BotEngine:
 
 
 NO_LIMITS = RiskLimits()
+STOPS = (OrderKind.STOP, OrderKind.RESTING_STOP)
 BLANK = Order(
     id=OrderId(""),
     user_id=UserId(""),

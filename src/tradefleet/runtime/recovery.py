@@ -158,6 +158,7 @@ async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad)
         guard=user.guard,
         order_key=host.order_key,
         entry_delay=timedelta(seconds=plan.entry_delay if host.live else 0),
+        rests_stops=user.lanes[spec.account_id].link.rests_stops,
     )
     bot = HostedBot(engine, user, group)
     host.add(bot)
