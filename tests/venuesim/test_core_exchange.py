@@ -150,6 +150,18 @@ def test_when_the_third_asset_is_used_up_the_fee_comes_from_what_is_received():
     assert (bought.trades[0].fee_asset, bought.trades[0].fee) == ("BTC", units("0.001"))
 
 
+def test_a_seller_who_wants_to_pay_in_base_pays_in_quote_when_he_sells_all_he_has():
+    exchange = funded(spread=0)
+    some, all_left = (
+        exchange.place(
+            "alice", order("sell", "market", quantity=quantity, tags={"fee_from": "base"})
+        )
+        for quantity in ("9", "0.991")
+    )
+    assert [some.trades[0].fee_asset, all_left.trades[0].fee_asset] == ["BTC", "USDT"]
+    assert money(exchange)["BTC"] == (0, 0)
+
+
 def test_a_buyer_who_pays_in_quote_sets_the_fee_apart_and_cannot_spend_his_last_coin():
     exchange = opened(spread=0)
     exchange.deposit("alice", "USDT", units("100"))
@@ -270,15 +282,19 @@ def test_a_trigger_on_the_wrong_side_of_the_market_is_refused():
     assert refused(funded(), request) is Reason.WOULD_TRIGGER
 
 
-def test_a_triggered_buy_that_became_dearer_buys_what_can_be_paid_and_no_more():
-    exchange = opened(spread=0)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_triggered_buy_that_became_dearer_buys_what_can_be_paid_and_no_more(parts):
+    exchange = opened(spread=0, fill_parts=parts)
     exchange.deposit("alice", "USDT", units("110.11"))
+    told: list[int] = []
+    exchange.listeners.append(lambda happening: told.append(getattr(happening, "free", 0)))
     waiting = exchange.place("alice", order("buy", "stop_market", stop_price="110"))
     exchange.tick(NAME, units("120"))
     assert waiting.status is Status.EXPIRED
     assert units("0.91") < waiting.filled < units("0.92")
     left = money(exchange)["USDT"]
     assert left[1] == 0 and 0 <= left[0] < units("0.002")
+    assert min(told) >= 0
 
 
 def test_an_order_that_holds_nothing_before_its_trigger_is_ended_when_the_money_is_gone():
@@ -522,6 +538,8 @@ class Books(RuleBasedStateMachine):
 
     def hear(self, happening: Happening) -> None:
         if isinstance(happening, BalanceChanged):
+            assert happening.free >= 0
+            assert happening.locked >= 0
             self.told[happening.account, happening.asset] = (happening.free, happening.locked)
 
     def pay(self, name: str, asset: str, amount: int) -> None:
@@ -587,6 +605,45 @@ class Books(RuleBasedStateMachine):
             limit = price if chosen.kind.has_limit else 0
             self.trying(lambda: self.exchange.amend(name, chosen, quantity=quantity, price=limit))
 
+    @rule(name=ACCOUNTS, asset=st.sampled_from(["USDT", "BTC", "BNB"]))
+    def pays_out_all(self, name, asset):
+        self.pay(name, asset, -self.exchange.accounts[name].free[asset])
+
+    @rule(
+        name=ACCOUNTS, side=SIDES, price=PRICES, stop=PRICES, in_base=st.booleans(),
+        kind=st.sampled_from([Kind.LIMIT, Kind.STOP_MARKET, Kind.STOP_LIMIT, Kind.MARKET]),
+        as_list=st.booleans(),
+    )  # fmt: skip
+    def spends_all(self, name, side, price, stop, in_base, kind, as_list):
+        """Place the largest order that is accepted, so that not a unit is left over."""
+        legs = (Kind.LIMIT, Kind.STOP_LIMIT) if as_list else (kind,)
+
+        def requests(quantity: int) -> list[NewOrder]:
+            return [
+                NewOrder(
+                    symbol=NAME, side=side, kind=each, quantity=quantity,
+                    price=price if each.has_limit else 0, stop_price=stop if each.triggers else 0,
+                    tags={"fee_from": "base"} if in_base else {},
+                )
+                for each in legs
+            ]  # fmt: skip
+
+        def fits(steps: int) -> bool:
+            try:
+                for request in requests(steps * PAIR.step):
+                    self.exchange.test(name, request)
+            except Refusal as refusal:
+                return refusal.reason is not Reason.INSUFFICIENT_BALANCE
+            return True
+
+        low, high = 0, 10_000_000
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        act = self.exchange.place_oco if as_list else self.exchange.place
+        wanted = requests(low * PAIR.step)
+        self.trying(lambda: act(name, wanted if as_list else wanted[0]))
+
     def trying(self, act) -> None:
         before = self.state()
         try:
@@ -649,6 +706,29 @@ class Books(RuleBasedStateMachine):
             each.id for book in self.exchange.accounts.values() for each in book.live.values()
         )
         assert waiting == live
+
+    @invariant()
+    def every_live_order_has_set_apart_what_it_may_cost(self):
+        for book in self.exchange.accounts.values():
+            lists: defaultdict[int, list[Order]] = defaultdict(list)
+            for each in book.live.values():
+                if each.request.sets_apart or each.status is not Status.WAITING:
+                    lists[each.oco or -each.id].append(each)
+            for legs in lists.values():
+                needs = [
+                    self.exchange._lock_for(book, each.instrument, each.request, each.left)[1]
+                    for each in legs
+                ]
+                assert sum(each.locked for each in legs) == max(needs)
+
+    @invariant()
+    def no_order_with_a_limit_lacks_money_in_the_end(self):
+        for book in self.exchange.accounts.values():
+            for each in book.orders.values():
+                waits = each.kind.has_limit and each.request.lifetime is Lifetime.GTC
+                if waits and each.status is Status.EXPIRED:
+                    assert each.oco
+                    assert not each.filled
 
     @invariant()
     def of_two_legs_never_both_traded(self):
