@@ -41,6 +41,13 @@ def test_trades_that_are_booked_are_known_whoever_made_them():
     assert set(AccountBooks([ours, theirs, moved(EXTERNAL, OWN)]).trades) == {"t:1", "t:2"}
 
 
+def test_a_trade_is_added_once():
+    ours = LedgerEntry.of_fill(fill(id="t1"), user_id=USER, account_id=ACCOUNT, bot_id=BOT)
+    books = AccountBooks([ours, ours])
+    assert books.balances.of(place_of(BOT), "BTC") == 1
+    assert books.changes == 1
+
+
 def test_only_the_latest_trades_are_kept_in_mind(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(account_books, "TRADES_KEPT", 3)
     books = AccountBooks([])

@@ -120,9 +120,10 @@ async def test_a_stop_resting_at_the_venue_protects_without_any_price(running):
     assert audit_of(running).bare == {}
 
 
-async def test_a_resting_stop_that_is_not_there_yet_leaves_it_to_the_hosts_prices(running):
+@pytest.mark.parametrize("state", [OrderState.SENDING, OrderState.UNKNOWN])
+async def test_a_resting_stop_that_may_not_be_there_leaves_it_to_the_hosts_prices(running, state):
     await bought(running)
-    sell(running, kind=OrderKind.RESTING_STOP, state=OrderState.SENDING)
+    sell(running, kind=OrderKind.RESTING_STOP, state=state)
     await later(running, 10)
     await later(running, 10)
     assert audit_of(running).seconds[HERE] == 0

@@ -247,10 +247,13 @@ async def test_a_trade_made_by_hand_is_booked_once_apart_from_what_bots_own(grou
     position = running.bot().engine.position
     link_of(ground).change("USDT", 500)
     await ground.clock.pass_by(SETTLED)
+    link_of(ground).twice = True
     link_of(ground).trade(Side.BUY, 2)
     await ground.clock.pass_by(SETTLED)
     found = await books(ground)
     assert (found.of(OWN, "BTC"), found.of(OWN, "USDT")) == (2, Decimal("299.9"))
+    (watch,) = running.node.reconciliation.watches.values()
+    assert watch.check.books.balances.account_totals() == found.account_totals()
     assert running.bot().engine.position == position
     assert len(await entries(ground, "external_trade")) == 1
     assert await halt_of(ground) is Halt.RUN

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.makers import START
@@ -124,6 +124,16 @@ async def check(ground: Ground, running: Running) -> None:
     assert filled[Side.BUY] - filled[Side.SELL] == held
 
 
+# A trade listed twice counted twice in memory, and so hid one that was not listed at all.
+TWICE_AND_HIDDEN = [
+    (("enter", "accept", 1), ("deposit", "USDT", Decimal("0.01"))),
+    (("enter", "accept", 1), ("deposit", "BTC", Decimal("0.04"))),
+    (("enter", "accept", 1), ("hidden", Side.SELL, Decimal("0.01"))),
+    (("leave", "accept", 1), ("trade", Side.SELL, Decimal("0.01"))),
+]
+
+
+@example(steps=TWICE_AND_HIDDEN, anonymous=False, changes=ExternalChanges.IGNORE)
 @settings(max_examples=60, deadline=None)
 @given(
     steps=STEPS,

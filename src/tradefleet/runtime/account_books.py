@@ -30,19 +30,29 @@ class AccountBooks:
             self.take(entry)
 
     def take(self, entry: LedgerEntry) -> None:
-        """Add an entry that is written, or about to be."""
+        """Add an entry that is written, or about to be; the same trade is added once."""
+        trade_id = trade_of(entry)
+        if trade_id is not None:
+            if trade_id in self.trades:
+                return
+            self.know(trade_id)
         self.balances.book(entry)
         self.changes += 1
         if self.newest is None or entry.booked_at > self.newest:
             self.newest = entry.booked_at
         if any(posting.place == EXTERNAL for posting in entry.postings):
             self.compared_at = max(self.compared_at or entry.booked_at, entry.booked_at)
-        for prefix in (FILL_OF, TRADE_OF):
-            if entry.id.startswith(prefix):
-                self.know(FillId(entry.id.removeprefix(f"{prefix}{entry.account_id}:")))
 
     def know(self, trade_id: FillId) -> None:
         """Note that a trade needs no booking any more."""
         self.trades[trade_id] = None
         while len(self.trades) > TRADES_KEPT:
             self.trades.popitem(last=False)
+
+
+def trade_of(entry: LedgerEntry) -> FillId | None:
+    """Return the venue's id of the trade that an entry books, None when it books none."""
+    for prefix in (FILL_OF, TRADE_OF):
+        if entry.id.startswith(prefix):
+            return FillId(entry.id.removeprefix(f"{prefix}{entry.account_id}:"))
+    return None

@@ -146,7 +146,7 @@ class AccountCheck:
 
     async def _take_trades(self, trades: Sequence[VenueTrade]) -> None:
         strange = []
-        for trade in trades:
+        for trade in {trade.id: trade for trade in trades}.values():  # venues repeat themselves
             if trade.id in self.books.trades:
                 continue
             own = self._own(trade.client_id, trade.venue_order_id)

@@ -94,8 +94,12 @@ class ProtectionAudit:
 
 
 def is_lost(order: Order) -> bool:
-    """Say whether nobody knows if a sell was accepted: nothing else may guard what it sells."""
-    return order.state in (OrderState.UNKNOWN, OrderState.QUARANTINED)
+    """Say whether nobody knows if a sell was accepted: nothing else may guard what it sells.
+
+    A stop at the venue is none: a host watches it as well.
+    """
+    lost = order.state in (OrderState.UNKNOWN, OrderState.QUARANTINED)
+    return lost and order.kind is not OrderKind.RESTING_STOP
 
 
 def protects(order: Order) -> bool:
