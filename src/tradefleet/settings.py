@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
-    venues: str = "binance"
+    venues: str = ",".join(REAL_VENUES)
     binance_url: str = ""
     binance_ws_url: str = ""
     bybit_url: str = ""
