@@ -53,12 +53,14 @@ class VenueTiming:
 
     deadline: after it the venue refuses an order that was sent; visibility: an accepted order
     may be invisible this long; grace: added to the deadline before absence can be proven.
+    clock_step: in what steps it tells its own time.
     """
 
     deadline: timedelta = timedelta(seconds=5)
     visibility: timedelta = timedelta(seconds=3)
     grace: timedelta = timedelta(seconds=15)
     negatives: int = 3
+    clock_step: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -383,7 +383,10 @@ KRAKEN_REFUSED = [
     "EAPI:Invalid nonce",
     "EQuery:Unknown asset pair",
     "EQuery:Invalid asset pair",
+    "EAccount:Invalid permissions",
+    "EAccount:Invalid permissions:ACA trading restricted for US:TX.",
     "EService:Market in cancel_only mode",
+    "EService:Market in limit_only mode",
     "EService:Market in post_only mode",
 ]
 KRAKEN_UNKNOWN = [
@@ -397,6 +400,7 @@ KRAKEN_UNKNOWN = [
     "EOrder:Unknown order",
     "EOrder:Duplicate cl_ord_id",
     "EGeneral:Invalid arguments:cl_ord_id",
+    "EGeneral:Invalid arguments:cl_ord_id not unique",
     "EGeneral:Invalid arguments:Duplicate client order id",
     "EOrder:Cannot open position",
     "ETrade:User Locked",

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 from tradefleet.clock import Clock
-from tradefleet.domain.credentials import Credentials, KeyFault
+from tradefleet.domain.credentials import Credentials, KeyFault, Secret
 from tradefleet.domain.errors import OutcomeUnknown, Refused, VenueUnavailable
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.market import Symbol
@@ -35,6 +36,7 @@ from tradefleet.venues._ccxt.encoding import encoded
 from tradefleet.venues._ccxt.keys import cure
 from tradefleet.venues._ccxt.library import load_markets
 from tradefleet.venues._ccxt.listings import Listing, Listings, listings_of
+from tradefleet.venues._ccxt.turnstile import Turnstile
 from tradefleet.venues._ccxt.wire import Answer, Transport, Wire
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ CLOCK_SECONDS = 60.0  # between two measurements of the venue's time
 ROUND_TRIP_MAX = 2.0  # seconds; a measurement that took longer says too little
 SKEW_MAX = timedelta(milliseconds=500)  # beyond it nothing is sent
 NOBODY = UserId("")
+NOTHING = timedelta(0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -66,6 +69,7 @@ class Environment:
     listings: Listings | None = None
     _listed_at: datetime | None = None
     _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turnstiles: WeakValueDictionary[Secret, Turnstile] = field(default_factory=WeakValueDictionary)
 
     @property
     def name(self) -> str:
@@ -157,6 +161,8 @@ class Environment:
         with understanding(self.dialect.title, "the time"):
             theirs = self.dialect.time_of(payload)
         offset = theirs - (started_at + timedelta(seconds=took / 2))
+        if offset < NOTHING:  # it may be later there than the step that was told last
+            offset = min(offset + self.dialect.timing.clock_step, NOTHING)
         if took <= ROUND_TRIP_MAX or self.offset is None:
             self.offset = offset
         return offset
@@ -178,20 +184,26 @@ class Environment:
 
     # --------------------------------------------------------------- asking
 
+    def turnstile(self, credentials: Credentials | None) -> Turnstile | None:
+        """Return where the requests of a key line up, whoever asks; None where none is counted."""
+        if credentials is None or not self.dialect.counts_requests:
+            return None
+        return self._turnstiles.setdefault(credentials.api_key, Turnstile())
+
     async def deliver(
         self,
         call: VenueCall,
         make: Callable[[], Wire],
         seconds: float,
-        line: asyncio.Lock | None = None,
+        alone: AbstractAsyncContextManager[None] | None = None,
     ) -> Answer:
         """Wait for the turn, then make the request, send it, and let the governor hear.
 
-        line is held from making to answering. Raise VenueUnavailable when nothing was sent,
+        alone is held from making to answering. Raise VenueUnavailable when nothing was sent,
         OutcomeUnknown when something may have been.
         """
         await self.pacer.turn(call)
-        async with line or nullcontext():
+        async with alone or nullcontext():
             answer = await self.transport.send(make(), seconds)
         self.pacer.heard(call, answer.status, answer.headers)
         return answer
@@ -209,16 +221,24 @@ class Asker:
     key: str = ""
     user_id: UserId = NOBODY
     credentials: Credentials | None = None
-    _last_stamp: int = 0
-    _line: asyncio.Lock | None = None
+    _turnstile: Turnstile | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turnstile = self.environment.turnstile(self.credentials)
 
     def errand(self, priority: Priority, book: Listings) -> Errand:
         return Errand(partial(self.ask, priority), book, self.environment.now())
 
     async def ask(self, priority: Priority, call: Call) -> Any:
-        """Ask a question and return the payload; VenueUnavailable when there is no clean answer."""
+        """Ask a question and return the payload; VenueUnavailable when there is no clean answer.
+
+        A question that was refused for its number is asked once more; an order never is.
+        """
         try:
             outcome = await self.send(priority, call)
+            turnstile = self._turnstile
+            if turnstile is not None and refuses_number(outcome) and not turnstile.is_hopeless:
+                outcome = await self.send(priority, call)
         except OutcomeUnknown as error:
             raise Unserved(str(error)) from None
         return self.payload(outcome)
@@ -257,18 +277,22 @@ class Asker:
             costs=call.costs,
         )
 
+        turnstile = self._turnstile if call.signed else None
+        number = 0
+
         def make() -> Wire:
+            nonlocal number
             if check is not None:
                 check()
-            return self.wire(call, stamp)
+            wire = self.wire(call, stamp)
+            number = turnstile.last if turnstile is not None else 0
+            return wire
 
-        dialect = self.environment.dialect
-        if dialect.counts_requests and call.signed:
-            self._line = self._line or asyncio.Lock()
-            answer = await self.environment.deliver(paced, make, seconds, self._line)
-        else:
-            answer = await self.environment.deliver(paced, make, seconds)
-        outcome = dialect.read(answer)
+        alone = turnstile.passing(priority) if turnstile is not None else None
+        answer = await self.environment.deliver(paced, make, seconds, alone)
+        outcome = self.environment.dialect.read(answer)
+        if turnstile is not None and refuses_number(outcome):
+            turnstile.refused(number)
         if isinstance(outcome, Said) and outcome.hold is not None:
             hold = outcome.hold
             self.environment.pacer.too_fast(paced, hold.seconds, banned=hold.banned)
@@ -290,9 +314,16 @@ class Asker:
             raise Unserved(what, KeyFault.SIGNATURE) from None
 
     def stamp(self) -> int:
-        """Return what to sign the next request with: the venue's time in milliseconds."""
-        now = to_ms(self.environment.now())
-        if self.environment.dialect.counts_requests:
-            now = max(now, self._last_stamp + 1)
-            self._last_stamp = now
-        return now
+        """Return what to sign the next request with: the venue's time in milliseconds.
+
+        Where requests are counted it is the next number, by our own clock: what we know of the
+        venue's time changes.
+        """
+        if self._turnstile is not None:
+            return self._turnstile.number(self.environment.clock.now())
+        return to_ms(self.environment.now())
+
+
+def refuses_number(outcome: Outcome) -> bool:
+    """Say whether a venue that counts requests has seen a greater number: nothing was done."""
+    return isinstance(outcome, Said) and outcome.refused and outcome.fault is KeyFault.CLOCK

@@ -15,8 +15,8 @@ NEAR_MAX = 3  # pairs named in a refusal
 class Listing:
     """One symbol as a venue lists it.
 
-    id is the venue's name for it, stream_id the one on its streams; kinds: the venue's words for
-    the orders it takes.
+    id is the venue's name for it, stream_id the one on its streams, names what its answers call
+    it where they differ; kinds: the venue's words for the orders it takes.
     """
 
     symbol: Symbol
@@ -26,6 +26,7 @@ class Listing:
     is_active: bool = True
     status: str = ""
     kinds: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ def listings_of(
     found: list[Listing] = []
     for market in markets.values():
         codes = (str(market["base"]), str(market["quote"]))
-        if market["spot"] and all(map(CODE.fullmatch, codes)) and codes[0] != codes[1]:
+        is_pair = all(map(CODE.fullmatch, codes)) and codes[0] != codes[1]
+        # What is called otherwise, or with more to it, is something else than the pair itself.
+        if market["spot"] and is_pair and market["symbol"] == "/".join(codes):
             found.append(make(Symbol(*codes), market))
     return Listings(
         venue=venue,

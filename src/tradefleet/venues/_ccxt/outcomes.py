@@ -240,7 +240,9 @@ KRAKEN = OutcomeTable(
             "EAPI:Invalid nonce",
             "EQuery:Unknown asset pair",
             "EQuery:Invalid asset pair",
+            "EAccount:Invalid permissions*",  # what may not be traded where its owner lives
             "EService:Market in cancel_only mode",
+            "EService:Market in limit_only mode",
             "EService:Market in post_only mode",
         }
     ),
