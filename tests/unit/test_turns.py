@@ -370,6 +370,15 @@ def test_without_a_key_the_addresss_own_budget_is_held():
     assert crowd.went == []
 
 
+def test_a_hold_of_seconds_does_not_cost_what_may_be_used_in_a_day():
+    allowances = (Allowance.windowed(200_000, 86_400), Allowance.windowed(100, 10))
+    door = Door(address=(TEN,), keyed={"orders": allowances})
+    door.hold(0, ALICE, {"weight": 1, "orders": 1}, 10)
+    costs = {"orders": 1.0}
+    assert door.budget(0, ALICE, "orders").wait(0, 1, P.EXIT) == pytest.approx(10)
+    assert door.ask(15, ALICE, ALICE, P.ENTRY, costs) is None
+
+
 def test_what_others_use_behind_the_same_address_is_learned():
     crowd = Crowd()
     crowd.door.learn(0, "", Reading("weight", 10, used=8))

@@ -84,8 +84,9 @@ class Budget:
             self._promised.pop(priority, None)
 
     def pause(self, now: float, seconds: float) -> None:
-        for _, bucket in self.parts:
-            bucket.pause(now, seconds)
+        """Grant nothing for a while, at the cost of the shortest span: a day's count stays."""
+        _, bucket = min(self.parts, key=lambda part: part[0].period)
+        bucket.pause(now, seconds)
 
     def learn(self, now: float, reading: "Reading") -> None:
         """Take the venue's word for what is used of a limit, and for the limit itself."""
