@@ -15,7 +15,15 @@ from tradefleet.domain.errors import (
 )
 from tradefleet.domain.ids import OrderId
 from tradefleet.domain.market import Symbol
-from tradefleet.domain.order import Fill, Order, OrderKind, OrderReport, Purpose
+from tradefleet.domain.order import (
+    CancelState,
+    Fill,
+    Order,
+    OrderKind,
+    OrderReport,
+    OrderState,
+    Purpose,
+)
 from tradefleet.engine.pace import Priority
 from tradefleet.venue import VenueOrder, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.amounts import UNREADABLE, to_ms, understanding
@@ -131,7 +139,7 @@ class CcxtLink:
                 raise OutcomeUnknown(f"{self._title}: {outcome}")
 
     async def look_up(self, order: Order) -> OrderReport | None:
-        listing, errand = await self._errand(order.symbol)
+        listing, errand = await self._errand(order)
         with understanding(self._title, "an order"):
             report = await self.asker.environment.dialect.find(errand, order, listing)
         if report is not None:
@@ -146,7 +154,7 @@ class CcxtLink:
             if report is None:
                 return ()
             known = report.venue_order_id
-        listing, errand = await self._errand(order.symbol)
+        listing, errand = await self._errand(order)
         with understanding(self._title, "executions"):
             trades = await self.asker.environment.dialect.trades_of(errand, order, listing, known)
         return [await self._fill(order, trade) for trade in trades]
@@ -166,10 +174,10 @@ class CcxtLink:
             filled_at=trade.at,
         )
 
-    async def _errand(self, symbol: Symbol) -> tuple[Listing, Errand]:
+    async def _errand(self, order: Order) -> tuple[Listing, Errand]:
         environment = self.asker.environment
-        listing = await environment.known(symbol)
-        return listing, self.asker.errand(Priority.RECONCILIATION, await environment.book())
+        listing = await environment.known(order.symbol)
+        return listing, self.asker.errand(look_up_priority(order), await environment.book())
 
     # ---------------------------------------------------------------- lists
 
@@ -208,6 +216,17 @@ class CcxtLink:
 
     async def close(self) -> None:
         self.leave()
+
+
+def look_up_priority(order: Order) -> Priority:
+    """Return who a look-up lets go first: an order in doubt holds up whatever comes after it.
+
+    An exit waits until the stop before it is cancelled, and an unknown order blocks its symbol.
+    """
+    if order.cancel is not CancelState.NONE:
+        return Priority.CANCEL
+    unknown = order.state in (OrderState.SENDING, OrderState.UNKNOWN)
+    return Priority.PROTECTIVE if unknown else Priority.RECONCILIATION
 
 
 def priority_of(order: Order) -> Priority:
