@@ -1,5 +1,6 @@
 """Three demo users with running bots, made with the very commands users type."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -40,6 +41,10 @@ SIMULATED = {
 }
 
 
+TESTNETS = ("binance", "bybit")
+TO_CONFIRM = re.compile(r"/connect confirm LIVE \w+")
+
+
 def connecting(keys: Mapping[tuple[str, str], Credentials]) -> Mapping[str, Sequence[str]]:
     """Return the messages by which demo users connect simulated accounts and add bots there."""
     found: dict[str, Sequence[str]] = {}
@@ -47,7 +52,8 @@ def connecting(keys: Mapping[tuple[str, str], Credentials]) -> Mapping[str, Sequ
         credentials = keys.get((venue, name))
         if credentials is not None:
             key, secret = credentials.api_key.reveal(), credentials.api_secret.reveal()
-            connect = f"/connect {venue} {key} {secret}"
+            testnet = "" if venue in TESTNETS else " testnet=false"
+            connect = f"/connect {venue} {key} {secret}{testnet}"
             added = [f"/addpair {pair}" for pair in pairs]
             found[name] = ["/start", connect, *added, "/start_trading"]
     return found
@@ -72,5 +78,8 @@ async def seed_demo(
             reply = await door.run(UserId(name), command, words, username=name)
             if reply.refused:
                 say(f"Demo:       {name}: {reply.text}")
+            if asked := TO_CONFIRM.search(reply.text):
+                command, words = name_and_words(asked[0])
+                await door.run(UserId(name), command, words, username=name)
     money = "money of simulated venues" if instead else "paper money"
     say(f"Demo users: {', '.join(spoken)} ({money})")

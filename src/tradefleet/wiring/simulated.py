@@ -25,8 +25,12 @@ class Simulation:
     admin: str = ""
 
     def variables(self) -> Mapping[str, str]:
-        """Return the settings that lead the service there."""
-        found = {"VENUES": ",".join(self.urls)}
+        """Return the settings that lead the service there; nothing there is real money."""
+        found = {
+            "VENUES": ",".join(self.urls),
+            "MOCK_TRADING": "false",
+            "TRADING_ENABLED": "true",
+        }
         for venue, url in self.urls.items():
             found[f"{venue.upper()}_URL"] = url
             found[f"{venue.upper()}_WS_URL"] = url.replace("http", "ws", 1)
