@@ -1,5 +1,6 @@
 """What Bybit says of a key, and what is wrong with one that it refuses."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -141,6 +142,23 @@ async def test_a_key_that_ends_while_it_is_looked_at_is_refused():
         told = Fault(kind=FaultKind.STATUS, status=200, body=said)
         at.sim.faults.once(fault=told, action="balance")
         assert await refusal(at, key) is KeyFault.EXPIRED
+
+
+async def test_a_key_that_is_answered_with_an_empty_401_is_not_known():
+    async with world() as at:
+        key = credentials_of(at.key())
+        at.sim.faults.once(fault=Fault(kind=FaultKind.STATUS, status=401), action="key")
+        assert await refusal(at, key) is KeyFault.INVALID
+
+
+async def test_the_balances_of_an_account_that_is_not_unified_are_not_asked_for():
+    async with world() as at:
+        said = {"retCode": 0, "retMsg": "", "result": RIGHTS | {"uta": 0}}
+        told = Fault(kind=FaultKind.STATUS, status=200, body=json.dumps(said))
+        at.sim.faults.once(fault=told, action="key")
+        found = await report(at, at.key())
+        assert found.missing == ("Unified Trading Account",)
+        assert not at.sim.server.calls["balance"]
 
 
 async def test_our_clock_is_no_fault_of_the_key():

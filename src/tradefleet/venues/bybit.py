@@ -21,7 +21,7 @@ from tradefleet.domain.user import Account, Mode
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
 from tradefleet.venues._ccxt.amounts import EPOCH, amount, from_ms, plain, to_ms
-from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome, Said
+from tradefleet.venues._ccxt.calls import Call, Garbled, KeyFailed, Outcome, Said
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
     Bell,
@@ -129,11 +129,18 @@ class Bybit:
         return Wire(call.method, address, headers, asked.encode())
 
     def read(self, answer: Answer) -> Outcome:
-        """Read an answer; what it repeats of a request that was signed wrongly holds the key."""
+        """Read an answer; what it repeats of a request that was signed wrongly holds the key.
+
+        Some keys that it does not know it answers with an empty 401.
+        """
         outcome = read_bybit(answer)
-        if isinstance(outcome, Said):
-            return replace(outcome, text=REPEATED.sub("[…]", outcome.text))
-        return outcome
+        match outcome:
+            case Said():
+                return replace(outcome, text=REPEATED.sub("[…]", outcome.text))
+            case Garbled(status=401):
+                return Said(code="401", text="Unauthorized", refused=False, fault=KeyFault.INVALID)
+            case _:
+                return outcome
 
     # --------------------------------------------------------------- public
 
@@ -316,8 +323,13 @@ class Bybit:
         }
 
     async def rights(self, errand: Errand, mode: Mode) -> KeyReport:
-        """Ask for the key, which needs no right, and then for the balances, which needs reading."""
+        """Ask for the key, which needs no right, and then for the balances, which needs reading.
+
+        Of an account that is not unified they cannot be asked for.
+        """
         said = await errand.ask(KEY)
+        if said.get("uta") == 0:
+            return report_of(said, {})
         try:
             return report_of(said, await self.balances(errand))
         except KeyFailed as failed:
