@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from tests.makers import START, after_start
+from tests.makers import ETH, START, after_start
 from tests.store_rig import (
     ALICE,
     BOB,
@@ -21,16 +22,18 @@ from tests.store_rig import (
     user,
     write,
 )
-from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.effects import MemoryChanged, Notify, OrderChanged, OrderPlaced, Topic
 from tradefleet.domain.errors import BrokenInvariant, LeaseLost
 from tradefleet.domain.ids import UserId
-from tradefleet.domain.limits import Halt, Scope, Switch
+from tradefleet.domain.ledger import EXTERNAL, LedgerEntry, place_of
+from tradefleet.domain.limits import Halt, RiskLimits, Scope, Switch
 from tradefleet.domain.order import OrderState
-from tradefleet.store import Lease, SignalNote
+from tradefleet.store import ABSENT_WATCHED, Lease, SignalNote
 
 END = START + timedelta(seconds=TTL)
 IDLE = bot(ALICE, status=BotStatus.STOPPED)
+IDLE_TOO = bot(ALICE, 2, symbol=ETH, status=BotStatus.STOPPED)
 
 # ---- leases
 
@@ -302,3 +305,64 @@ async def test_of_secrets_made_at_once_all_get_the_same(store):
 
 async def test_a_ping_takes_some_time(store):
     assert await store.ping() >= 0
+
+
+def paid_in(owner: BotSpec, number: int) -> LedgerEntry:
+    """The same id for every user: ids of entries are a user's own."""
+    return LedgerEntry.of_transfer(
+        id=f"allocation:{number}",
+        user_id=owner.user_id,
+        account_id=owner.account_id,
+        kind="allocation",
+        at=after_start(seconds=number),
+        asset="USDT",
+        amount=Decimal(number),
+        source=EXTERNAL,
+        target=place_of(owner.id),
+    )
+
+
+async def test_many_users_are_loaded_together_as_each_would_be_alone(store):
+    mine, theirs, carol = bot(ALICE), bot(BOB), UserId("carol_id")
+    await register(store, ALICE, mine, IDLE_TOO)
+    await register(store, BOB, theirs)
+    await register(store, carol)
+    leases = await take(store)
+    for owner in (mine, theirs):
+        names = [f"{owner.id}-{number}" for number in range(ABSENT_WATCHED + 2)]
+        placed = [order_of(owner, name, seq=number) for number, name in enumerate(names)]
+        lost = [replace(each, state=OrderState.ABSENT) for each in placed]
+        await write(store, leases[owner.user_id], *map(OrderPlaced, placed))
+        await write(store, leases[owner.user_id], *map(OrderChanged, lost))
+        working = OrderPlaced(order_of(owner, f"{owner.id}-working"))
+        await write(store, leases[owner.user_id], working, MemoryChanged(full_memory(owner)))
+        async with store.open(owner.user_id) as own:
+            for number in (2, 1):
+                await own.book(paid_in(owner, number))
+    async with store.open(BOB) as own:
+        await own.save_limits(RiskLimits(losses_in_row_max=2))
+        await own.set_switch(
+            Switch(scope=Scope.USER, scope_id=BOB, halt=Halt.STOP, reason="", changed_at=START)
+        )
+    wanted = [BOB, carol, ALICE]
+    loads = await store.load_users(wanted)
+    assert [load.user.id for load in loads] == wanted
+    alone = [await store.load_user(user_id) for user_id in wanted]
+    assert [replace(load, entries=None) for load in loads] == alone
+    assert [len(load.working_orders) for load in loads] == [
+        ABSENT_WATCHED + 1,
+        0,
+        ABSENT_WATCHED + 1,
+    ]
+    assert [load.entries for load in loads] == [
+        {theirs.account_id: [paid_in(theirs, 1), paid_in(theirs, 2)]},
+        {},
+        {mine.account_id: [paid_in(mine, 1), paid_in(mine, 2)]},
+    ]
+    assert await store.load_users([]) == []
+
+
+async def test_with_somebody_who_is_not_there_nobody_is_loaded(store):
+    await register(store, ALICE)
+    with pytest.raises(BrokenInvariant):
+        await store.load_users([ALICE, BOB])

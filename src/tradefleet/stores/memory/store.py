@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from tradefleet.clock import Clock
 from tradefleet.domain.effects import Notify
 from tradefleet.domain.errors import LeaseLost, StoreError, ensure
 from tradefleet.domain.ids import AccountId, UserId
+from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import Scope, Switch
 from tradefleet.domain.order import OrderState
 from tradefleet.domain.user import Account, Mode, User
@@ -199,6 +200,17 @@ class MemoryStore:
             limits=rows.limits.get(user_id),
             switches=platform + list(rows.switches.values()),
         )
+
+    async def load_users(self, user_ids: Sequence[UserId]) -> Sequence[UserLoad]:
+        loads = [await self.load_user(user_id) for user_id in user_ids]
+        return [replace(load, entries=self._entries(load.user.id)) for load in loads]
+
+    def _entries(self, user_id: UserId) -> Mapping[AccountId, Sequence[LedgerEntry]]:
+        found: dict[AccountId, list[LedgerEntry]] = defaultdict(list)
+        entries = self._rows[user_id].entries.values()
+        for entry in sorted(entries, key=lambda entry: (entry.booked_at, entry.id)):
+            found[entry.account_id].append(entry)
+        return found
 
     # messages and notices
 

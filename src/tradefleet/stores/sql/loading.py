@@ -1,45 +1,107 @@
-"""Reads everything a host needs to run a user from where it stood."""
+"""Reads everything a host needs to run users from where they stood."""
 
-from sqlalchemy import select
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.errors import BrokenInvariant
-from tradefleet.domain.ids import UserId
+from tradefleet.domain.ids import AccountId, FillId, OrderId, UserId
+from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.order import Order, OrderState
 from tradefleet.store import ABSENT_WATCHED, UserLoad
 from tradefleet.stores.sql import queries, shapes, tables
-from tradefleet.stores.sql.queries import rows
+from tradefleet.stores.sql.queries import by_user, entries_of, rows
 
 
-async def load_user(connection: AsyncConnection, user_id: UserId) -> UserLoad:
-    user = await queries.read_user(connection, user_id)
-    if user is None:
-        raise BrokenInvariant(f"no user {user_id}")
-    orders = await watched_orders(connection, user_id)
-    fill = tables.fills.c
-    query = select(fill.id, fill.order_id).where(
-        fill.user_id == user_id, fill.order_id.in_([order.id for order in orders])
-    )
-    return UserLoad(
-        user=user,
-        accounts=await queries.read_accounts(connection, user_id),
-        bots=await queries.read_bots(connection, user_id),
-        memories=await queries.read_memories(connection, user_id),
-        working_orders=orders,
-        fill_ids={row["id"]: row["order_id"] for row in await rows(connection, query)},
-        guard=await queries.read_guard(connection, user_id),
-        limits=await queries.read_limits(connection, user_id),
-        switches=await queries.read_switches(connection, user_id),
-    )
+async def load_users(connection: AsyncConnection, ids: Sequence[UserId]) -> list[UserLoad]:
+    """Load users in this order; each kind of row is asked for once, however many they are."""
+    users = await queries.users_of(connection, ids)
+    if missing := [user_id for user_id in ids if user_id not in users]:
+        raise BrokenInvariant(f"no user {missing[0]}")
+    accounts = await queries.accounts_of(connection, ids)
+    bots = await queries.bots_of(connection, ids)
+    memories = await queries.memories_of(connection, ids)
+    orders = await watched_orders(connection, ids)
+    fill_ids = await fill_ids_of(connection, ids, orders)
+    guards = await queries.guards_of(connection, ids)
+    limits = await queries.limits_of(connection, ids)
+    switches = await queries.switches_of(connection, ids)
+    return [
+        UserLoad(
+            user=users[user_id],
+            accounts=accounts[user_id],
+            bots=bots[user_id],
+            memories=memories[user_id],
+            working_orders=orders[user_id],
+            fill_ids=fill_ids[user_id],
+            guard=guards.get(user_id),
+            limits=limits.get(user_id),
+            switches=switches[user_id],
+        )
+        for user_id in ids
+    ]
 
 
-async def watched_orders(connection: AsyncConnection, user_id: UserId) -> list[Order]:
+async def load_users_with_entries(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> list[UserLoad]:
+    loads = await load_users(connection, ids)
+    table = tables.ledger_entries
+    query = select(table).where(table.c.user_id.in_(ids))
+    query = query.order_by(table.c.booked_at, table.c.entry_id, table.c.line)
+    lines = by_user(await rows(connection, query), lambda line: line)
+    return [replace(load, entries=by_account(lines[load.user.id])) for load in loads]
+
+
+def by_account(
+    lines: Sequence[Mapping[str, Any]],
+) -> Mapping[AccountId, Sequence[LedgerEntry]]:
+    """Return one user's entries, whose ids are their own, apart for each account."""
+    found: dict[AccountId, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries_of(lines):
+        found[entry.account_id].append(entry)
+    return found
+
+
+async def watched_orders(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> Mapping[UserId, list[Order]]:
     """Return the orders that are not final and the latest absent ones, oldest first."""
     order = tables.orders
-    mine = select(order).where(order.c.user_id == user_id)
-    found = list(await rows(connection, mine.where(tables.is_working)))
-    absent = mine.where(tables.is_final, order.c.state == OrderState.ABSENT)
-    latest = absent.order_by(order.c.decided_at.desc(), order.c.id.desc()).limit(ABSENT_WATCHED)
-    found += await rows(connection, latest)
-    orders = [shapes.ORDER.read(row) for row in found]
-    return sorted(orders, key=lambda order: (order.decided_at, order.id))
+    theirs = order.c.user_id.in_(ids)
+    found = list(await rows(connection, select(order).where(theirs, tables.is_working)))
+    latest_first = (order.c.decided_at.desc(), order.c.id.desc())
+    place = func.row_number().over(partition_by=order.c.user_id, order_by=latest_first)
+    absent = select(order, place.label("place")).where(
+        theirs, tables.is_final, order.c.state == OrderState.ABSENT
+    )
+    every = absent.subquery()
+    found += await rows(connection, select(every).where(every.c.place <= ABSENT_WATCHED))
+    orders = by_user(found, shapes.ORDER.read)
+    for watched in orders.values():
+        watched.sort(key=lambda order: (order.decided_at, order.id))
+    return orders
+
+
+async def fill_ids_of(
+    connection: AsyncConnection, ids: Sequence[UserId], orders: Mapping[UserId, list[Order]]
+) -> Mapping[UserId, dict[FillId, OrderId]]:
+    """Return the executions that are booked for these orders."""
+    fill = tables.fills.c
+    wanted = [order.id for watched in orders.values() for order in watched]
+    found: dict[UserId, dict[FillId, OrderId]] = defaultdict(dict)
+    for start in range(0, len(wanted), ORDERS_AT_ONCE):
+        some = wanted[start : start + ORDERS_AT_ONCE]
+        query = select(fill.user_id, fill.id, fill.order_id).where(
+            fill.user_id.in_(ids), fill.order_id.in_(some)
+        )
+        for row in await rows(connection, query):
+            found[row["user_id"]][row["id"]] = row["order_id"]
+    return found
+
+
+ORDERS_AT_ONCE = 5000  # named in one query; databases take some ten thousand

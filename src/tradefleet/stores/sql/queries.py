@@ -1,8 +1,8 @@
-"""Reads of one user's rows that more than one part of the store needs."""
+"""Reads of users' rows that more than one part of the store needs."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Executable, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,28 +15,45 @@ from tradefleet.domain.user import Account, AccountState, Mode, User
 from tradefleet.stores.sql import shapes, tables
 from tradefleet.stores.sql.codec import from_plain
 
+T = TypeVar("T")
+
 
 async def rows(connection: AsyncConnection, query: Executable) -> Sequence[Mapping[str, Any]]:
     found: Any = (await connection.execute(query)).mappings().all()
     return cast(Sequence[Mapping[str, Any]], found)
 
 
+async def users_of(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[UserId, User]:
+    """Return those of these users who exist; as all below, in one query for all of them."""
+    found = await rows(connection, select(tables.users).where(tables.users.c.id.in_(ids)))
+    return {row["id"]: shapes.USER.read(row) for row in found}
+
+
 async def read_user(connection: AsyncConnection, user_id: UserId) -> User | None:
-    found = await rows(connection, select(tables.users).where(tables.users.c.id == user_id))
-    return shapes.USER.read(found[0]) if found else None
+    return (await users_of(connection, [user_id])).get(user_id)
+
+
+async def limits_of(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[UserId, RiskLimits]:
+    table = tables.user_limits
+    found = await rows(connection, select(table).where(table.c.user_id.in_(ids)))
+    return {row["user_id"]: from_plain(RiskLimits, row["limits"]) for row in found}
 
 
 async def read_limits(connection: AsyncConnection, user_id: UserId) -> RiskLimits | None:
-    limits = tables.user_limits.c
-    found = await connection.scalar(select(limits.limits).where(limits.user_id == user_id))
-    return from_plain(RiskLimits, found) if found is not None else None
+    return (await limits_of(connection, [user_id])).get(user_id)
+
+
+async def accounts_of(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> dict[UserId, list[Account]]:
+    table = tables.accounts
+    query = select(table).where(table.c.user_id.in_(ids))
+    found = await rows(connection, query.order_by(table.c.created_at, table.c.id))
+    return by_user(found, shapes.ACCOUNT.read)
 
 
 async def read_accounts(connection: AsyncConnection, user_id: UserId) -> list[Account]:
-    table = tables.accounts
-    query = select(table).where(table.c.user_id == user_id)
-    found = await rows(connection, query.order_by(table.c.created_at, table.c.id))
-    return [shapes.ACCOUNT.read(row) for row in found]
+    return (await accounts_of(connection, [user_id]))[user_id]
 
 
 async def read_active_accounts(connection: AsyncConnection, mode: Mode) -> list[Account]:
@@ -47,43 +64,81 @@ async def read_active_accounts(connection: AsyncConnection, mode: Mode) -> list[
     return [shapes.ACCOUNT.read(row) for row in found]
 
 
-async def read_bots(connection: AsyncConnection, user_id: UserId) -> list[BotSpec]:
+async def bots_of(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> dict[UserId, list[BotSpec]]:
     table = tables.bots
-    query = select(table).where(table.c.user_id == user_id, table.c.removed_at.is_(None))
-    return [shapes.BOT.read(row) for row in await rows(connection, query.order_by(table.c.number))]
+    query = select(table).where(table.c.user_id.in_(ids), table.c.removed_at.is_(None))
+    return by_user(await rows(connection, query.order_by(table.c.number)), shapes.BOT.read)
 
 
-async def read_memories(connection: AsyncConnection, user_id: UserId) -> dict[BotId, BotMemory]:
+async def read_bots(connection: AsyncConnection, user_id: UserId) -> list[BotSpec]:
+    return (await bots_of(connection, [user_id]))[user_id]
+
+
+async def memories_of(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> dict[UserId, dict[BotId, BotMemory]]:
     """Return what the bots that still exist remember."""
     position = tables.positions
-    query = select(position).where(position.c.user_id == user_id)
+    query = select(position).where(position.c.user_id.in_(ids))
     positions = {row["bot_id"]: shapes.POSITION.read(row) for row in await rows(connection, query)}
     memory, bot = tables.bot_memories, tables.bots
     query = (
         select(memory)
         .join(bot, bot.c.id == memory.c.bot_id)
-        .where(memory.c.user_id == user_id, bot.c.removed_at.is_(None))
+        .where(memory.c.user_id.in_(ids), bot.c.removed_at.is_(None))
         .order_by(bot.c.number)
     )
-    return {
-        row["bot_id"]: shapes.MEMORY.read(row, position=positions.get(row["bot_id"]))
-        for row in await rows(connection, query)
-    }
+    found: dict[UserId, dict[BotId, BotMemory]] = defaultdict(dict)
+    for row in await rows(connection, query):
+        bot_id = row["bot_id"]
+        read = shapes.MEMORY.read(row, position=positions.get(bot_id))
+        found[row["user_id"]][bot_id] = read
+    return found
+
+
+async def read_memories(connection: AsyncConnection, user_id: UserId) -> dict[BotId, BotMemory]:
+    return (await memories_of(connection, [user_id]))[user_id]
+
+
+async def guards_of(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> dict[UserId, GuardMemory]:
+    table = tables.guard_memories
+    found = await rows(connection, select(table).where(table.c.user_id.in_(ids)))
+    return {row["user_id"]: shapes.GUARD.read(row) for row in found}
 
 
 async def read_guard(connection: AsyncConnection, user_id: UserId) -> GuardMemory | None:
-    table = tables.guard_memories
-    found = await rows(connection, select(table).where(table.c.user_id == user_id))
-    return shapes.GUARD.read(found[0]) if found else None
+    return (await guards_of(connection, [user_id])).get(user_id)
+
+
+async def switches_of(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> dict[UserId, list[Switch]]:
+    """Return for each the platform's switch first, then their own, oldest change first."""
+    table = tables.switches
+    covering = table.c.user_id.is_(None) | table.c.user_id.in_(ids)
+    query = select(table).where(covering).order_by(table.c.changed_at, table.c.scope_id)
+    found = await rows(connection, query)
+    platform = [shapes.SWITCH.read(row) for row in found if row["scope"] == Scope.PLATFORM]
+    own = by_user([row for row in found if row["scope"] != Scope.PLATFORM], shapes.SWITCH.read)
+    return {user_id: [*platform, *own[user_id]] for user_id in ids}
 
 
 async def read_switches(connection: AsyncConnection, user_id: UserId) -> list[Switch]:
-    """Return the platform's switch first, then the user's own, oldest change first."""
-    table = tables.switches
-    mine = table.c.user_id.is_(None) | (table.c.user_id == user_id)
-    query = select(table).where(mine).order_by(table.c.changed_at, table.c.scope_id)
-    found = [shapes.SWITCH.read(row) for row in await rows(connection, query)]
-    return sorted(found, key=lambda switch: switch.scope is not Scope.PLATFORM)
+    return (await switches_of(connection, [user_id]))[user_id]
+
+
+def by_user(
+    found: Sequence[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], T]
+) -> dict[UserId, list[T]]:
+    """Return what rows say, in their order, apart for each user."""
+    sorted_out: dict[UserId, list[T]] = defaultdict(list)
+    for row in found:
+        sorted_out[row["user_id"]].append(read(row))
+    return sorted_out
 
 
 def entries_of(lines: Sequence[Mapping[str, Any]]) -> list[LedgerEntry]:

@@ -32,7 +32,7 @@ from tradefleet.stores.sql.engine import reading_options
 from tradefleet.stores.sql.faults import translated
 from tradefleet.stores.sql.journal.plan import run_row
 from tradefleet.stores.sql.journal.sheets import RUNS
-from tradefleet.stores.sql.loading import load_user
+from tradefleet.stores.sql.loading import load_users, load_users_with_entries
 from tradefleet.stores.sql.paper_books import SqlPaperBooks
 from tradefleet.stores.sql.queries import read_active_accounts, rows
 from tradefleet.stores.sql.statements import insert_missing, save
@@ -160,7 +160,12 @@ class SqlStore:
 
     async def load_user(self, user_id: UserId) -> UserLoad:
         async with self.reading() as connection:
-            return await load_user(connection, user_id)
+            (load,) = await load_users(connection, [user_id])
+        return load
+
+    async def load_users(self, user_ids: Sequence[UserId]) -> Sequence[UserLoad]:
+        async with self.reading() as connection:
+            return await load_users_with_entries(connection, user_ids)
 
     # messages and notices
 
