@@ -4,7 +4,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 
 from tradefleet.clock import Clock
@@ -12,7 +11,6 @@ from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.credentials import Credentials, KeyReport
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.family import Member, family_of, listed_from
-from tradefleet.domain.ids import AccountId
 from tradefleet.domain.market import Symbol, Timeframe
 from tradefleet.domain.money import UNIT, money_context, round_down
 from tradefleet.domain.user import Mode, Role, User
@@ -75,6 +73,8 @@ class Family:
         found = await connect_family(self.members, self._connect, self.say)
         self.trading = [connection for connection in found if connection.connected]
         self.failed = [connection for connection in found if not connection.connected]
+        for connection in self.trading:
+            await self._add_bots(connection)
         for line in summary_lines(found):
             self.say(line)
 
@@ -97,16 +97,15 @@ class Family:
         async with ground.store.open(member.id) as store:
             if await store.limits() is None:
                 await store.save_limits(member.limits)
-        await self._add_bots(member, connection.dollars, provided.account_id)
         return connection
 
-    async def _add_bots(self, member: Member, dollars: Decimal, account_id: AccountId) -> None:
-        """Give the account a bot for each symbol of the universe that it has none for."""
-        universe = universe_of(self.ground.settings)
+    async def _add_bots(self, connection: Connection) -> None:
+        """Give an account a bot for each symbol of the universe that it has none for."""
+        member, universe = connection.member, universe_of(self.ground.settings)
         async with self.ground.store.open(member.id, reading=True) as store:
-            known = {bot.symbol for bot in await store.bots() if bot.account_id == account_id}
+            known = {bot.symbol for bot in await store.bots() if bot.venue == VENUE}
         with money_context():
-            share = round_down(dollars / max(len(universe), 1), UNIT)
+            share = round_down(connection.dollars / max(len(universe), 1), UNIT)
         for symbol in universe:
             if symbol not in known:
                 words = [str(symbol), f"{share:f}", VENUE, f"timeframe={TIMEFRAME}"]
@@ -135,6 +134,7 @@ class Family:
                     self.trading.append(again)
                     for line in connection_lines(again):
                         self.say(line)
+                    await self._add_bots(again)
 
     async def tell_cycles(self) -> None:
         """Say at each bar's close which accounts scan their universe, until cancelled."""

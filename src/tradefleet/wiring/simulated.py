@@ -41,7 +41,9 @@ class Simulation:
 async def simulated_venues(seed: int) -> AsyncIterator[Simulation]:
     """Run the simulated Binance, Bybit and Kraken beside us, with money for the demo's users."""
     clients = [word for name in CLIENTS for word in ("--client", f"{name}:demo")]
-    async with simulated("--venue", "all", "--seed", str(seed), *clients) as simulation:
+    money = ("--balance", "USDT:10000", "--balance", "USD:10000")
+    words = ("--venue", "all", "--seed", str(seed), *money, *clients)
+    async with simulated(*words) as simulation:
         yield simulation
 
 
