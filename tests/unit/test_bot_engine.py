@@ -710,6 +710,14 @@ def test_a_backtest_notes_new_highs_and_trails_without_a_step():
     assert rig.held.stop == 104
 
 
+def test_a_bot_whose_stop_rests_at_the_venue_overlooks_no_bar_of_its_position():
+    rig = Rig()
+    rig.buys()
+    rig.engine.rests_stops = True
+
+    assert not rig.engine.overlooks(bar(99, 5, high=105, low=98), None, lambda: D(1))
+
+
 def test_orders_go_by_their_number_where_no_venue_hears_of_them():
     rig = Rig()
     rig.engine.order_key = b""

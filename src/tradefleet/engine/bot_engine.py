@@ -206,7 +206,7 @@ class BotEngine:
         position = self.position
         if position is None:
             return signal is None or signal.entry is None
-        if self.watched or (signal is not None and signal.exit_reason):
+        if self.watched or self.rests_stops or (signal is not None and signal.exit_reason):
             return False
         follows = position.targets_done > 0
         if self.plan.trails and (follows or bar.high > position.highest):

@@ -7,7 +7,7 @@ crossing below EMA 21.
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from decimal import Decimal
-from itertools import count, islice
+from itertools import islice
 from math import isfinite, nan
 from typing import TypeAlias
 
@@ -111,9 +111,10 @@ class Apex:
         take_floor_volume = self._floor_volumes.update
         take_volume_before = self._entry_volumes.update
         take_rsi, take_atr, take_adx = self._rsi.update, self._atr.update, self._adx.update
-        numbers, averages, was_below = NO_BAR, UNKNOWN, False
+        number, numbers, averages, was_below = 0, NO_BAR, UNKNOWN, False
         bar = yield None
-        for number in count(1):
+        while True:
+            number += 1
             before, averages_before = numbers, averages
             numbers = bar.numbers
             _, _, low, close, volume = numbers
