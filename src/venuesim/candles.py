@@ -1,7 +1,7 @@
 """Candles of every pair and interval, built from the market's trades."""
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -93,19 +93,25 @@ class Candles:
     _listening: defaultdict[tuple[str, int], list[Listener]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    _listeners_of: Counter[str] = field(default_factory=Counter)  # by pair
     _recalled: set[tuple[str, int]] = field(default_factory=set)
 
     def hear(self, happening: Happening) -> None:
         if isinstance(happening, Ticked):
-            for interval in self.intervals:
-                self._take(interval, happening)
+            self._take(happening)
 
     def listen(self, symbol: str, interval: int, listener: Listener) -> Callable[[], None]:
         """Hear of one pair's candles of one interval; call what is returned to hear no more."""
         self._recall(symbol, interval)
         listening = self._listening[symbol, interval]
         listening.append(listener)
-        return lambda: listening.remove(listener)
+        self._listeners_of[symbol] += 1
+
+        def stop() -> None:
+            listening.remove(listener)
+            self._listeners_of[symbol] -= 1
+
+        return stop
 
     def history(
         self,
@@ -159,41 +165,56 @@ class Candles:
             merge(candles[0], met)
             candles[0].close, candles[0].last_trade = close, last
         candles[:0] = older
-        del candles[:-KEPT]
+        if len(candles) > KEPT:
+            del candles[:-KEPT]
         if candles and candles[-1].opened_ms + interval * 1000 <= self.began_ms:
             self._closed[symbol, interval] = candles[-1].opened_ms
 
-    def _take(self, interval: int, tick: Ticked) -> None:
-        key = tick.symbol, interval
-        candles, at_ms, price = self.kept[key], tick.at_ms, tick.price
-        candle = candles[-1] if candles else None
-        if candle is None or candle.opened_ms + interval * 1000 <= at_ms:
-            if candle is not None:
-                self._tell_closed(tick.symbol, interval, candle)
-            candle = Candle(
-                opened_ms=opening(at_ms, interval),
-                open=price,
-                high=price,
-                low=price,
-                close=price,
-                first_trade=tick.number,
-            )
-            candles.append(candle)
+    def _take(self, tick: Ticked) -> None:
+        """Add a trade to the open candle of every interval, and tell of each."""
+        symbol, at_ms, price, quantity = tick.symbol, tick.at_ms, tick.price, tick.quantity
+        amount, taken = times(quantity, price), tick.buyer_took
+        kept, heard = self.kept, self._is_heard(symbol)
+        for interval in self.intervals:
+            candles = kept[symbol, interval]
+            candle = candles[-1] if candles else None
+            if candle is None or candle.opened_ms + interval * 1000 <= at_ms:
+                candle = self._begin(candles, interval, tick)
+            elif price > candle.high:
+                candle.high = price
+            elif price < candle.low:
+                candle.low = price
+            candle.close = price
+            candle.volume += quantity
+            candle.amount += amount
+            if taken:
+                candle.taker_volume += quantity
+                candle.taker_amount += amount
+            candle.trades += 1
+            candle.last_trade = tick.number
+            if heard:
+                self._tell((symbol, interval), candle, closed=False)
+
+    def _begin(self, candles: list[Candle], interval: int, tick: Ticked) -> Candle:
+        if candles:
+            self._tell_closed(tick.symbol, interval, candles[-1])
+        price = tick.price
+        candle = Candle(
+            opened_ms=opening(tick.at_ms, interval),
+            open=price,
+            high=price,
+            low=price,
+            close=price,
+            first_trade=tick.number,
+        )
+        candles.append(candle)
+        if len(candles) > KEPT:
             del candles[:-KEPT]
-        if price > candle.high:
-            candle.high = price
-        if price < candle.low:
-            candle.low = price
-        candle.close = price
-        amount = times(tick.quantity, price)
-        candle.volume += tick.quantity
-        candle.amount += amount
-        if tick.buyer_took:
-            candle.taker_volume += tick.quantity
-            candle.taker_amount += amount
-        candle.trades += 1
-        candle.last_trade = tick.number
-        self._tell(key, candle, closed=False)
+        return candle
+
+    def _is_heard(self, symbol: str) -> bool:
+        """Say whether anybody may have to be told of a pair's candles."""
+        return bool(self.listeners or self._listeners_of[symbol]) and symbol not in self.stalled
 
     def _tell_closed(self, symbol: str, interval: int, candle: Candle) -> None:
         """Say once that a candle is over."""
