@@ -543,3 +543,33 @@ async def test_what_is_done_with_accounts_is_audited_without_keys():
         ("connect", {"exchange": "bybit", "testnet": "True"}),
         ("disconnect", {"exchange": "bybit"}),
     ]
+
+
+# ---- what others do in the account
+
+
+async def test_what_is_done_about_others_changes_is_said_kept_and_told_to_the_host():
+    door = await key_door()
+    await door.say("/start")
+    await door.say(CONNECT)
+    said = await door.say("/external bybit")
+    assert said.startswith("🤝 bybit (testnet): ignore\n")
+    assert (await door.say("/external bybit ASK")).startswith("🤝 bybit (testnet): ask\n")
+    account = await door.account(TESTNET)
+    assert account.external_changes is ExternalChanges.ASK
+    assert await credentials(door), "the key stays"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("bybit sometimes", "Say one of these"),
+        ("kraken ask", "Say which of your accounts: bybit (testnet)"),
+        ("paper ask", "Nobody but your bots"),
+    ],
+)
+async def test_a_policy_that_makes_no_sense_is_refused(words, text):
+    door = await key_door()
+    for message in ("/start", CONNECT, "/connect paper"):
+        await door.say(message)
+    assert text in await door.say(f"/external {words}")
