@@ -354,9 +354,9 @@ class AdminPort:
         for (method, path), act in ACTS.items():
             application.router.add_route(method, path, self._serving(act))
         application.router.add_post("/refuse", self._refuse)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port, shutdown_timeout=0.5).start()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self.url
 

@@ -10,7 +10,7 @@ from venuesim.exchange import Happening, Ticked
 from venuesim.units import times
 
 INTERVALS = (1, 60, 180, 300, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 604800)  # seconds
-KEPT = 5000  # candles of a pair and interval
+KEPT = 10_000  # candles of a pair and interval
 WEEK = 604800
 # The epoch was a Thursday, a week of trading begins on Monday.
 WEEK_BEGINS_MS = 4 * 86400 * 1000

@@ -85,7 +85,7 @@ def test_candles_of_every_interval_are_what_one_would_write_down_by_hand(interva
     ticks, candles = random_ticks(3000, 3 * 86400), Candles()
     for each in ticks:
         candles.hear(each)
-    assert candles.history(NAME, interval, limit=5000) == naive(ticks, interval)
+    assert candles.history(NAME, interval, limit=10_000) == naive(ticks, interval)
 
 
 def test_a_week_begins_on_monday():
@@ -377,7 +377,7 @@ def test_a_walk_of_one_pair_does_not_depend_on_the_others():
 @pytest.mark.parametrize("interval", [60, 180, 300, 900, 1800, 3600, 14400, 86400])
 def test_a_walk_has_a_past_of_every_interval_without_a_gap(interval):
     place = walked(1, 30)
-    candles = place.candles.history("BTC/USDT", interval, limit=5000)
+    candles = place.candles.history("BTC/USDT", interval, limit=10_000)
     assert len(candles) >= PAST_BARS / 3
     for before, after in pairwise(candles):
         assert after.opened_ms - before.opened_ms == interval * 1000
@@ -395,8 +395,8 @@ def test_the_past_joins_the_present_in_one_candle_whenever_it_is_asked_for():
         clock = place.clock
         assert isinstance(clock, ManualClock)
         clock.set(clock.now_ms() + 100_000)
-    wanted = early.candles.history("BTC/USDT", 60, limit=5000)
-    assert late.candles.history("BTC/USDT", 60, limit=5000) == wanted
+    wanted = early.candles.history("BTC/USDT", 60, limit=10_000)
+    assert late.candles.history("BTC/USDT", 60, limit=10_000) == wanted
     at = next(n for n, candle in enumerate(wanted) if candle.last_trade > FIRST_TRADE)
     assert wanted[at].first_trade < FIRST_TRADE
     assert wanted[at].opened_ms == START_MS
