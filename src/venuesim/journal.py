@@ -7,6 +7,7 @@ at the end are missed only if the closing line is gone too, which verify says.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -18,8 +19,9 @@ from venuesim.exchange import BalanceChanged, Exchange, Happening, OrderChanged
 from venuesim.orders import Order, Trade
 
 BUFFER = 256 * 1024  # bytes not written yet, at most
-KEPT_LINES = 1_000_000  # in memory, when there is no file
+KEPT_LINES = 200_000  # in memory, when there is no file
 START = "0" * 64
+MOVED = ("deposit", "withdrawal")  # other changes of money follow from orders and trades
 HASH = b',"hash":"'
 TAIL = len(HASH) + 64 + len(b'"}')
 
@@ -107,20 +109,20 @@ class Journal:
         exchange.recorders.append(self._hear)
 
     def _hear(self, happening: Happening) -> None:
-        match happening:
-            case OrderChanged(order, None, what):
-                self.write("order", what=what, **told_order(order))
-            case OrderChanged(_, Trade() as trade, _):
-                self.write("trade", **told_trade(trade))
-            case BalanceChanged(account, asset, free, locked, change, cause) if cause in (
-                "deposit",
-                "withdrawal",
-            ):
-                self.write(
-                    cause, account=account, asset=asset, change=change, free=free, locked=locked
-                )
-            case _:
-                pass
+        if isinstance(happening, OrderChanged):
+            if happening.trade is None:
+                self.write("order", what=happening.what, **told_order(happening.order))
+            else:
+                self.write("trade", **told_trade(happening.trade))
+        elif isinstance(happening, BalanceChanged) and happening.cause in MOVED:
+            self.write(
+                happening.cause,
+                account=happening.account,
+                asset=happening.asset,
+                change=happening.change,
+                free=happening.free,
+                locked=happening.locked,
+            )
 
 
 def told_order(order: Order) -> dict[str, object]:
@@ -161,6 +163,7 @@ def told_trade(trade: Trade) -> dict[str, object]:
     }
 
 
+@lru_cache(maxsize=4096)
 def masked(key: str) -> str:
     """Return so much of a key that two can be told apart, and neither can be used."""
     return f"{key[:4]}…{sha256(key.encode()).hexdigest()[:8]}" if key else ""

@@ -156,7 +156,7 @@ class Order:
 
     @property
     def symbol(self) -> str:
-        return self.instrument.name
+        return self.request.symbol
 
     @property
     def side(self) -> Side:
