@@ -342,3 +342,171 @@ def test_a_plan_without_targets_keeps_its_stop_at_the_venue():
     rig.accept()
     rig.closes(120)
     assert [order.price for order in resting(rig)] == [D(98)] and rig.canceled == []
+
+
+# ---- stops that turn up late, in the wrong number, or of the wrong size
+
+
+def with_an_absent_stop() -> tuple[Rig, Order]:
+    """A bot whose first stop was given up; the second one rests."""
+    rig = Rig(rests_stops=True)
+    rig.buys()
+    rig.lose()
+    (lost,) = resting(rig)
+    rig.step(ProvenAbsent(lost.id))
+    rig.accept()
+    return rig, lost
+
+
+def test_an_absent_stop_that_turns_up_after_the_position_is_gone_is_taken_back():
+    """It would sell coins that are nobody's here: the user's own, or another bot's."""
+    rig, lost = with_an_absent_stop()
+    rig.fill("97.9", order=resting(rig)[0])
+    assert rig.position is None
+    rig.step(Acknowledged(lost.id, "v-late"))
+    assert rig.canceled == [lost.id]
+    rig.step(CancelSent(lost.id))
+    rig.end(order=lost)
+    assert resting(rig) == []
+    rig.buys()
+    assert [order.price for order in resting(rig)] == [D(98)]
+
+
+def test_an_absent_stop_that_turns_up_beside_another_is_taken_back_at_once():
+    """Both would fire together, and sell twice what is held."""
+    rig, lost = with_an_absent_stop()
+    (new,) = resting(rig)
+    rig.step(Acknowledged(lost.id, "v-late"))
+    assert rig.canceled == [lost.id]
+    rig.step(CancelSent(lost.id))
+    rig.end(order=lost)
+    assert [order.id for order in resting(rig)] == [new.id]
+    assert rig.newest.id == new.id, "nothing else is to be done"
+    rig.told()
+    assert rig.canceled == [lost.id, new.id]
+
+
+def test_an_absent_stop_that_turns_up_while_its_position_is_sold_is_taken_back():
+    rig, lost = with_an_absent_stop()
+    (new,) = resting(rig)
+    rig.told()
+    taken_back(rig, new)
+    rig.accept()
+    rig.step(Acknowledged(lost.id, "v-late"))
+    assert rig.canceled == [new.id, lost.id]
+
+
+def test_an_absent_stop_that_turns_up_alone_goes_on_resting():
+    rig = Rig(rests_stops=True)
+    rig.buys()
+    rig.lose()
+    (lost,) = resting(rig)
+    rig.falls(98)  # so that none is placed in its stead
+    rig.engine.last_price = D(97)
+    rig.step(ProvenAbsent(lost.id))
+    assert resting(rig) == []
+    rig.step(Acknowledged(lost.id, "v-late"))
+    assert ([order.id for order in resting(rig)], rig.canceled) == ([lost.id], [])
+
+
+def test_what_rests_beside_the_stop_that_sold_everything_is_taken_back():
+    rig, lost = with_an_absent_stop()
+    (new,) = resting(rig)
+    rig.step(Acknowledged(lost.id, "v-late"))
+    rig.canceled.clear()  # as if the host had stopped before it was asked back
+    rig.restart()
+    rig.fill("97.9", order=new)
+    assert (rig.position, rig.canceled) == (None, [lost.id])
+
+
+def test_a_stop_grows_with_its_position():
+    """An entry that was given up turns up after all, and buys a second time."""
+    rig = Rig(rests_stops=True)
+    rig.closes(100, enter(98))
+    rig.due(100)
+    rig.lose()
+    first = rig.newest
+    rig.disprove(first)
+    rig.due(100)
+    rig.accept()
+    rig.fill(100)
+    rig.accept()
+    (small,) = resting(rig)
+    rig.step(Acknowledged(first.id, "v-late"))
+    rig.fill(100, order=first)
+    assert (rig.held.quantity, rig.canceled) == (D(12), [small.id])
+    taken_back(rig, small)
+    assert [order.quantity for order in resting(rig)] == [D(12)]
+
+
+def test_a_stop_rests_again_after_a_target_too_small_to_be_sold():
+    rig = Rig(rests_stops=True)
+    rig.closes(100, enter(98, "0.0008"), high=100, low=100)
+    rig.due(100)
+    rig.accept()
+    rig.fill(100)
+    rig.accept()
+    assert rig.held.quantity * 100 < 10, "half of it is less than the venue sells"
+    rig.rises(102)
+    taken_back(rig)
+    assert (rig.held.targets_done, rig.held.stop) == (1, D(100))
+    assert [order.price for order in resting(rig)] == [D(100)]
+
+
+def test_a_bar_lets_a_stop_rest_though_an_absent_order_is_watched():
+    rig = Rig(PLAIN, rests_stops=True)
+    rig.buys()
+    rig.lose()
+    rig.engine.last_price = D(97)
+    rig.disprove()
+    assert resting(rig) == [], "the price was below it"
+    assert rig.engine.concerns(bar(100, rig.minute, high=100, low=100), None)
+
+
+def test_a_bar_that_ends_a_position_lets_no_stop_rest_before_the_sale():
+    rig = Rig(PLAIN, rests_stops=True)
+    rig.closes(100, enter(98), high=100, low=100)
+    rig.due(100)
+    rig.accept()
+    rig.fill("97.9")  # below its stop: none rests
+    rig.closes(101, leave("ema_cross"))
+    assert resting(rig) == []
+    assert (rig.newest.kind, rig.newest.reason) == (OrderKind.MARKET, "ema_cross")
+
+
+def test_a_refused_stop_is_tried_again_after_a_while():
+    """The venue may have refused it for being asked too much, and for nothing of the stop's."""
+    rig = Rig(PLAIN, rests_stops=True)
+    rig.buys()
+    rig.refuse()
+    rig.closes(101)
+    assert resting(rig) == []
+    rig.minute += 60
+    rig.closes(101)
+    assert [order.price for order in resting(rig)] == [D(98)]
+
+
+def test_a_stop_that_is_cancelled_there_again_and_again_is_left_to_the_host():
+    """Or we would place another with every look, as fast as the venue answers."""
+    rig = Rig(PLAIN, rests_stops=True)
+    rig.buys()
+    rig.accept()
+    rig.end(order=resting(rig)[0])
+    rig.accept()
+    rig.end(order=resting(rig)[0])
+    assert resting(rig) == [] and rig.levels.stop == D(98)
+    rig.falls("97.5")
+    assert (rig.newest.kind, rig.newest.quantity) == (OrderKind.STOP, D(6))
+
+
+def test_a_stop_that_we_take_back_again_and_again_is_welcome():
+    rig = Rig(rests_stops=True)
+    rig.closes(100, enter(98, "0.0008"), high=100, low=100)
+    rig.due(100)
+    rig.accept()
+    rig.fill(100)
+    for _ in range(3):
+        rig.accept()
+        rig.rises(101)  # not quite at the target
+        taken_back(rig)
+    assert [order.price for order in resting(rig)] == [D(98)]

@@ -60,6 +60,7 @@ from tradefleet.engine.user_guard import UserGuard
 RETRY_FIRST = timedelta(seconds=5)  # after a refused exit; doubles up to RETRY_MOST
 RETRY_MOST = timedelta(seconds=60)
 VENUE_FIRES = timedelta(seconds=5)  # a resting stop whose price was reached is sold by us after it
+REST_AGAIN = timedelta(hours=1)  # a stop the venue refused may rest at the same price after it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +98,8 @@ class BotEngine:
     wish: Event | None = None  # what to do once the resting stop is taken back
     recalled: frozenset[OrderId] = frozenset()  # stops that were asked back
     reached_at: datetime | None = None  # when the price was first at or below the resting stop
-    refused_stop: Decimal | None = None  # the venue would not let a stop rest there
+    refused_stop: tuple[Decimal, datetime] | None = None  # where none could rest, and since when
+    ended_stop: Decimal | None = None  # where one was cancelled, and not by us
 
     @classmethod
     def start(
@@ -193,7 +195,7 @@ class BotEngine:
         trailing = position.targets_done or bar.high > position.highest
         if self.plan.trails and trailing:
             return True
-        return self.watched or (self.rests_stops and not self.working)
+        return self.watched or (self.rests_stops and not self._is_working())
 
     def overlooks(
         self, bar: Bar, signal: Signal | None, trail: Callable[[], Decimal | None]
@@ -249,11 +251,11 @@ class BotEngine:
             effects += self._saved()
             if held.stop != position.stop:
                 effects.append(self.levels)
-        if self.rests_stops:
+        leaves = event.signal is not None and event.signal.exit_reason
+        if self.rests_stops and not leaves:
             effects += self._rest(event.at)
         if self.watched:
             effects += self._marked(event.bar.close, event.at)
-        leaves = event.signal is not None and event.signal.exit_reason
         if leaves and self._unsold(held) > ZERO:
             self.decided_at = event.at  # flat, it would enter on this bar if it saw it again
             effects += self._exit_all(leaves, event.at)
@@ -273,9 +275,7 @@ class BotEngine:
 
     def _consider(self, entry: Entry, event: BarClosed) -> list[Effect]:
         """Turn an entry signal into a held order, or say which guard said no."""
-        if not self.running or (
-            self.working and any(order.is_working for order in self.working.values())
-        ):
+        if not self.running or self._is_working():
             return []
         at, close = event.at, event.bar.close
         sized = size_entry(
@@ -468,6 +468,10 @@ class BotEngine:
         )
         return sum((order.open_quantity for order in sells), ZERO)
 
+    def _is_working(self) -> bool:
+        """Say whether anything is under way; absent orders, which are only watched, are not."""
+        return any(order.is_working for order in self.working.values())
+
     def _waits(self, at: datetime) -> bool:
         return self.retry_at is not None and at < self.retry_at
 
@@ -477,6 +481,14 @@ class BotEngine:
         """Return the stops that may rest at the venue; more than one only by mishap."""
         orders = self.working.values()
         return [o for o in orders if o.kind is OrderKind.RESTING_STOP and o.is_working]
+
+    def needs(self, stop: Order) -> bool:
+        """Say whether a resting stop is the one that guards the position as it is now, alone."""
+        position = self.position
+        if position is None or stop.price != position.stop:
+            return False
+        is_alone = not any(o.is_working and o.id != stop.id for o in self.working.values())
+        return is_alone and stop.open_quantity == self._unsold(position)
 
     def _rest(self, at: datetime) -> list[Effect]:
         """Let the position's stop rest at the venue, in place of one that rests elsewhere.
@@ -488,13 +500,12 @@ class BotEngine:
         if position is None:
             return []
         if resting := self._resting():
-            moved = any(order.price != position.stop for order in resting)
-            return self._make_way(None) if moved else []
-        if any(order.is_working for order in self.working.values()):
+            return [] if all(map(self.needs, resting)) else self._make_way(None)
+        if self._is_working():
             return []
         stop, quantity = position.stop, self._unsold(position)
         is_above = self.last_price is not None and self.last_price > stop
-        if not is_above or stop == self.refused_stop or not self.rules.allows(quantity, stop):
+        if not is_above or self._is_refused(stop, at) or not self.rules.allows(quantity, stop):
             return []
         self.reached_at = None
         order = self._order(
@@ -510,11 +521,23 @@ class BotEngine:
         self.working[order.id] = order
         return [OrderPlaced(order), *self._saved(), SendOrder(order.id)]
 
+    def _is_refused(self, stop: Decimal, at: datetime) -> bool:
+        """Say whether the venue refused a stop at this price not long ago."""
+        return (
+            self.refused_stop is not None
+            and stop == self.refused_stop[0]
+            and at < self.refused_stop[1] + REST_AGAIN
+        )
+
     def _make_way(self, wish: Event | None) -> list[Effect]:
         """Take back what rests at the venue, and do what is wished once it is gone."""
         if wish is not None:
             self.wish = wish
-        fresh = [order.id for order in self._resting() if order.id not in self.recalled]
+        return self._recall(self._resting())
+
+    def _recall(self, stops: list[Order]) -> list[Effect]:
+        """Ask stops back from the venue, each once."""
+        fresh = [order.id for order in stops if order.id not in self.recalled]
         self.recalled = self.recalled.union(fresh)
         return [CancelOrder(order_id) for order_id in fresh]
 
@@ -529,22 +552,34 @@ class BotEngine:
 
     def _rest_ended(self, order: Order) -> list[Effect]:
         """Do what a resting stop was taken back for, or let it rest anew."""
-        if order.state is OrderState.REJECTED:
-            self.refused_stop = order.price
+        at = order.sent_at or order.decided_at
+        if order.price is not None and self._is_unwelcome(order):
+            self.refused_stop = order.price, at
         if self.position is None or self._resting():
             return []
         wish, self.wish, self.reached_at, self.recalled = self.wish, None, None, frozenset()
-        at = order.sent_at or order.decided_at
         match wish:
             case ExitAsked(reason, asked_at):
                 return self._exit_all(reason, asked_at)
-            case StopHit():
+            case StopHit(price):
+                self.last_price = price
                 effects = self._on_stop(wish)
-            case TargetHit():
+            case TargetHit(price):
+                self.last_price = price
                 effects = self._on_target(wish)
             case _:
                 effects = []
-        return effects or self._rest(at)
+        return effects if self._is_working() else effects + self._rest(at)
+
+    def _is_unwelcome(self, order: Order) -> bool:
+        """Say whether the venue refuses a stop: by its word, or by cancelling one after another."""
+        if order.state is OrderState.REJECTED:
+            return True
+        if order.state is not OrderState.DONE or order.filled or order.id in self.recalled:
+            return False
+        again = self.ended_stop == order.price
+        self.ended_stop = order.price
+        return again
 
     # -------------------------------------------------- orders and fills
 
@@ -607,8 +642,11 @@ class BotEngine:
         return [*self._saved(), self.levels]
 
     def _adopted(self, order: Order) -> list[Effect]:
-        """Keep a target on sale from being sold twice: its absent order is there after all."""
+        """Keep anything from being sold twice: an absent order is there after all."""
         position = self.position
+        if order.kind is OrderKind.RESTING_STOP:
+            way = [] if self.needs(order) else self._recall([order])
+            return [*self._saved(), self.levels, *way]
         if position is not None and order.kind is OrderKind.TARGET:
             targets = tuple(target for target in position.targets if target[0] != order.price)
             self.position = changed(position, targets=targets)
@@ -733,11 +771,12 @@ class BotEngine:
             fees=position.fees_quote,
             exit_reason=order.reason,
         )
-        self.position = self.wish = self.reached_at = self.refused_stop = None
+        left = self._recall(self._resting())  # one that rested beside the one that sold
+        self.position = self.wish = self.reached_at = self.refused_stop = self.ended_stop = None
         self.recalled = frozenset()
         at = fill.filled_at
         texts = [text for guard in self._guards() for text in guard.trade_closed(trade, at)]
-        return [TradeClosed(trade), *self._notices(texts, at)]
+        return [TradeClosed(trade), *self._notices(texts, at), *left]
 
     # --------------------------------------------------------------- small
 
