@@ -6,7 +6,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.makers import BTC, ETH, bar
-from tests.runtime.live_rig import ALICE, BOB, CAROL, STREAM, Answer, Ground, Running, enter, leave
+from tests.runtime.live_rig import (
+    ALICE,
+    BOB,
+    CAROL,
+    STREAM,
+    Answer,
+    Ground,
+    Link,
+    Running,
+    enter,
+    leave,
+)
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.errors import Refused, StoreUnavailable, VenueUnavailable
 from tradefleet.domain.ids import AccountId
@@ -194,6 +205,63 @@ async def test_an_exit_that_waits_is_not_made_twice_by_the_next_host(ground):
         await ground.ask("/forceexit all")
         await running.poll()
         assert await ground.states() == ["done", "open"]
+
+
+# ------------------------------------------------------------ stops at the venue
+
+
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Link, "rests_stops", True)
+
+
+@pytest.mark.usefixtures("rests")
+async def test_a_stop_that_was_to_make_way_is_taken_back_by_the_next_host(ground):
+    """Its bot wants to sell, and the host died before it had asked the stop back."""
+    link = None
+    with pytest.raises(StoreUnavailable):
+        async with ground.doomed_host() as running:
+            link = ground.link()
+            await bought(running)
+            assert await ground.states() == ["done", "open"]
+            die_before(ground, CancelState.CANCELING)
+            await ground.ask("/forceexit all")
+            await running.poll()
+    await ground.store.release_leases("doomed")
+    ground.store.before_write = None
+    async with ground.host() as running:
+        _, stop = await ground.orders()
+        assert (link.cancelled, stop.state) == ([stop.id], OrderState.DONE)
+        await running.price(101)
+        *_, sale = await ground.orders()
+        assert (sale.state, sale.quantity) == (OrderState.OPEN, stop.quantity)
+
+
+@pytest.mark.usefixtures("rests")
+async def test_a_stop_that_turns_up_without_a_position_is_taken_back_whoever_dies(ground):
+    """The venue had it all the time: it would sell what is the user's own."""
+    link = None
+    async with ground.doomed_host() as running:
+        link = ground.link()
+        link.answers += [Answer.ACCEPT, Answer.LOSE_REQUEST]
+        await bought(running)
+        await ground.clock.pass_by(40)
+        entry, late, stop = await ground.orders()
+        assert (late.state, stop.state) == (OrderState.ABSENT, OrderState.OPEN)
+        await link.fill(stop, 95)
+        assert running.bot().engine.is_flat
+    await link.submit(late)
+    link.submitted.pop()
+    link.look_ups.append(VenueUnavailable("no route"))
+    with pytest.raises(StoreUnavailable):
+        async with ground.doomed_host():
+            die_before(ground, CancelState.CANCELING)
+            await ground.clock.pass_by(3)
+    await ground.store.release_leases("doomed")
+    assert (await ground.states(), link.cancelled) == (["done", "open", "done"], [])
+    ground.store.before_write = None
+    async with ground.host():
+        assert (await ground.states(), link.cancelled) == (["done"] * 3, [late.id])
 
 
 # ------------------------------------------------------------------- what a bot is

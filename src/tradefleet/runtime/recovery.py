@@ -21,7 +21,14 @@ from tradefleet.domain.ledger import EXTERNAL, LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits
 from tradefleet.domain.market import TradingRules
 from tradefleet.domain.money import ONE, ZERO
-from tradefleet.domain.order import CancelState, Order, OrderState, OutcomeLost, Purpose
+from tradefleet.domain.order import (
+    CancelState,
+    Order,
+    OrderKind,
+    OrderState,
+    OutcomeLost,
+    Purpose,
+)
 from tradefleet.domain.signal import TradePlan
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
@@ -220,7 +227,9 @@ def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
 def is_taken_back(bot: HostedBot, order: Order) -> bool:
     """Say whether an order is to be cancelled: whoever sells buys no more.
 
-    That a cancel was wanted need not be written down: after its entry a bot orders only exits.
+    That a cancel was wanted need not be written down: after its entry a bot orders only exits,
+    and a stop at the venue is wanted as long as it is the one that guards the position.
     """
     sells = order.purpose is Purpose.ENTRY and order.seq < bot.engine.seq
-    return sells or order.cancel is not CancelState.NONE
+    rests = order.kind is OrderKind.RESTING_STOP and not bot.engine.needs(order)
+    return sells or rests or order.cancel is not CancelState.NONE
