@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 import orjson
 from aiohttp import web
 
-from venuesim.clock import ManualClock
+from venuesim.clock import ManualClock, RealClock
 from venuesim.faults import Fault, FaultKind, Scripted
-from venuesim.journal import Checked, verify
+from venuesim.journal import Checked, masked, verify
 from venuesim.keys import Key
 from venuesim.orders import Kind, NewOrder, Order, Refusal, Side, Trade
 from venuesim.recorded import parse_time
@@ -154,10 +154,15 @@ def stall(sim: Running, fields: Fields) -> Done:
 
 
 def set_clock(sim: Running, fields: Fields) -> Done:
-    """Set a clock that is set by hand to a time (now), or so much further (forward, seconds)."""
+    """Set a clock that is set by hand to a time (now), or so much further (forward, seconds).
+
+    skew_ms: let one that goes with the machine's be so much ahead of it, or behind.
+    """
     clock = sim.place.clock
-    if fields and not isinstance(clock, ManualClock):
-        raise Bad("this venue's clock is the machine's")
+    if isinstance(clock, RealClock):
+        if set(fields) - {"skew_ms"}:
+            raise Bad("this venue's clock is the machine's")
+        clock.skew_ms = int(fields.get("skew_ms", clock.skew_ms))
     if isinstance(clock, ManualClock) and "now" in fields:
         clock.set(parse_time(fields["now"]))
     if isinstance(clock, ManualClock) and "forward" in fields:
@@ -373,7 +378,9 @@ class AdminPort:
             except (Bad, Refusal, ValueError, TypeError, AttributeError) as error:
                 return answered({"error": str(error)}, 400)
             if request.method != "GET":
-                sim.journal.write("admin", path=request.path, method=request.method)
+                sim.journal.write(
+                    "admin", path=request.path, method=request.method, **asked(fields)
+                )
             return answered(done)
 
         return serve
@@ -407,6 +414,13 @@ class AdminPort:
         if name not in self.venues:
             raise Bad(f"say which venue: {', '.join(names)}")
         return self.venues[name]
+
+
+def asked(fields: Fields) -> Done:
+    """Return what was asked for as the journal may hold it."""
+    shown = {name: value for name, value in fields.items() if name != "api_key"}
+    key = {"key": masked(str(fields["api_key"]))} if "api_key" in fields else {}
+    return {"asked": shown, **key}
 
 
 def answered(fields: Mapping[str, Any], status: int = 200) -> web.Response:

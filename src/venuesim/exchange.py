@@ -21,8 +21,8 @@ from venuesim.orders import Kind, Lifetime, NewOrder, Order, Reason, Refusal, Si
 from venuesim.units import UNITS, cut, rounded_up, times
 
 MILLION = 1_000_000
-ORDERS_KEPT = 50_000  # of an account; the oldest that ended are forgotten
-TRADES_KEPT = 100_000  # of an account
+ORDERS_KEPT = 10_000  # of an account; the oldest that ended are forgotten
+TRADES_KEPT = 20_000  # of an account
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from venuesim.candles import Candles
 from venuesim.clock import Clock, RealClock
 from venuesim.exchange import Exchange
-from venuesim.faults import FaultPlan
+from venuesim.faults import Fault, FaultPlan
 from venuesim.instruments import LISTINGS, Listing
 from venuesim.journal import Journal
 from venuesim.keys import Key, KeyRing
@@ -145,6 +145,12 @@ async def running(
     book = journal if isinstance(journal, Journal) else Journal(journal, place.clock)
     book.follow(place.exchange)
     plan = faults or FaultPlan(seed=place.keys.seed)
+
+    def struck(fault: Fault, action: str, account: str) -> None:
+        if fault.kind.is_of_messages:  # those of calls stand in the lines of their calls
+            book.write("fault", venue=venue, fault=str(fault), action=action, account=account)
+
+    plan.told.append(struck)
     server = Server(faults=plan, journal=book, compress=compress, tls=tls)
     await server.start(desk, port)
     try:
@@ -159,4 +165,5 @@ async def running(
         )
     finally:
         await server.stop()
+        plan.told.remove(struck)
         book.close()

@@ -133,6 +133,26 @@ async def test_a_price_is_moved_and_the_clock_set(sim, ask):
         await ask("POST", "/clock", now="2026-11-21T12:00:00Z")
 
 
+async def test_the_clock_of_the_machine_is_skewed_and_not_set():
+    async with simulated("tiny", protocol=Tiny) as sim, aiohttp.ClientSession() as http:
+        admin = AdminPort({"tiny": sim})
+        ask = Asking(await admin.start(), http)
+        before = (await ask("GET", "/clock"))["now_ms"]
+        assert (await ask("POST", "/clock", skew_ms=-2000))["now_ms"] < before
+        with pytest.raises(AdminError, match="the machine's"):
+            await ask("POST", "/clock", forward=1)
+        await admin.stop()
+
+
+async def test_what_is_done_through_the_port_is_in_the_journal_without_a_key(sim, ask):
+    made = await ask("POST", "/clients", name="alice")
+    await ask("POST", "/keys", api_key=made["api_key"], revoked=True)
+    await ask("POST", "/maintenance", mode="closed")
+    text = json.dumps(list(sim.journal.entries("admin")))
+    assert '"revoked": true' in text and '"mode": "closed"' in text
+    assert made["api_key"] not in text and made["secret"] not in text
+
+
 async def test_the_stream_of_a_pair_stalls_and_goes_on(sim, ask):
     heard: list[object] = []
     sim.exchange.listeners.append(heard.append)

@@ -223,6 +223,7 @@ async def test_a_message_is_dropped_doubled_swapped_or_the_end(sim, kind, said):
     sim.faults.once(fault=Fault(kind=kind), containing='"2.')
     assert await heard(sim, "1", "2", "3", "4") == said
     assert sim.faults.struck == {kind: 1}
+    assert [line["fault"] for line in sim.journal.entries("fault")] == [kind]
 
 
 async def test_a_fault_of_messages_can_be_kept_to_the_streams_of_one_account(sim, key):
