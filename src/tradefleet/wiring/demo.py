@@ -35,7 +35,10 @@ DEMO: dict[str, tuple[str, ...]] = {
 
 # Where each demo user trades on simulated venues, and what.
 SIMULATED = {
-    "alice": ("binance", ("BTC/USDT 1000 binance timeframe=1m", "ETH/USDT 500 binance")),
+    "alice": (
+        "binance",
+        ("BTC/USDT 1000 binance strategy=ema_cross timeframe=1s", "ETH/USDT 500 binance"),
+    ),
     "bob": ("bybit", ("SOL/USDT 2000 bybit strategy=ema_cross timeframe=1m",)),
     "carol": ("kraken", ("BTC/USD 750 kraken strategy=ema_cross timeframe=1m",)),
 }
