@@ -1,6 +1,7 @@
 """Orders at a simulated Kraken, over real connections: what becomes of them, whatever happens."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -106,6 +107,22 @@ async def test_trades_that_are_not_found_by_their_ids_are_looked_for_in_the_hist
         at.sim.exchange.place("alice", by_hand("0.01"))
         nothing = Fault(kind=FaultKind.STATUS, status=200, body='{"error":[],"result":{}}')
         at.sim.faults.once(fault=nothing, action="trades", skip=1)
+        assert {each.id for each in await link.fills_of(order)} == {each.id for each in first}
+
+
+async def test_trades_whose_ids_an_order_does_not_tell_are_looked_for_in_the_history():
+    async with world(fill_parts=3) as at:
+        link, order = await at.link(), armed("0.0075")
+        number = await link.submit(order)
+        first = await link.fills_of(order)
+        row = {
+            "descr": {"pair": "XBTUSDT"},
+            "opentm": first[0].filled_at.timestamp() - 1,
+            "vol_exec": "0.00750000",
+        }
+        body = json.dumps({"error": [], "result": {number: row}})
+        told = Fault(kind=FaultKind.STATUS, status=200, body=body)
+        at.sim.faults.once(fault=told, action="order")
         assert {each.id for each in await link.fills_of(order)} == {each.id for each in first}
 
 
@@ -446,6 +463,23 @@ async def test_fifty_calls_at_once_on_one_key_are_all_taken():
             others = [asking.create_task(link.balances()) for _ in range(25)]
         assert [each.result() for each in answers] == [None] * 25
         assert len({str(each.result()) for each in others}) == 1
+        assert not at.refusals
+
+
+async def test_an_exit_goes_before_all_questions_that_wait():
+    async with world() as at:
+        link = await at.link()
+        await link.balances()
+        await at.ours.joined()
+        slow = Fault(kind=FaultKind.ANSWER_DELAYED, seconds=0.03)
+        at.sim.faults.once(fault=slow, action="balance", times=10)
+        async with asyncio.TaskGroup() as asking:
+            for _ in range(10):
+                asking.create_task(link.balances())
+            await asyncio.sleep(0.01)
+            await link.submit(armed("0.01", purpose=EXIT))
+            assert at.sim.server.calls["balance"] <= 3
+        assert at.sim.server.calls["balance"] == 11
         assert not at.refusals
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.makers import START
 from tradefleet.engine.pace import Priority
 from tradefleet.venues._ccxt import turnstile
-from tradefleet.venues._ccxt.turnstile import AHEAD_MAX, LEAP, Turnstile
+from tradefleet.venues._ccxt.turnstile import LEAP, Turnstile
 
 EPOCH_US = 1_767_225_600_000_000  # START
 
@@ -55,11 +55,13 @@ def test_a_number_that_a_later_one_has_overtaken_is_no_reason_to_leap():
 
 
 def test_there_is_an_end_to_leaping():
-    kept = Turnstile()
+    kept, leaps = Turnstile(), list[int]()
     while not kept.is_hopeless:
         kept.refused(kept.number(START))
+        leaps.append(kept.ahead // 1_000_000)
+    assert leaps == [10, 40, 160, 640, 2560, 10240, 40960, 163840]
     kept.refused(kept.number(START))
-    assert kept.ahead == AHEAD_MAX == 60_000_000
+    assert kept.ahead // 1_000_000 == leaps[-1]
 
 
 # ---- turns

@@ -19,6 +19,7 @@ from tradefleet.domain.market import Bar, Side, Symbol, TradingRules
 from tradefleet.domain.money import UNIT, round_down, round_to_tick
 from tradefleet.domain.order import Order, OrderKind, OrderReport
 from tradefleet.domain.user import Account, Mode
+from tradefleet.engine.reconcile import total
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
 from tradefleet.venues._ccxt.amounts import EPOCH, amount, plain, to_ms
@@ -236,17 +237,16 @@ class Kraken:
     ) -> Sequence[VenueTrade]:
         """Return an order's trades, each by itself: those of one moment are not added up.
 
-        Those that are not found by their ids are looked for in the history of that time.
+        Where their ids do not lead to all of them, the history of that time does.
         """
         asked = {"txid": venue_order_id, "trades": "true", **EACH_BY_ITSELF}
         placed = (await errand.ask(private("QueryOrders", asked)))[venue_order_id]
         if placed["descr"]["pair"] not in listing.names:
             raise ValueError("about another order")
-        ids = placed.get("trades") or []
         rows: dict[str, Any] = {}
-        for part in parts(ids, TRADES_AT_ONCE):
+        for part in parts(placed.get("trades") or [], TRADES_AT_ONCE):
             rows |= await errand.ask(private("QueryTrades", {"txid": ",".join(part)}))
-        if not rows.keys() >= set(ids):
+        if total(amount(row["vol"]) for row in rows.values()) != amount(placed["vol_exec"]):
             since = from_seconds(placed["opentm"])
             rows = await history(errand, since, until=placed.get("closetm"))
         return [
@@ -362,9 +362,9 @@ class Kraken:
             else:
                 yield Left("", str(message.get("error")))
         elif message.get("channel") == "executions":
-            number, before = int(message["sequence"]), notes.tags.get("sequence")
+            number, before = message.get("sequence"), notes.tags.get("sequence")
             notes.tags["sequence"] = str(number)
-            if before is not None and number != int(before) + 1:
+            if before is not None and isinstance(number, int) and str(number - 1) != before:
                 yield Joined("")
             names = (row.get("cl_ord_id") for row in message["data"])
             yield Rung("", tuple(OrderId(each) for each in dict.fromkeys(names) if is_ours(each)))

@@ -18,7 +18,8 @@ from tradefleet.venues._ccxt.amounts import EPOCH
 
 MICROSECOND = timedelta(microseconds=1)
 LEAP = timedelta(seconds=10) // MICROSECOND  # beyond what two machines' clocks may differ by
-AHEAD_MAX = 6 * LEAP  # more is no matter of clocks: somebody else uses the key
+GROWTH = 4  # where that is not enough a clock was wrong by more
+AHEAD_MAX = timedelta(days=1) // MICROSECOND  # from here on it is no matter of clocks
 HELD_SECONDS = 2.0  # a request without an answer so long has arrived, or lost its place
 
 
@@ -51,7 +52,7 @@ class Turnstile:
         Where a later one of ours is out already, that has overtaken it, and all is well.
         """
         if number == self.last and not self.is_hopeless:
-            self.ahead += LEAP
+            self.ahead = max(LEAP, GROWTH * self.ahead)
 
     @asynccontextmanager
     async def passing(self, priority: Priority) -> AsyncIterator[None]:
