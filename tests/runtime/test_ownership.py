@@ -1,7 +1,7 @@
 """Who owns a user trades for them, alone; and what commands ask of whoever does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -18,9 +18,11 @@ from tests.runtime.live_rig import (
 )
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.errors import LeaseLost, Refused, StoreUnavailable, VenueUnavailable
+from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope
 from tradefleet.domain.market import Stream, Timeframe
 from tradefleet.domain.order import Order, OrderState, Purpose
+from tradefleet.runtime import ownership
 from tradefleet.store import KillSwitched
 
 TTL = 15.0
@@ -156,6 +158,45 @@ async def test_a_host_that_slept_too_long_takes_its_free_users_again(ground):
         assert running.user().lease.epoch == old.lease.epoch + 1
         await running.price(90)
         assert await ground.states() == ["done", "open"]
+
+
+async def test_while_many_users_are_taken_the_first_of_them_keep_their_leases(ground, monkeypatch):
+    monkeypatch.setattr(ownership, "TAKEN_AT_ONCE", 2)
+    users = [ALICE, BOB, CAROL, *(UserId(f"user {number}") for number in range(4))]
+    await ground.join(*users[1:])
+    link = ground.venue.link
+
+    async def slowly(*given: object) -> object:
+        await ground.clock.pass_by(TTL / 4)
+        return await link(*given)
+
+    ground.venue.link = slowly
+    async with ground.host(lease_seconds=TTL) as running:
+        assert set(running.host.users) == set(users)
+        held = await ground.store.renew_leases("host-1", now=ground.clock.now(), ttl=TTL)
+        assert {lease.user_id: lease.epoch for lease in held} == dict.fromkeys(users, 1)
+
+
+async def test_a_user_who_cannot_be_loaded_keeps_none_of_the_others_waiting(ground):
+    await ground.join(BOB)
+    load_user, load_users = ground.store.load_user, ground.store.load_users
+
+    async def alone(user_id: UserId) -> object:
+        if user_id == ALICE:
+            raise ValueError("a row nobody can read")
+        return await load_user(user_id)
+
+    async def together(user_ids: Sequence[UserId]) -> object:
+        if ALICE in user_ids:
+            raise ValueError("a row nobody can read")
+        return await load_users(user_ids)
+
+    ground.store.load_user, ground.store.load_users = alone, together
+    async with ground.host() as running:
+        assert set(running.host.users) == {BOB}
+        ground.store.load_user, ground.store.load_users = load_user, load_users
+        await running.ownership._renew()
+        assert set(running.host.users) == {ALICE, BOB}
 
 
 async def test_a_user_is_not_taken_again_before_what_was_sent_has_come_back(ground):

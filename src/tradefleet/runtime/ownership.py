@@ -6,13 +6,14 @@ transaction, so that a command that was rolled back has told nobody.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.effects import GuardChanged, Notify, Topic
 from tradefleet.domain.errors import Refused, VenueError
 from tradefleet.domain.events import ExitAsked, StartAsked, StopAsked
-from tradefleet.domain.ids import AccountId, BotId
+from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.limits import Halt, RiskLimits
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
@@ -23,12 +24,13 @@ from tradefleet.runtime.recovery import (
     start_missing,
     take_user,
 )
-from tradefleet.store import HostMessage, Lease
+from tradefleet.store import HostMessage, Lease, UserLoad
 
 logger = logging.getLogger(__name__)
 
 MESSAGES_MAX = 200  # taken at once
-USERS_MAX = 5000  # taken at once
+USERS_MAX = 20_000  # run by one host
+TAKEN_AT_ONCE = 100  # users loaded together
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -41,6 +43,7 @@ class Ownership:
     poll_seconds: float = 1.0
     users_max: int = USERS_MAX
     _renewed_at: float = field(init=False)
+    _taking: set[UserId] = field(default_factory=set)  # leased, and not run yet
 
     def __post_init__(self) -> None:
         self._renewed_at = self.host.clock.monotonic()
@@ -53,9 +56,7 @@ class Ownership:
 
     async def poll(self) -> None:
         """Do once what there is to do now."""
-        now = self.host.clock.monotonic()
-        if now - self._renewed_at >= self.lease_seconds / 3 or self.host.dropped:
-            self._renewed_at = now
+        if self._is_renewal_due or self.host.dropped:
             await self._renew()
         await self.take_users()
         await self.read_messages()
@@ -64,26 +65,46 @@ class Ownership:
 
     async def take_users(self) -> None:
         """Take users nobody owns, and those whom the store refused, from the store."""
-        host = self.host
-        leases = await host.store.take_leases(
-            host.owner,
-            now=host.clock.now(),
-            ttl=self.lease_seconds,
-            limit=max(0, self.users_max - len(host.users)),
-        )
-        for lease in leases:
-            await self._take(lease)
+        host, taken = self.host, TAKEN_AT_ONCE
+        while taken == TAKEN_AT_ONCE:
+            leases = await host.store.take_leases(
+                host.owner,
+                now=host.clock.now(),
+                ttl=self.lease_seconds,
+                limit=min(TAKEN_AT_ONCE, max(0, self.users_max - len(host.users))),
+            )
+            taken = len(leases)
+            await self._take(leases)
 
-    async def _take(self, lease: Lease) -> None:
-        """Run a user; one who cannot be run now is tried again, and stops nobody else."""
-        host = self.host
-        host.dropped.discard(lease.user_id)
-        if host.is_retiring(lease.user_id):
-            host.dropped.add(lease.user_id)  # what they sent before has to come back first
+    async def _take(self, leases: Sequence[Lease]) -> None:
+        """Run users; one who cannot be run now is tried again, and stops nobody else."""
+        host, ready = self.host, []
+        for lease in leases:
+            host.dropped.discard(lease.user_id)
+            if host.is_retiring(lease.user_id):
+                host.dropped.add(lease.user_id)  # what they sent before has to come back first
+            else:
+                ready.append(lease)
+        if not ready:
             return
         await host.journal.flushed()  # of what they decided here before
+        loads: dict[UserId, UserLoad] = {}
         with host.catch() as caught:
-            user = await take_user(host, lease)
+            found = await host.store.load_users([lease.user_id for lease in ready])
+            loads = {load.user.id: load for load in found}
+        if caught:  # one of them cannot be read: then each is, alone
+            logger.error("users cannot be loaded together: %r", caught[0])
+        self._taking |= {lease.user_id for lease in ready}
+        for lease in ready:
+            await self._take_one(lease, loads.get(lease.user_id))
+            self._taking.discard(lease.user_id)
+            if self._is_renewal_due:  # or who was first is lost before the last is here
+                await self._renew()
+
+    async def _take_one(self, lease: Lease, load: UserLoad | None) -> None:
+        host = self.host
+        with host.catch() as caught:
+            user = await take_user(host, lease, load)
             await self._warm(user)
             logger.info("took user %s: %d bots, epoch %d", user.id, len(user.bots), lease.epoch)
         if caught:
@@ -111,8 +132,13 @@ class Ownership:
         for feed in self.feeds.values():
             feed.changed()
 
+    @property
+    def _is_renewal_due(self) -> bool:
+        return self.host.clock.monotonic() - self._renewed_at >= self.lease_seconds / 3
+
     async def _renew(self) -> None:
         host = self.host
+        self._renewed_at = host.clock.monotonic()
         held = await host.store.renew_leases(
             host.owner, now=host.clock.now(), ttl=self.lease_seconds
         )
@@ -129,9 +155,9 @@ class Ownership:
             else:
                 user.lease = lease
         host.dropped &= leases.keys()
-        for user_id, lease in leases.items():
-            if user_id not in host.users:
-                await self._take(lease)  # the store refused a write of theirs
+        # Whose writes the store refused, and who could not be run before.
+        known = host.users.keys() | self._taking
+        await self._take([lease for user_id, lease in leases.items() if user_id not in known])
         for user in [user for user in host.users.values() if not user.is_complete]:
             await self._complete(user)
 

@@ -44,9 +44,9 @@ from tradefleet.vault import CannotOpen
 logger = logging.getLogger(__name__)
 
 
-async def take_user(host: Host, lease: Lease) -> HostedUser:
-    """Run a user from where the store says they stand."""
-    load = await host.store.load_user(lease.user_id)
+async def take_user(host: Host, lease: Lease, load: UserLoad | None = None) -> HostedUser:
+    """Run a user from where the store says they stand; load was read under this lease."""
+    load = load or await host.store.load_user(lease.user_id)
     user = HostedUser(
         lease=lease,
         guard=UserGuard(
@@ -96,7 +96,8 @@ async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
             continue
         user.accounts[account.id] = account
         user.lanes[account.id] = AccountLane(host, link)
-        await fund_account(host, user, account.id)
+        entries = None if load.entries is None else load.entries.get(account.id, ())
+        await fund_account(host, user, account.id, entries)
 
 
 def leave_closed(host: Host, user: HostedUser, account: Account, fault: str) -> None:
@@ -109,10 +110,19 @@ def leave_closed(host: Host, user: HostedUser, account: Account, fault: str) -> 
     host.record(user, [Notify(user.id, Topic.FAULT, text, host.clock.now(), 1)])
 
 
-async def fund_account(host: Host, user: HostedUser, account_id: AccountId) -> None:
-    """Let a paper account have what the ledger says was paid in; a real one's books are kept."""
+async def fund_account(
+    host: Host,
+    user: HostedUser,
+    account_id: AccountId,
+    entries: Sequence[LedgerEntry] | None = None,
+) -> None:
+    """Let a paper account have what the ledger says was paid in; a real one's books are kept.
+
+    entries: as they are written, where they are known already.
+    """
     link = user.lanes[account_id].link
-    entries = await read_entries(host, user, account_id)
+    if entries is None:
+        entries = await read_entries(host, user, account_id)
     if link.is_simulated:
         await link.fund(deposits_of(entries))
     else:
