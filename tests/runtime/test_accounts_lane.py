@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from tests.makers import ETH, bar
-from tests.runtime.live_rig import ALICE, Answer, Ground, Running, enter, leave, quiet
+from tests.runtime.live_rig import ALICE, Answer, Ground, Link, Running, enter, leave, quiet
 from tradefleet.domain.effects import OrderChanged, OrderPlaced
 from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
 from tradefleet.domain.market import Stream, Timeframe
@@ -118,6 +119,76 @@ async def test_the_orders_of_one_account_leave_one_after_the_other(ground, runni
     assert len(link.submitted) == 2
 
 
+def held_up(ground: Ground, running: Running) -> tuple[asyncio.Event, list[str]]:
+    """Let look-ups wait for the event; return it and what the account is asked, in its order."""
+    link, gate, asked = ground.link(), asyncio.Event(), list[str]()
+    link.before_submit = lambda order: asked.append(f"{order.side} {order.symbol}")
+    answer = link.look_up
+
+    async def look_up(order: Order) -> Any:
+        asked.append(f"look up {order.symbol}")
+        await gate.wait()
+        return await answer(order)
+
+    link.look_up = look_up
+    return gate, asked
+
+
+async def test_an_exit_does_not_wait_for_the_news_of_other_orders(ground, running):
+    """They may be many, and each takes seconds where the venue is slow."""
+    await ground.ask("/addpair ETH/USDT 1000 strategy=script timeframe=1m", "/start_trading")
+    await running.poll()
+    await running.bar(0)
+    await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
+    await running.price(100)
+    await running.price(100, ETH)
+    bitcoin, ether = ground.link().submitted
+    await ground.link().fill(bitcoin, 100)
+    gate, asked = held_up(ground, running)
+    await ground.link().fill(ether, 100, ether.quantity / 2)
+    await ground.link().fill(ether, 100, ether.quantity / 4)
+    await running.price(94)
+    assert asked == ["look up ETH/USDT"]
+    gate.set()
+    await quiet()
+    assert asked == ["look up ETH/USDT", "sell BTC/USDT", "look up ETH/USDT"]
+
+
+async def test_a_stop_in_the_way_is_cancelled_before_other_orders_are_looked_up(
+    ground, monkeypatch
+):
+    monkeypatch.setattr(Link, "rests_stops", True)
+    await ground.ask("/addpair ETH/USDT 1000 strategy=script timeframe=1m", "/start_trading")
+    async with ground.host() as running:
+        await bought(running)
+        await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
+        await running.price(100, ETH)
+        *_, stop, ether = ground.link().submitted
+        gate, asked = held_up(ground, running)
+        for part in (2, 4):
+            await ground.link().fill(ether, 100, ether.quantity / part)
+        await ground.ask("/forceexit BTC/USDT")
+        await running.poll()
+        gate.set()
+        await quiet()
+        sale = asked.index("sell BTC/USDT")
+        assert ground.link().cancelled == [stop.id]
+        assert asked[:sale] == ["look up ETH/USDT", "look up BTC/USDT"]
+        running.user().gone = True
+
+
+async def test_an_order_that_rings_all_the_time_is_looked_up_once_more_only(ground, running):
+    """A market order may be filled in hundreds of parts: each rings, and one look-up has all."""
+    order = await entered(running)
+    gate, asked = held_up(ground, running)
+    for _ in range(50):
+        ground.link().news(order.id)
+        await quiet()
+    gate.set()
+    await quiet()
+    assert asked == ["look up BTC/USDT"] * 2
+
+
 # --------------------------------------------------------------------- the answers
 
 
@@ -147,6 +218,23 @@ async def test_without_a_proof_an_order_is_unknown_and_only_looked_up(ground, ru
     await ground.clock.pass_by(0.2)
     assert len(ground.link().asked) == 1
     assert len(ground.link().submitted) == 1
+
+
+async def test_an_exit_that_provably_was_not_sent_is_tried_again_soon(ground, running):
+    link = ground.link()
+    await link.fill(await entered(running), 100)
+    link.answers.extend([Answer.UNAVAILABLE, Answer.UNAVAILABLE])
+    ground.theatre.say(1, leave())
+    await running.bar(1)
+    assert await ground.states() == ["done", "rejected"]
+    await ground.clock.pass_by(6)
+    await running.price(100)
+    assert await ground.states() == ["done", "rejected", "rejected"]
+    await ground.clock.pass_by(11)
+    await running.price(100)
+    assert await ground.states() == ["done", "rejected", "rejected", "open"]
+    assert len(link.submitted) == 4
+    assert link.orders.keys() == {link.submitted[0].id, link.submitted[-1].id}
 
 
 async def test_an_unknown_order_that_is_found_is_adopted_with_its_fills(ground, running):

@@ -246,7 +246,7 @@ async def test_a_stop_that_turns_up_without_a_position_is_taken_back_whoever_die
         link.answers += [Answer.ACCEPT, Answer.LOSE_REQUEST]
         await bought(running)
         await ground.clock.pass_by(40)
-        entry, late, stop = await ground.orders()
+        _, late, stop = await ground.orders()
         assert (late.state, stop.state) == (OrderState.ABSENT, OrderState.OPEN)
         await link.fill(stop, 95)
         assert running.bot().engine.is_flat

@@ -96,6 +96,22 @@ class AccountLane(Generic[BotT]):
     busy: bool = False
     _missed: dict[OrderId, datetime] = field(default_factory=dict)  # when it was not found last
 
+    def put(self, job: Job, bot: BotT, order_id: OrderId) -> None:
+        """Let a job stand in line, once: a look-up that has not begun finds what is new, too."""
+        entry = (job, bot, order_id)
+        if entry not in self.jobs:
+            self.jobs.append(entry)
+
+    def take(self) -> tuple[Job, BotT, OrderId]:
+        """Return what to do next: exits and cancels first, but nothing before its own order's."""
+        earlier: set[OrderId] = set()
+        for place, entry in enumerate(self.jobs):
+            if entry[2] not in earlier and is_urgent(*entry):
+                del self.jobs[place]
+                return entry
+            earlier.add(entry[2])
+        return self.jobs.popleft()
+
     async def do(self, job: Job, bot: BotT, order_id: OrderId) -> None:
         """Do one job; whatever it raises is a fault of the link, not an answer of the venue."""
         order = bot.engine.working.get(order_id)
@@ -225,3 +241,11 @@ class AccountLane(Generic[BotT]):
     def _look_again(self, bot: BotT, order: Order, wait: timedelta) -> None:
         job = Job.LOOK_UP if order.cancel is CancelState.NONE else Job.CANCEL
         self.owner.later(wait, job, bot, order.id)
+
+
+def is_urgent(job: Job, bot: LaneBot, order_id: OrderId) -> bool:
+    """Say whether a job reduces what is at stake: none of ours may keep it waiting."""
+    if job is Job.SEND:
+        order = bot.engine.working.get(order_id)
+        return order is not None and order.purpose is Purpose.EXIT
+    return job is Job.CANCEL

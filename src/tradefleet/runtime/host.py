@@ -323,7 +323,7 @@ class Host:
     def put(self, bot: HostedBot, job: Job, order_id: OrderId) -> None:
         """Put a job on the lane of a bot's account."""
         lane = bot.user.lanes[bot.engine.spec.account_id]
-        lane.jobs.append((job, bot, order_id))
+        lane.put(job, bot, order_id)
         if not lane.busy:
             lane.busy = True
             self.work.begin()
@@ -332,7 +332,7 @@ class Host:
     async def _run_lane(self, lane: AccountLane[HostedBot]) -> None:
         try:
             while lane.jobs:
-                job, bot, order_id = lane.jobs.popleft()
+                job, bot, order_id = lane.take()
                 if bot.user.gone:
                     continue
                 with self.catch() as caught:
