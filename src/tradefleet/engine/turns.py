@@ -23,13 +23,14 @@ from tradefleet.engine.pace import TINY, Allowance, Priority, TokenBucket
 FIRST: Final = (Priority.EXIT, Priority.CANCEL, Priority.PROTECTIVE)
 SHARES: Final = {Priority.RECONCILIATION: 6.0, Priority.ENTRY: 3.0, Priority.READ: 1.0}
 
-# The part of a budget's burst that a request leaves there for those who go before it.
+# The part of a budget's burst that a request leaves there for those who go before it. An entry
+# leaves less than what is read all the time: it is too late when it waits for seconds.
 LEFT_FOR_OTHERS: Final = {
     Priority.EXIT: 0.0,
     Priority.CANCEL: 0.05,
     Priority.PROTECTIVE: 0.1,
     Priority.RECONCILIATION: 0.5,
-    Priority.ENTRY: 0.5,
+    Priority.ENTRY: 0.3,
     Priority.READ: 0.5,
 }
 

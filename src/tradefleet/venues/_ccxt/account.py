@@ -35,6 +35,9 @@ from tradefleet.venues._ccxt.valuation import Valuation
 
 ORDER_SECONDS = 8.0  # until an order's answer is given up: it is refused by then, or taken
 SEND_MARGIN = timedelta(seconds=1)  # what the way to the venue may take of the deadline
+UNDER_WAY = frozenset(
+    {OrderState.SENDING, OrderState.UNKNOWN, OrderState.OPEN, OrderState.CLOSING}
+)
 REMEMBERED_MAX = 500  # orders of one account whose id at the venue is remembered
 
 
@@ -219,14 +222,14 @@ class CcxtLink:
 
 
 def look_up_priority(order: Order) -> Priority:
-    """Return who a look-up lets go first: an order in doubt holds up whatever comes after it.
+    """Return who a look-up lets go first: what comes after an order that is under way waits for it.
 
-    An exit waits until the stop before it is cancelled, and an unknown order blocks its symbol.
+    An exit waits for the stop before it to be cancelled, a stop for the entry's fills, and an
+    unknown order blocks its symbol.
     """
     if order.cancel is not CancelState.NONE:
         return Priority.CANCEL
-    unknown = order.state in (OrderState.SENDING, OrderState.UNKNOWN)
-    return Priority.PROTECTIVE if unknown else Priority.RECONCILIATION
+    return Priority.PROTECTIVE if order.state in UNDER_WAY else Priority.RECONCILIATION
 
 
 def priority_of(order: Order) -> Priority:
