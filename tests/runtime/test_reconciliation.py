@@ -504,6 +504,17 @@ async def test_an_order_that_did_more_than_we_booked_when_it_was_done_is_reporte
     await agrees(ground)
 
 
+async def test_an_order_that_ended_while_the_list_was_on_its_way_is_nothing_strange(
+    ground, running
+):
+    link = link_of(ground)
+    order = await bought(running)
+    link.strangers.append(link.stranger(order.id, link.orders[order.id].number))
+    await ground.clock.pass_by(SETTLED)
+    assert await halt_of(ground) is Halt.RUN
+    await agrees(ground)
+
+
 # --------------------------------------------------------------------- the rounds
 
 

@@ -238,8 +238,18 @@ class AccountCheck:
         kept = await self._kept([each.client_id for each in strange], ())
         for there in strange:
             live = there.is_open or there.filled > kept.filled(there.client_id)
-            if live and not await self._is_revived(there.client_id, there.venue_order_id, kept):
+            if not live or await self._is_revived(there.client_id, there.venue_order_id, kept):
+                continue
+            if not await self._has_ended(there, kept):
                 await self._ask_whose(there.client_id, kept, is_live=live)
+
+    async def _has_ended(self, there: VenueOrder, kept: "Kept") -> bool:
+        """Ask about an order of ours that is over here: it may have been listed just before."""
+        order = kept.order(there.client_id, "")
+        if order is None or order.venue_order_id != there.venue_order_id:
+            return False
+        report = await self.lane.link.look_up(order)
+        return report is None or not (report.is_open or report.filled > kept.filled(order.id))
 
     async def _kept(self, names: Iterable[str], numbers: Iterable[str]) -> "Kept":
         """Return what the store has of orders, by our names and the venue's."""
