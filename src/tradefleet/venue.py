@@ -113,7 +113,8 @@ class AccountLink(Protocol):
     async def submit(self, order: Order) -> str:
         """Send the order once and return the venue's id for it. Never retries.
 
-        Raise VenueRejected (proven) or OutcomeUnknown (anything else).
+        Raise VenueRejected (proven), VenueUnavailable (not one byte was sent, and none will be) or
+        OutcomeUnknown (anything else).
         """
 
     async def cancel(self, order: Order) -> None:

@@ -25,6 +25,7 @@ from tradefleet.domain.order import (
     Fill,
     NotFound,
     Order,
+    OrderKind,
     OrderReport,
     OrderState,
     OutcomeLost,
@@ -141,6 +142,9 @@ class AccountLane(Generic[BotT]):
         except VenueRejected as rejection:
             await self.owner.tell(bot, Rejected(order.id, str(rejection)))
         except (OutcomeUnknown, VenueUnavailable) as loss:
+            if isinstance(loss, VenueUnavailable) and sells_now(order):
+                await self.owner.tell(bot, Rejected(order.id, str(loss)))
+                return
             await self.owner.tell(bot, OutcomeLost(order.id, str(loss)))
             self._look_again(bot, order, self.link.timing.visibility)
         else:
@@ -151,7 +155,7 @@ class AccountLane(Generic[BotT]):
             return
         with suppress(VenueRejected, OutcomeUnknown, VenueUnavailable):
             await self.link.cancel(order)  # only the look-up says what became of it
-        await self._look_up(bot, order)
+        await self._look_up(bot, bot.engine.working.get(order.id, order))
 
     async def _look_up(self, bot: BotT, order: Order) -> None:
         """Ask the venue about an order and pass on what is new; without evidence, ask again."""
@@ -241,6 +245,14 @@ class AccountLane(Generic[BotT]):
     def _look_again(self, bot: BotT, order: Order, wait: timedelta) -> None:
         job = Job.LOOK_UP if order.cancel is CancelState.NONE else Job.CANCEL
         self.owner.later(wait, job, bot, order.id)
+
+
+def sells_now(order: Order) -> bool:
+    """Say whether an order is an exit that the bot tries again by itself when it is refused.
+
+    One that provably was not sent need not wait until its absence is proven, too.
+    """
+    return order.purpose is Purpose.EXIT and order.kind is not OrderKind.RESTING_STOP
 
 
 def is_urgent(job: Job, bot: LaneBot, order_id: OrderId) -> bool:
