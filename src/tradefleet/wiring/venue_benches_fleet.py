@@ -77,7 +77,7 @@ async def bench_venue(
 ) -> AsyncIterator[Simulation]:
     """Run a simulated Binance that counts no rates; its journal and certificate go to folder."""
     words = ["--venue", VENUE, "--market", market, "--no-limits", "--more-pairs", str(more_pairs)]
-    words += ["--journal", str(folder / "venue.jsonl")]
+    words += ["--journal", str(journal_in(folder))]
     if tls:
         words += ["--tls", str(certificate_in(folder))]
     async with simulated(*words) as simulation:
@@ -86,6 +86,10 @@ async def bench_venue(
 
 def certificate_in(folder: Path) -> Path:
     return folder / "venue.pem"
+
+
+def journal_in(folder: Path) -> Path:
+    return folder / "venue.jsonl"
 
 
 async def open_clients(simulation: Simulation, count: int) -> list[Credentials]:

@@ -45,7 +45,7 @@ def figures(ground: Ground, node: Node) -> Figures:
         "joined": sum(side.bells.joined for side in sides),
         "private_connections": sum(len(side.bells.ropes) for side in sides),
         "prices": len(node.feeds[VENUE].prices),
-        "compared": sum(w.check.settled >= 0 for w in node.reconciliation.watches.values()),
+        "swept": sum(w.check.swept is not None for w in node.reconciliation.watches.values()),
         "set_aside": sum(bool(bot.fault) for bot in bots),
         "positions": sum(bot.engine.position is not None for bot in bots),
         "working": sum(o.is_working for bot in bots for o in bot.engine.working.values()),
