@@ -35,7 +35,7 @@ from tradefleet.wiring.simulated import Simulation, simulated
 
 VENUE = "binance"
 MODE = Mode.TESTNET
-MONEY_THERE = {"USDT": "1000000"}
+MONEY_THERE = {"USDT": "1000000", "BTC": "10"}
 ALLOCATION = Decimal(1000)
 AT_ONCE = 16  # questions to the admin port
 PATIENCE = 600.0  # seconds for a service to come to where it is wanted
