@@ -1,6 +1,7 @@
 """Private streams: they ring for our orders, come back by themselves, and share connections."""
 
 import asyncio
+import gc
 import json
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from tradefleet.domain.ids import AccountId
 from tradefleet.domain.user import Mode
 from tradefleet.venues._ccxt.bells import Standing
 from tradefleet.venues._ccxt.dialect import Joined, Left, Rung, StreamNotes
+from tradefleet.venues._ccxt.environment import Asker
 from tradefleet.venues.binance import Binance
 from venuesim.faults import Fault, FaultKind
 from venuesim.orders import Kind, NewOrder, Side
@@ -206,6 +208,18 @@ async def test_an_account_that_is_closed_is_not_heard_and_its_connection_ends():
         await link.close()
         await until(lambda: not sim.server.streams)
         assert made.venue.sides[Mode.LIVE].bells.joined == 0
+
+
+async def test_of_an_account_that_is_closed_nothing_is_kept_and_no_key():
+    async with simulated("binance") as sim, over(sim) as made:
+        link = await made.link(sim.client("a1", RICH))
+        await made.joined()
+        await link.close()
+        del link
+        await until(lambda: not sim.server.streams)
+        gc.collect()
+        left = [each for each in gc.get_objects() if isinstance(each, Asker) and each.key == "a1"]
+        assert left == []
 
 
 async def test_a_venue_that_is_away_at_first_is_heard_once_it_is_there(monkeypatch):

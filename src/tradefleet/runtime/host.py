@@ -85,6 +85,7 @@ class Host:
     books: defaultdict[Market, TriggerBook] = field(init=False)
     held: defaultdict[Market, dict[OrderId, HostedBot]] = field(init=False)
     _dirty: list[HostedUser] = field(default_factory=list)
+    _leaving: list[HostedUser] = field(default_factory=list)  # dropped, accounts still open
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _journal_task: asyncio.Task[None] | None = None
     _waits: set[asyncio.Task[None]] = field(default_factory=set)
@@ -442,7 +443,8 @@ class Host:
         user.acts.clear()
         if user in self._dirty:
             self._dirty.remove(user)
-        if any(lane.busy for lane in user.lanes.values()):
+        self._leaving.append(user)
+        if user.is_busy:
             self.retired[user.id] = user
         for bot in list(user.bots.values()):
             self.remove(bot)
@@ -451,10 +453,28 @@ class Host:
     def is_retiring(self, user_id: UserId) -> bool:
         """Say whether something of a dropped user is still on its way to a venue."""
         user = self.retired.get(user_id)
-        if user is not None and not any(lane.busy for lane in user.lanes.values()):
+        if user is not None and not user.is_busy:
             del self.retired[user_id]
             return False
         return user is not None
+
+    async def close_accounts(self) -> None:
+        """Let go of the accounts of dropped users at their venues, once nothing is on its way.
+
+        Whoever was taken again meanwhile has opened them anew, and keeps what was opened.
+        """
+        leaving, self._leaving = self._leaving, []
+        for user in leaving:
+            if user.is_busy:
+                self._leaving.append(user)
+                continue
+            if self.retired.get(user.id) is user:
+                del self.retired[user.id]
+            for lane in user.lanes.values():
+                with self.catch() as caught:
+                    await lane.link.close()
+                if caught:
+                    logger.error("an account of user %s stays open: %r", user.id, caught[0])
 
     def set_aside(self, bot: HostedBot, fault: str) -> None:
         """Stop a bot that failed: no new entries, its position stays guarded, its user is told."""

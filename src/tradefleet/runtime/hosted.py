@@ -55,3 +55,8 @@ class HostedUser:
     @property
     def id(self) -> UserId:
         return self.lease.user_id
+
+    @property
+    def is_busy(self) -> bool:
+        """Say whether something is on its way to a venue, or back."""
+        return any(lane.busy for lane in self.lanes.values())

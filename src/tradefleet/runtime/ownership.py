@@ -60,6 +60,7 @@ class Ownership:
             await self._renew()
         await self.take_users()
         await self.read_messages()
+        await self.host.close_accounts()
 
     # ------------------------------------------------------------------ leases
 

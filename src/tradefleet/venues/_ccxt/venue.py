@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from tradefleet.clock import Clock
 from tradefleet.domain.credentials import Credentials, KeyFault, KeyRefused, KeyReport
 from tradefleet.domain.errors import VenueUnavailable
-from tradefleet.domain.ids import AccountId, OrderId
+from tradefleet.domain.ids import OrderId
 from tradefleet.domain.user import Account, Mode
 from tradefleet.engine.pace import Priority
 from tradefleet.venue import MarketData, Pacer
@@ -51,7 +51,6 @@ class CcxtVenue:
     transport: Transport
     crew: Crew
     sides: dict[Mode, Side] = field(default_factory=dict)
-    _askers: dict[AccountId, Asker] = field(default_factory=dict)
 
     @property
     def market(self) -> MarketData:
@@ -84,15 +83,12 @@ class CcxtVenue:
         credentials = await self.credentials(account)
         side = self.side(account.mode)
         self._keep_clock(side)
-        asker = self._askers.get(account.id)
-        if asker is None or asker.credentials != credentials:
-            asker = Asker(
-                environment=side.environment,
-                key=account.id,
-                user_id=account.user_id,
-                credentials=credentials,
-            )
-            self._askers[account.id] = asker
+        asker = Asker(
+            environment=side.environment,
+            key=account.id,
+            user_id=account.user_id,
+            credentials=credentials,
+        )
         link = CcxtLink(asker=asker, valuation=side.valuation)
         link.leave = side.bells.add(account.id, asker, news, lambda: link.open_ids)
         return link
