@@ -529,6 +529,8 @@ async def test_a_check_of_a_key_and_its_account_do_not_get_in_each_others_way():
         link = await at.ours.link(key)
         await link.balances()
         credentials = link.asker.credentials
+        slow = Fault(kind=FaultKind.REQUEST_DELAYED, seconds=0.005)
+        at.sim.faults.once(fault=slow, action="balance", times=20)
         async with asyncio.TaskGroup() as asking:
             for _ in range(10):
                 asking.create_task(link.balances())
