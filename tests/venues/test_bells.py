@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.venues.rig import armed, order_id, over, resting
+from tests.venues.rig import account, armed, order_id, over, resting
 from tests.venuesim.rig import simulated, until
+from tradefleet.domain.credentials import Credentials, Secret
 from tradefleet.domain.ids import AccountId
 from tradefleet.domain.user import Mode
 from tradefleet.venues._ccxt.bells import Standing
@@ -163,6 +164,19 @@ async def test_a_key_the_venue_refuses_has_no_stream_and_disturbs_nobody():
         await until(lambda: order_id(1) in made.rung)
         bells = made.venue.sides[Mode.LIVE].bells
         assert bells.joined == 1
+
+
+async def test_a_key_that_cannot_sign_has_no_stream_and_disturbs_nobody():
+    """As a token does that a venue gives in a form nobody knows."""
+    async with simulated("binance") as sim, over(sim) as made:
+        unfit = Credentials(api_key=Secret("k" * 64), api_secret=Secret("-----BEGIN PRIVATE KEY"))
+        made.keys[AccountId("a0")] = unfit
+        await made.venue.link(account("a0"), made.rung.append)
+        await made.link(sim.client("a1", RICH), "a1")
+        await made.joined()
+        places = made.venue.sides[Mode.LIVE].bells._places
+        unheard = places[AccountId("a0")][1]
+        assert (unheard.standing, unheard.failures) == (Standing.OUT, 1)
 
 
 async def test_a_key_that_is_taken_away_loses_its_stream():

@@ -17,6 +17,7 @@ from tradefleet.domain.errors import VenueUnavailable
 from tradefleet.domain.ids import AccountId, OrderId
 from tradefleet.engine.pace import Backoff, Priority
 from tradefleet.venue import VenueCall
+from tradefleet.venues._ccxt.amounts import understanding
 from tradefleet.venues._ccxt.crew import Crew
 from tradefleet.venues._ccxt.dialect import Joined, Left, Rung, StreamNotes
 from tradefleet.venues._ccxt.environment import Asker, Environment
@@ -199,7 +200,8 @@ class Bells:
             )
         )
         errand = asker.errand(Priority.RECONCILIATION, await self.environment.book())
-        sayings = await dialect.join(errand, asker.credentials, listener.tag, asker.stamp())
+        with understanding(dialect.title, "joining a private stream"):
+            sayings = await dialect.join(errand, asker.credentials, listener.tag, asker.stamp())
         listener.standing = Standing.ASKED
         listener.due = self.environment.clock.monotonic() + ANSWER_SECONDS
         for text in sayings:
