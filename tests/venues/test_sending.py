@@ -246,6 +246,32 @@ async def test_the_deadline_is_looked_at_after_the_wait_for_the_turn():
         assert told.heard == []
 
 
+async def test_an_order_does_not_wait_for_a_turn_that_would_come_too_late():
+    async def wait(call: object) -> None:
+        await asyncio.Event().wait()
+
+    async with teller(http(TAKEN)) as told, linked(told) as (link, made):
+        made.pacer.before = wait
+        order = armed(at=made.venue.clock.now() - timedelta(seconds=3.95))
+        with pytest.raises(VenueUnavailable, match="its turn did not come; nothing was sent"):
+            await link.submit(order)
+        assert told.heard == []
+
+
+async def test_waiting_for_its_turn_does_not_make_the_venues_clock_wrong():
+    clock = ShiftedClock(timedelta(0))
+
+    async def wait(call: object) -> None:
+        clock.off += timedelta(seconds=1.5)
+
+    there = int((clock.now() + timedelta(seconds=1.5)).timestamp() * 1000)
+    answer = http(f'{{"serverTime":{there}}}')
+    async with teller(answer) as told, linked(told, clock=clock) as (_, made):
+        made.pacer.before = wait
+        offset = await made.venue.side(Mode.LIVE).environment.measure_clock()
+        assert abs(offset) < timedelta(milliseconds=200)
+
+
 async def test_nothing_is_sent_while_our_clock_is_off():
     async with teller(http(TAKEN)) as told, linked(told) as (link, made):
         environment = made.venue.sides[Mode.LIVE].environment

@@ -35,9 +35,7 @@ from tradefleet.venues._ccxt.valuation import Valuation
 
 ORDER_SECONDS = 8.0  # until an order's answer is given up: it is refused by then, or taken
 SEND_MARGIN = timedelta(seconds=1)  # what the way to the venue may take of the deadline
-UNDER_WAY = frozenset(
-    {OrderState.SENDING, OrderState.UNKNOWN, OrderState.OPEN, OrderState.CLOSING}
-)
+UNDER_WAY = frozenset({OrderState.SENDING, OrderState.UNKNOWN, OrderState.OPEN, OrderState.CLOSING})
 REMEMBERED_MAX = 500  # orders of one account whose id at the venue is remembered
 
 
@@ -91,6 +89,7 @@ class CcxtLink:
             stamp=to_ms(sent_at) if environment.dialect.signs_sent_at else None,
             check=partial(self._in_time, deadline),
             seconds=ORDER_SECONDS,
+            patience=max(0.0, (deadline - SEND_MARGIN - environment.clock.now()).total_seconds()),
         )
         match outcome:
             case Done(payload):

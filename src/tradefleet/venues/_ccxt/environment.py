@@ -156,7 +156,13 @@ class Environment:
         """Measure the venue's time against ours and return the difference."""
         asker = Asker(environment=self)
         started_at, started = self.clock.now(), self.clock.monotonic()
-        payload = await asker.ask(Priority.RECONCILIATION, self.dialect.server_time())
+
+        def leaves() -> None:  # what it waited for its turn is no time under way
+            nonlocal started_at, started
+            started_at, started = self.clock.now(), self.clock.monotonic()
+
+        call = self.dialect.server_time()
+        payload = await asker.ask(Priority.RECONCILIATION, call, check=leaves)
         took = self.clock.monotonic() - started
         with understanding(self.dialect.title, "the time"):
             theirs = self.dialect.time_of(payload)
@@ -196,13 +202,19 @@ class Environment:
         make: Callable[[], Wire],
         seconds: float,
         alone: AbstractAsyncContextManager[None] | None = None,
+        patience: float | None = None,
     ) -> Answer:
         """Wait for the turn, then make the request, send it, and let the governor hear.
 
-        alone is held from making to answering. Raise VenueUnavailable when nothing was sent,
-        OutcomeUnknown when something may have been.
+        alone is held from making to answering; patience: how long to wait for the turn. Raise
+        VenueUnavailable when nothing was sent, OutcomeUnknown when something may have been.
         """
-        await self.pacer.turn(call)
+        try:
+            async with nullcontext() if patience is None else asyncio.timeout(patience):
+                await self.pacer.turn(call)
+        except TimeoutError:
+            title = self.dialect.title
+            raise Unserved(f"{title}: its turn did not come; nothing was sent") from None
         async with alone or nullcontext():
             answer = await self.transport.send(make(), seconds)
         self.pacer.heard(call, answer.status, answer.headers)
@@ -229,16 +241,18 @@ class Asker:
     def errand(self, priority: Priority, book: Listings) -> Errand:
         return Errand(partial(self.ask, priority), book, self.environment.now())
 
-    async def ask(self, priority: Priority, call: Call) -> Any:
+    async def ask(
+        self, priority: Priority, call: Call, *, check: Callable[[], None] | None = None
+    ) -> Any:
         """Ask a question and return the payload; VenueUnavailable when there is no clean answer.
 
         A question that was refused for its number is asked once more; an order never is.
         """
         try:
-            outcome = await self.send(priority, call)
+            outcome = await self.send(priority, call, check=check)
             turnstile = self._turnstile
             if turnstile is not None and refuses_number(outcome) and not turnstile.is_hopeless:
-                outcome = await self.send(priority, call)
+                outcome = await self.send(priority, call, check=check)
         except OutcomeUnknown as error:
             raise Unserved(str(error)) from None
         return self.payload(outcome)
@@ -263,11 +277,12 @@ class Asker:
         stamp: int | None = None,
         check: Callable[[], None] | None = None,
         seconds: float = READ_SECONDS,
+        patience: float | None = None,
     ) -> Outcome:
         """Send a request when it is its turn and return what became of it.
 
         stamp: the time to sign with, else the venue's own now. check may raise when the turn
-        has come too late.
+        has come too late, and patience is how long it may take to come.
         """
         paced = VenueCall(
             venue=self.environment.name,
@@ -289,7 +304,7 @@ class Asker:
             return wire
 
         alone = turnstile.passing(priority) if turnstile is not None else None
-        answer = await self.environment.deliver(paced, make, seconds, alone)
+        answer = await self.environment.deliver(paced, make, seconds, alone, patience)
         outcome = self.environment.dialect.read(answer)
         if turnstile is not None and refuses_number(outcome):
             turnstile.refused(number)
