@@ -298,7 +298,7 @@ async def test_an_order_that_only_its_trades_show_is_not_given_up(ground, runnin
     assert running.bot().engine.position.quantity == order.quantity
 
 
-async def nothing(*args: object) -> list[object]:
+async def nothing(*args: object, **named: object) -> list[object]:
     return []
 
 
@@ -466,6 +466,45 @@ async def test_fills_missing_from_a_closed_order_are_asked_for_until_they_come(g
     await ground.clock.pass_by(10)
     assert await ground.states() == ["done"]
     assert running.bot().engine.position.quantity == order.quantity
+
+
+async def test_an_order_in_doubt_is_asked_about_less_and_less_often(ground, running):
+    link = ground.link()
+    order = await entered(running)
+    link.fills_hidden = True
+    await link.fill(order, 100)
+    link.asked.clear()
+    await ground.clock.pass_by(64)
+    assert 8 <= len(link.asked) <= 11, "after 1, 2, 4, 8, 8 … seconds"
+    link.fills_hidden = False
+    await ground.clock.pass_by(10)
+    assert await ground.states() == ["done"]
+
+
+async def test_bells_do_not_make_an_order_be_asked_about_more_often_ever_after(ground, running):
+    link = ground.link()
+    order = await entered(running)
+    link.fills_hidden = True
+    await link.fill(order, 100)
+    for _ in range(20):
+        link.news(order.id)
+        await quiet()
+    link.asked.clear()
+    await ground.clock.pass_by(64)
+    assert len(link.asked) <= 11
+
+
+async def test_a_cancel_that_the_venue_does_not_follow_is_asked_for_less_and_less_often(
+    ground, running
+):
+    link = ground.link()
+    order = await entered(running)
+    await link.fill(order, 100, order.quantity / 2)
+    link.cancel_errors += [VenueUnavailable("no route")] * 20
+    await running.price(94)
+    link.cancelled.clear()
+    await ground.clock.pass_by(64)
+    assert 8 <= len(link.cancelled) <= 11
 
 
 @pytest.mark.parametrize(

@@ -285,17 +285,20 @@ def resolve(
     return None
 
 
-def look_up_due(order: Order, now: datetime, visibility: timedelta) -> datetime | None:
+def look_up_due(
+    order: Order, now: datetime, visibility: timedelta, *, times: int = 0
+) -> datetime | None:
     """Return when to ask the venue about the order next, having asked just now or never.
 
     First when a new order is visible there, then after 1, 2, 4, 8, 8 … seconds; a quarantined
-    order every minute. None: nothing is open about it that a look-up could tell.
+    order every minute. times: how often it was asked already and nothing had changed. None:
+    nothing is open about it that a look-up could tell.
     """
     if order.sent_at is None or not _in_doubt(order):
         return None
     if order.state is S.QUARANTINED:
         return now + LOOK_UP_QUARANTINED
-    pause = min(timedelta(seconds=2 ** min(order.negatives, 3)), LOOK_UP_MOST)
+    pause = min(timedelta(seconds=2 ** min(max(order.negatives, times), 3)), LOOK_UP_MOST)
     first = order.sent_at + visibility
     return first if now < first else now + pause
 

@@ -40,6 +40,7 @@ from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.venue import AccountLink
 
 MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
+WAKES_EARLY = 0.1  # seconds; what is put here by then may be under way already
 SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
 
 
@@ -96,6 +97,8 @@ class AccountLane(Generic[BotT]):
     jobs: deque[tuple[Job, BotT, OrderId]] = field(default_factory=deque)
     busy: bool = False
     _missed: dict[OrderId, datetime] = field(default_factory=dict)  # when it was not found last
+    _asked: dict[OrderId, tuple[Order, int]] = field(default_factory=dict)  # how often, in vain
+    _due: dict[tuple[Job, OrderId], float] = field(default_factory=dict)  # put here by then
 
     def put(self, job: Job, bot: BotT, order_id: OrderId) -> None:
         """Let a job stand in line, once: a look-up that has not begun finds what is new, too."""
@@ -236,15 +239,26 @@ class AccountLane(Generic[BotT]):
     def _look_when_due(self, bot: BotT, order_id: OrderId) -> None:
         """Ask again later, as long as something is open about the order; cancel again, too."""
         order, now = bot.engine.working.get(order_id), self.owner.clock.now()
-        if order is None:
+        due = None
+        if order is not None:
+            before, times = self._asked.get(order_id, (None, 0))
+            times = times + 1 if before == order else 0
+            self._asked[order_id] = order, times
+            due = order_life.look_up_due(order, now, self.link.timing.visibility, times=times)
+        if order is None or due is None:
+            self._asked.pop(order_id, None)
             return
-        due = order_life.look_up_due(order, now, self.link.timing.visibility)
-        if due is not None:
-            self._look_again(bot, order, due - now)
+        self._look_again(bot, order, due - now)
 
     def _look_again(self, bot: BotT, order: Order, wait: timedelta) -> None:
+        """Ask again after a while, unless that will be done by then: bells multiply nothing."""
         job = Job.LOOK_UP if order.cancel is CancelState.NONE else Job.CANCEL
-        self.owner.later(wait, job, bot, order.id)
+        now = self.owner.clock.monotonic()
+        due = now + wait.total_seconds()
+        self._due = {each: at for each, at in self._due.items() if at > now + WAKES_EARLY}
+        if self._due.get((job, order.id), due + 1) > due:
+            self._due[job, order.id] = due
+            self.owner.later(wait, job, bot, order.id)
 
 
 def sells_now(order: Order) -> bool:
