@@ -89,8 +89,7 @@ def test_the_addresses_are_those_of_ccxt(theirs):
 
 def test_the_documented_example_has_the_documented_signature():
     secret = (
-        "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5"
-        "nE9qa99HAZtuZuj6F1huXg=="
+        "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
     )
     key = Credentials(api_key=Secret("k"), api_secret=Secret(secret))
     params = {
@@ -103,8 +102,7 @@ def test_the_documented_example_has_the_documented_signature():
     call = Call(method="POST", api="private", path="/0/private/AddOrder", params=params)
     wire = KRAKEN.sign(call, "https://api.kraken.com", key, 1616492376594)
     assert wire.headers["API-Sign"] == (
-        "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnR"
-        "fp32bAb0nmbRn6H8ndwLUQ=="
+        "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ=="
     )
 
 
