@@ -131,12 +131,15 @@ class AccountLink(Protocol):
         """Return everything open in these symbols, whoever placed it."""
 
     async def orders_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueOrder]:
-        """Return every order placed in these symbols since then, open or not."""
+        """Return every order placed in these symbols since then, open or not.
+
+        in_doubt: an order's fate hangs on it, so it goes before what is read all the time.
+        """
 
     async def trades_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueTrade]:
         """Return every execution in these symbols since then, oldest first."""
 

@@ -289,14 +289,14 @@ class Link:
         return [listed(each) for each in self.orders.values() if each.is_open]
 
     async def orders_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueOrder]:
         self._list("orders_since")
         found = [listed(each) for each in self.orders.values()]
         return [each for each in found if each.created_at >= since]
 
     async def trades_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueTrade]:
         self._list("trades_since")
         found = [traded(each, fill) for each in self.orders.values() for fill in each.fills]

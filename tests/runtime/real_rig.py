@@ -48,14 +48,14 @@ class RealLink(Link):
         return [*found, *(order for order in self.strangers if order.is_open)]
 
     async def orders_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueOrder]:
         self._list("orders_since")
         found = [*(listed(each) for each in self.orders.values()), *self.strangers]
         return [each for each in found if each.created_at >= since and each.symbol in symbols]
 
     async def trades_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueTrade]:
         own = await super().trades_since(symbols, since)
         found = [*own, *(t for t in self.foreign if t.at >= since and t.symbol in symbols)]

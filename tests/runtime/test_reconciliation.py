@@ -163,7 +163,7 @@ async def test_an_order_that_is_missing_in_the_list_is_asked_for_by_its_name(gro
     assert await ground.states() == ["open"], "missing in a list is never cancelled"
 
 
-async def nothing(*given: Any) -> list[Any]:
+async def nothing(*given: Any, **named: Any) -> list[Any]:
     return []
 
 
@@ -588,7 +588,7 @@ async def test_accounts_take_turns_and_few_are_looked_at_at_once():
         at_once, most = 0, 0
         asked = []
 
-        async def slow(*given: Any) -> list[Any]:
+        async def slow(*given: Any, **named: Any) -> list[Any]:
             nonlocal at_once, most
             at_once += 1
             most = max(most, at_once)

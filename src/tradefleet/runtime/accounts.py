@@ -204,10 +204,10 @@ class AccountLane(Generic[BotT]):
     async def _listed(self, order: Order) -> OrderReport | None:
         """Look for an order among all that was placed and traded since it was sent."""
         since = (order.sent_at or order.decided_at) - SENT_EARLIER
-        for listed in await self.link.orders_since([order.symbol], since):
+        for listed in await self.link.orders_since([order.symbol], since, in_doubt=True):
             if listed.client_id == order.id:
                 return OrderReport(listed.venue_order_id, listed.is_open, listed.filled)
-        traded = await self.link.trades_since([order.symbol], since)
+        traded = await self.link.trades_since([order.symbol], since, in_doubt=True)
         mine = [trade for trade in traded if trade.client_id == order.id]
         if not mine:
             return None

@@ -305,12 +305,12 @@ class PaperLink:
         return ()  # nobody but us orders here, and we know what we ordered
 
     async def orders_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueOrder]:
         return ()
 
     async def trades_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueTrade]:
         return ()
 

@@ -189,24 +189,27 @@ class CcxtLink:
             return await self.asker.environment.dialect.open_orders(errand, listings)
 
     async def orders_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueOrder]:
-        listings, errand = await self._errands(symbols)
+        listings, errand = await self._errands(symbols, in_doubt=in_doubt)
         with understanding(self._title, "orders"):
             return await self.asker.environment.dialect.orders_since(errand, listings, since)
 
     async def trades_since(
-        self, symbols: Sequence[Symbol], since: datetime
+        self, symbols: Sequence[Symbol], since: datetime, *, in_doubt: bool = False
     ) -> Sequence[VenueTrade]:
-        listings, errand = await self._errands(symbols)
+        listings, errand = await self._errands(symbols, in_doubt=in_doubt)
         with understanding(self._title, "executions"):
             found = await self.asker.environment.dialect.trades_since(errand, listings, since)
         return sorted(found, key=lambda trade: (trade.at, trade.id))
 
-    async def _errands(self, symbols: Sequence[Symbol]) -> tuple[list[Listing], Errand]:
+    async def _errands(
+        self, symbols: Sequence[Symbol], *, in_doubt: bool = False
+    ) -> tuple[list[Listing], Errand]:
         environment = self.asker.environment
         listings = [await environment.known(symbol) for symbol in dict.fromkeys(symbols)]
-        return listings, self.asker.errand(Priority.RECONCILIATION, await environment.book())
+        priority = Priority.PROTECTIVE if in_doubt else Priority.RECONCILIATION
+        return listings, self.asker.errand(priority, await environment.book())
 
     async def balances(self) -> Mapping[str, Decimal]:
         errand = self.asker.errand(Priority.READ, await self.asker.environment.book())
