@@ -208,7 +208,7 @@ async def test_a_proven_reject_is_final_and_told(ground, running):
     assert ground.link().asked == []
 
 
-@pytest.mark.parametrize("answer", [Answer.LOSE_ANSWER, Answer.LOSE_REQUEST, Answer.UNAVAILABLE])
+@pytest.mark.parametrize("answer", [Answer.LOSE_ANSWER, Answer.LOSE_REQUEST])
 async def test_without_a_proof_an_order_is_unknown_and_only_looked_up(ground, running, answer):
     ground.link().answers.append(answer)
     await entered(running)
@@ -217,6 +217,18 @@ async def test_without_a_proof_an_order_is_unknown_and_only_looked_up(ground, ru
     assert ground.link().asked == [], "the venue may not show it yet"
     await ground.clock.pass_by(0.2)
     assert len(ground.link().asked) == 1
+    assert len(ground.link().submitted) == 1
+
+
+async def test_an_entry_that_was_not_sent_is_asked_about_when_it_may_be_given_up(ground, running):
+    ground.link().answers.append(Answer.UNAVAILABLE)
+    await entered(running)
+    await ground.clock.pass_by(19.9)
+    assert await ground.states() == ["unknown"]
+    assert ground.link().asked == []
+    await ground.clock.pass_by(10)
+    assert (await ground.states())[0] == "absent"
+    assert len(ground.link().asked) <= 4
     assert len(ground.link().submitted) == 1
 
 

@@ -145,11 +145,14 @@ class AccountLane(Generic[BotT]):
         except VenueRejected as rejection:
             await self.owner.tell(bot, Rejected(order.id, str(rejection)))
         except (OutcomeUnknown, VenueUnavailable) as loss:
-            if isinstance(loss, VenueUnavailable) and sells_now(order):
+            unsent, timing = isinstance(loss, VenueUnavailable), self.link.timing
+            if unsent and sells_now(order):
                 await self.owner.tell(bot, Rejected(order.id, str(loss)))
                 return
             await self.owner.tell(bot, OutcomeLost(order.id, str(loss)))
-            self._look_again(bot, order, self.link.timing.visibility)
+            # What was not sent will not be found: it is asked about when it may be given up.
+            first = timing.deadline + timing.grace if unsent else timing.visibility
+            self._look_again(bot, order, first)
         else:
             await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
 
