@@ -4,6 +4,7 @@ Each fault strikes the one request that creates an order, of one user among many
 venue; who is not struck must not notice. What an order's fate may take is ORDER_SAFETY 1.5.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,12 @@ from typing import Any
 import pytest
 
 from tests.bot_rig import enter, leave
-from tests.e2e.venue_rig import VENUES, Service, World, world
+from tests.e2e.venue_rig import VENUES, Service, World, creates, reopen, shut, world
 from tradefleet.domain.ids import OrderId, UserId
+from tradefleet.domain.ledger import OWN
 from tradefleet.domain.order import Order, OrderKind, OrderState
+from tradefleet.venues._ccxt.amounts import to_ms
+from tradefleet.venues._ccxt.wire import Wire
 from venuesim.faults import Fault, FaultKind
 
 K = FaultKind
@@ -223,7 +227,7 @@ async def test_no_fault_of_the_wire_doubles_or_loses_an_order(
     venue, sqlite_url, tmp_path, monkeypatch
 ):
     users = [user_of(case) for case in CASES]
-    async with trading(venue, users, sqlite_url, tmp_path, monkeypatch) as (it, service, watch):
+    async with trading(venue, users, sqlite_url, tmp_path, monkeypatch) as (it, _service, watch):
         wrong: list[str] = []
         for turn in ROUNDS:
             for case in CASES:
@@ -293,3 +297,147 @@ EXPECTED: Mapping[tuple[str, str], Sequence[OrderState]] = {
     ("stop", "absent"): [S.ABSENT, S.OPEN],
     ("stop", "refused"): [S.REJECTED],
 }
+
+
+# ------------------------------------------------------------------- what befalls everybody
+
+ALICE, BOB = UserId("alice"), UserId("bob")
+
+
+async def ticking(it: World, venue: str, seconds: int) -> None:
+    for _ in range(seconds):
+        await it.time.pass_finely(1, 0.5)
+        tick(it, venue)
+
+
+async def came_to(it: World, user: UserId) -> list[tuple[str, str]]:
+    """Return what became of a user's orders, but for stops at the venue."""
+    orders = [o for o in await it.orders(user) if o.kind is not OrderKind.RESTING_STOP]
+    return [(o.purpose.value, o.state.value) for o in orders]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_venue_that_refuses_connections_gets_each_order_once_it_takes_them(
+    venue, sqlite_url, tmp_path, monkeypatch
+):
+    async with trading(venue, [ALICE], sqlite_url, tmp_path, monkeypatch) as (it, service, _):
+        sim = it.sims[venue]
+
+        async def refuse(wire: Wire) -> None:
+            if creates(venue, wire):
+                service.traffic.leaving = None
+                shut(sim)
+                await asyncio.sleep(0.01)  # until our side has noticed
+
+        for bar, said in ((0, enter(60000)), (1, leave())):
+            service.traffic.leaving = refuse
+            await signal(it, venue, bar, said)
+            assert not sim.server.streams
+            await ticking(it, venue, 12)
+            await reopen(sim)
+            reopened = it.time.now
+            await ticking(it, venue, 40)
+        assert await came_to(it, ALICE) == [
+            ("entry", "absent"), ("entry", "done"), ("exit", "rejected"), ("exit", "done"),
+        ]  # fmt: skip
+        sold = (await it.fills(ALICE))[-1]
+        assert sold.filled_at - reopened <= timedelta(seconds=15)
+        await it.judge(ALICE, venue)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_an_order_that_look_ups_show_late_is_found_and_not_sent_again(
+    venue, sqlite_url, tmp_path, monkeypatch
+):
+    async with trading(venue, [ALICE], sqlite_url, tmp_path, monkeypatch) as (it, _, watch):
+        sim = it.sims[venue]
+        sim.place.lag_ms = 6000
+        for bar, said in ((0, enter(60000)), (1, leave())):
+            sim.faults.once(fault=Fault(kind=K.ANSWER_LOST), action="create")
+            await signal(it, venue, bar, said)
+            await ticking(it, venue, 40)
+        assert await came_to(it, ALICE) == [("entry", "done"), ("exit", "done")]
+        assert watch.since
+        assert all(6 <= watch.seconds(order_id) <= 6 + 8 for order_id in watch.since)
+        await it.judge(ALICE, venue)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What a venue says that has had enough of us, for how long, and what becomes of the order."""
+
+    fault: Fault
+    seconds: int
+    states: Sequence[str]
+
+
+FEWER = '{"code":-1003,"msg":"Too many requests."}'
+BANNED = '{"code":-1003,"msg":"Way too much request weight used; IP banned until {until}."}'
+CLOSINGS = {
+    ("binance", 429): Closing(
+        Fault(kind=K.STATUS, status=429, seconds=20, body=FEWER), 20, ["rejected"]
+    ),
+    ("binance", 418): Closing(
+        Fault(kind=K.STATUS, status=418, seconds=120, body=BANNED), 120, ["rejected"]
+    ),
+    # Pages of whoever stands before the venue: they prove nothing. After ten minutes without a
+    # look-up an order is quarantined.
+    ("bybit", 429): Closing(Fault(kind=K.STATUS, status=429, seconds=20), 20, ["absent", "done"]),
+    ("bybit", 403): Closing(Fault(kind=K.STATUS, status=403), 600, ["quarantined"]),
+    ("kraken", 429): Closing(Fault(kind=K.STATUS, status=429, seconds=20), 20, ["absent", "done"]),
+    ("kraken", 403): Closing(Fault(kind=K.STATUS, status=403), 600, ["quarantined"]),
+}
+
+
+@pytest.mark.parametrize(("venue", "status"), [case for case in CLOSINGS if case[0] in VENUES])
+async def test_a_venue_that_has_had_enough_is_left_alone_by_everybody(
+    venue, status, sqlite_url, tmp_path, monkeypatch
+):
+    users, closing = [ALICE, BOB], CLOSINGS[venue, status]
+    async with trading(venue, users, sqlite_url, tmp_path, monkeypatch) as (it, service, _):
+        sim = it.sims[venue]
+        until = START + FRAME + timedelta(seconds=closing.seconds)
+        body = closing.fault.body.replace("{until}", str(to_ms(until)))
+        sim.faults.once(fault=replace(closing.fault, body=body), action="create", account=ALICE)
+        await signal(it, venue, 0, enter(60000))
+        asked = sum(sim.server.calls.values())
+        await it.time.pass_until(until - timedelta(seconds=1), timedelta(seconds=5))
+        assert sum(sim.server.calls.values()) == asked, "nobody asks anything"
+        await ticking(it, venue, 70)
+        assert [state for _, state in await came_to(it, ALICE)] == closing.states
+        assert await came_to(it, BOB) == [("entry", "done")]
+        (stop,) = [o for o in await it.orders(BOB) if o.kind is OrderKind.RESTING_STOP]
+        assert stop.sent_at is not None and stop.sent_at - until <= timedelta(seconds=6)
+        await it.judge(BOB, venue)
+        if closing.states == ["quarantined"]:
+            said = "BTC/USDT: what became of an order is unknown; we keep looking."
+            assert said in service.told.texts(ALICE)
+        else:
+            await it.judge(ALICE, venue)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_request_that_the_network_doubles_is_never_two_orders_of_ours(
+    venue, sqlite_url, tmp_path, monkeypatch
+):
+    """Two venues refuse the second. Binance takes a name again once its order is filled: there
+    the other order is found, told, and booked apart from what the pair owns."""
+    async with trading(venue, [ALICE], sqlite_url, tmp_path, monkeypatch) as (it, service, _):
+        sim = it.sims[venue]
+        sim.faults.once(fault=Fault(kind=K.REQUEST_DUPLICATED), action="create")
+        await signal(it, venue, 0, enter(60000))
+        await ticking(it, venue, 60)
+        await signal(it, venue, 1, leave())
+        await ticking(it, venue, 60)
+        assert await came_to(it, ALICE) == [("entry", "done"), ("exit", "done")]
+        if venue != "binance":
+            await it.judge(ALICE, venue)
+            return
+        bought, sold = await it.fills(ALICE)
+        assert bought.quantity - bought.fee - sold.quantity < Decimal("0.00001")
+        assert any(
+            "is ours, and our books do not have all of it" in text
+            for text in service.told.texts(ALICE)
+        )
+        assert (await it.books(ALICE, venue)).of(OWN, "BTC") == bought.quantity - bought.fee
+        await it.judge_money(ALICE, venue)

@@ -5,7 +5,6 @@ has everything of its own but the database. Nothing is replaced but the clock.
 """
 
 import asyncio
-import gzip
 import importlib.util
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ from tradefleet.dispatcher import Dispatcher, name_and_words
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.effects import Notify
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.ids import AccountId, UserId
+from tradefleet.domain.ids import UserId
 from tradefleet.domain.ledger import Balances, LedgerEntry
 from tradefleet.domain.limits import TIERS
 from tradefleet.domain.market import Symbol
@@ -57,6 +56,7 @@ from tradefleet.stores.sql import open_store
 from tradefleet.venues._ccxt.addresses import VenueOptions
 from tradefleet.venues._ccxt.amounts import to_ms
 from tradefleet.venues._ccxt.venue import CcxtVenue
+from tradefleet.venues._ccxt.wire import Wire
 from tradefleet.wiring import build_dispatcher
 from tradefleet.wiring.desk import Desk
 from venuesim.clock import ManualClock
@@ -364,6 +364,14 @@ class World:
         async with self.reading(user) as store:
             return list(await store.entries())
 
+    async def books(self, user: UserId, venue: str) -> Balances:
+        """Return what our ledger says of an account, by place and asset."""
+        account, balances = await self.account(user, venue), Balances()
+        for entry in await self.entries(user):
+            if entry.account_id == account.id:
+                balances.book(entry)
+        return balances
+
     async def bots(self, user: UserId) -> list[BotSpec]:
         async with self.reading(user) as store:
             return list(await store.bots())
@@ -391,10 +399,7 @@ class World:
         await self.judge_fills(user, venue)
 
     async def judge_money(self, user: UserId, venue: str) -> None:
-        account, balances = await self.account(user, venue), Balances()
-        for entry in await self.entries(user):
-            if entry.account_id == account.id:
-                balances.book(entry)
+        balances = await self.books(user, venue)
         totals = {asset: each for asset, each in balances.account_totals().items() if each}
         there = self.worth(user, venue)
         assert totals == there, f"our books say {totals}, the venue's {there}"
@@ -502,3 +507,26 @@ async def world(
             for service in [each for each in time.processes if isinstance(each, Service)]:
                 service.thaw()
                 await service.kill()
+
+
+# --------------------------------------------------------------- what befalls a whole venue
+
+
+def shut(sim: Running) -> None:
+    """Let a venue refuse every connection, and end those there are."""
+    listener, sim.server._listener = sim.server._listener, None
+    assert listener is not None
+    listener.close()
+    sim.server._cut_all()
+
+
+async def reopen(sim: Running) -> None:
+    await sim.server._listen()
+
+
+CREATES = {"binance": "/api/v3/order", "bybit": "/v5/order/create", "kraken": "/AddOrder"}
+
+
+def creates(venue: str, wire: Wire) -> bool:
+    """Say whether a request of ours is to make an order."""
+    return wire.method == "POST" and wire.url.endswith(CREATES[venue])

@@ -8,7 +8,7 @@ own times, signatures are right, and hours pass in seconds.
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -75,12 +75,13 @@ class ProcessClock:
 class Traffic:
     """What one of our processes has under way that the machine, not the clock, will end.
 
-    gate: while it is shut, nothing leaves the process and nothing reaches its database.
+    gate: while it is shut, nothing leaves the process and nothing reaches its database; leaving
+    is told of each request once it is signed.
     """
 
     under_way: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
-    signed: Callable[[Wire], Any] = lambda wire: None  # told of each request before it leaves
+    leaving: Callable[[Wire], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -131,7 +132,8 @@ class CountedTransport(Transport):
 
     async def send(self, wire: Wire, seconds: float) -> Answer:
         with self.traffic.counted():
-            self.traffic.signed(wire)
+            if self.traffic.leaving is not None:
+                await self.traffic.leaving(wire)
             await self.traffic.passed()
             return await super().send(wire, seconds)
 
