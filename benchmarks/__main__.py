@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,37 @@ ROOT = Path(__file__).parents[1]
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 PATIENCE = 1800  # seconds for one benchmark
 TIMES = 2  # runs of what is compared with peers; the best one counts
-FULL = {"bars": 100_000, "hot-path": [], "journal": []}
+FULL = {
+    "bars": 100_000,
+    "hot-path": [[]],
+    "journal": [[]],
+    "accounts": [[]],
+    "latency": [
+        ["--no-tls"],
+        ["--tls"],
+        ["--bots", "1000", "--no-tls"],
+        ["--bots", "1000", "--tls"],
+        ["--bots", "10000", "--moves", "2", "--no-tls"],
+    ],
+    "orders": [[]],
+}
 QUICK = {
     "bars": 20_000,
-    "hot-path": ["--bots", "1000", "--bars", "10"],
-    "journal": ["--intents", "20000"],
+    "hot-path": [["--bots", "1000", "--bars", "10"]],
+    "journal": [["--intents", "20000"]],
+    "accounts": [["--users", "50"]],
+    "latency": [["--moves", "10"], ["--bots", "50", "--moves", "2"]],
+    "orders": [["--orders", "200"]],
 }
-LESS_IS_BETTER = ("_ms", "_bot", "_to_100")
+# What each of our own benchmarks is about, in the order they are run.
+OURS = {
+    "hot-path": "Hot path: many bots, one host",
+    "journal": "Journal: durable intents on SQLite",
+    "accounts": "Accounts: connected to a simulated Binance, private streams, three bots each",
+    "latency": "Latency: from a bar on the venue's stream to orders at the venue, written down",
+    "orders": "Orders: a core's worth, our way, ccxt's and the bare wire",
+}
+LESS_IS_BETTER = ("_ms", "_bot", "_to_100", "_mib", "_per_user", "_cpu_s")
 
 
 class Failed(Exception):
@@ -125,11 +150,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all runs")
     sizes = QUICK if parser.parse_args().quick else FULL
-    parts = [
-        ("Backtest", lambda: show_backtests(sizes["bars"])),
-        ("Hot path", lambda: show_part("Hot path: many bots, one host", "hot-path", sizes)),
-        ("Journal", lambda: show_part("Journal: durable intents on SQLite", "journal", sizes)),
-    ]
+    parts = [("Backtest", partial(show_backtests, sizes["bars"]))]
+    for name, title in OURS.items():
+        parts += [(title, partial(show_part, title, name, words)) for words in sizes[name]]
     failures = 0
     for name, run in parts:
         try:
@@ -141,9 +164,9 @@ def main() -> int:
     return min(failures, 1)
 
 
-def show_part(title: str, name: str, sizes: dict[str, Any]) -> None:
-    found = ours(name, *sizes[name])
-    heading(title)
+def show_part(title: str, name: str, words: list[str]) -> None:
+    found = ours(name, *words)
+    heading(" ".join([title, *words]))
     show_figures(found)
 
 

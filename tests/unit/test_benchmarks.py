@@ -18,6 +18,14 @@ OURS = {
     "backtest": BACKTEST,
     "hot-path": {"decision_p99_ms": 40, "floor_decision_p99_ms": 100, "orders": 7},
     "journal": {"intents_per_s": 60_000, "floor_intents_per_s": 50_000},
+    "accounts": {
+        "mib_per_user": 0.1,
+        "floor_mib_per_user": 0.5,
+        "resident_mib": 900.0,
+        "floor_resident_mib": 700,
+    },
+    "latency": {"entry_p99_ms": 7.5, "floor_entry_p99_ms": 5, "is_tls": True},
+    "orders": {"own_orders_per_s": 9000, "floor_own_orders_per_s": 5000},
 }
 
 
@@ -51,6 +59,10 @@ def test_ours_stand_beside_peers_and_floors(benchmarks, capsys):
     assert "200,000   MISSED" in text
     assert "100   held" in text
     assert "50,000   held" in text
+    assert "0.1           0.5   held" in text
+    assert "900.0           700   MISSED" in text
+    assert "7.5             5   MISSED" in text
+    assert "9,000         5,000   held" in text
 
 
 @pytest.mark.parametrize(
@@ -74,7 +86,7 @@ def test_a_failure_of_ours_fails_the_run_but_not_the_others(benchmarks, capsys, 
     ours = Broken({"journal": OURS["journal"]})
     code, text = benchmarks(capsys, lambda command: [], ours)
     assert code == 1
-    assert text.count("failed: it broke") == 2
+    assert text.count("failed: it broke") == 6
     assert "intents_per_s" in text
 
 

@@ -25,6 +25,9 @@ def build_parts() -> Parts:
         bench_hot_path=bench_hot_path,
         bench_journal=bench_journal,
         bench_backtest=bench_backtest,
+        bench_accounts=bench_accounts,
+        bench_latency=bench_latency,
+        bench_orders=bench_orders,
     )
 
 
@@ -92,6 +95,24 @@ def bench_backtest(bars: int) -> dict[str, Any]:
     from tradefleet.wiring import benches
 
     return benches.backtest(bars)
+
+
+def bench_accounts(users: int, bots: int, symbols: int) -> dict[str, Any]:
+    from tradefleet.wiring import venue_benches
+
+    return venue_benches.accounts(users, bots, symbols)
+
+
+def bench_latency(bots: int, moves: int, tls: bool) -> dict[str, Any]:
+    from tradefleet.wiring import venue_benches_latency
+
+    return venue_benches_latency.latency(bots, moves, tls=tls)
+
+
+def bench_orders(orders: int) -> dict[str, Any]:
+    from tradefleet.wiring import venue_benches_orders
+
+    return venue_benches_orders.orders(orders)
 
 
 def address(db: str | None) -> str:

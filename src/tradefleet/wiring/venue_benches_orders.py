@@ -6,11 +6,14 @@ seconds of this process, whatever the venue needs meanwhile.
 """
 
 import asyncio
+import gc
 import hmac
+import json
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -22,7 +25,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from tradefleet.clock import Clock
-from tradefleet.domain.credentials import Credentials
+from tradefleet.domain.credentials import Credentials, Secret
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
 from tradefleet.domain.market import Bar, Side, Symbol, Timeframe
@@ -51,6 +54,7 @@ from tradefleet.wiring.venue_benches_fleet import (
     open_clients,
 )
 from tradefleet.wiring.venue_benches_flip import FLIP
+from tradefleet.wiring.venue_benches_taker import ARRIVALS
 
 PAIR = Symbol("BTC", "USDT")
 PRICE, STEP = Decimal(65000), Decimal(1)
@@ -210,6 +214,19 @@ async def _journaled(
     folder: Path, simulation: Simulation, governor: Governor, keys: Sequence[Credentials]
 ) -> Timed:
     """Let a price release the entries of as many bots, each of a user of its own."""
+    async with bots_of(folder, simulation, governor, keys) as host:
+        await decide(host, host.clock)
+        cpu, wall = time.process_time(), time.perf_counter()
+        host.price(VENUE, PAIR, PRICE, host.clock.now())
+        await host.settle()
+        return Timed(len(keys), time.process_time() - cpu, time.perf_counter() - wall)
+
+
+@asynccontextmanager
+async def bots_of(
+    folder: Path, simulation: Simulation, governor: Governor, keys: Sequence[Credentials]
+) -> AsyncIterator[Host]:
+    """Run a bot for each key, on a host over a database; at the end each must have ordered."""
     crowd = Crowd(
         users=len(keys), bots=1, symbols=[PAIR], timeframe=Timeframe(60), strategies=[FLIP.name]
     )
@@ -224,15 +241,13 @@ async def _journaled(
         host = await host_of(store, venue)
         async with host:
             await take_all(host, len(keys))
-            await decide(host, host.clock)
-            cpu, wall = time.process_time(), time.perf_counter()
-            host.price(VENUE, PAIR, PRICE, host.clock.now())
-            await host.settle()
-            done = Timed(len(keys), time.process_time() - cpu, time.perf_counter() - wall)
+            gc.collect()
+            gc.freeze()  # as a node does when all is there
+            yield host
+            gc.unfreeze()
             working = [o for bot in host.bots.values() for o in bot.engine.working.values()]
             ensure(all(o.venue_order_id for o in working), "an order was not taken")
             ensure(len(working) == len(keys), "not every bot has ordered")
-    return done
 
 
 async def host_of(store: SqlStore, venue: Venue) -> Host:
@@ -258,13 +273,97 @@ async def take_all(host: Host, number: int) -> None:
 
 async def decide(host: Host, clock: Clock) -> None:
     """Let two bars close, the second higher: everybody's entry waits for a price then."""
+    low, high = bars_of(host, clock)
+    (stream,) = host.board.by_stream
+    await host.bar(stream, low)
+    await host.bar(stream, high)
+    await host.settle()
+
+
+def bars_of(host: Host, clock: Clock) -> tuple[Bar, Bar]:
+    """Return the two bars that closed last, the second higher than the first."""
     (stream,) = host.board.by_stream
     minute = stream.timeframe.delta
     first = clock.now() - 2 * minute
-    for number, close in enumerate((PRICE - STEP, PRICE)):
-        bar = Bar(first + number * minute, close, close, close, close, AMOUNT)
-        await host.bar(stream, bar)
-    await host.settle()
+    low, high = PRICE - STEP, PRICE
+    return (
+        Bar(first, low, low, low, low, AMOUNT),
+        Bar(first + minute, high, high, high, high, AMOUNT),
+    )
+
+
+# --------------------------------------------------- a burst, on a venue that only takes
+
+
+def burst(bots: int) -> dict[str, Any]:
+    """Let so many bots, each of a user of its own, follow one bar; tell when the last order came.
+
+    The venue takes orders and does nothing about them, so that it is we who are measured.
+    """
+    found: dict[str, Any] = {}
+
+    async def measure() -> None:
+        found.update(await _burst(bots))
+
+    run_on_loop(measure())
+    return found
+
+
+async def _burst(bots: int) -> dict[str, Any]:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        simulation = await stack.enter_async_context(bench_venue(folder, market="none"))
+        taker = await stack.enter_async_context(taking(simulation))
+        governor = await stack.enter_async_context(Governor(clock=RealClock(), limits=NO_LIMITS))
+        keys = [made_up_key(number) for number in range(bots)]
+        await all_of(await own_way(stack, taker, governor, keys[0]), WARMING)
+        async with bots_of(folder, taker, governor, keys) as host:
+            low, high = bars_of(host, host.clock)
+            (stream,) = host.board.by_stream
+            await host.bar(stream, low)
+            await arrivals_at(taker)
+            cpu, started = time.process_time(), time.perf_counter_ns()
+            await host.bar(stream, high)
+            host.price(VENUE, PAIR, PRICE, host.clock.now())
+            await host.settle()
+            cpu = time.process_time() - cpu
+            arrived = await arrivals_at(taker)
+    ensure(len(arrived) == bots, "not every order has arrived")
+    waits = sorted((each - started) / 1e6 for each in arrived)
+    return {
+        "taker_first_ms": round(waits[0], 1),
+        "taker_median_ms": round(waits[bots // 2], 1),
+        "taker_last_ms": round(waits[-1], 1),
+        "taker_cpu_us": round(cpu / bots * 1e6),
+    }
+
+
+@asynccontextmanager
+async def taking(simulation: Simulation) -> AsyncIterator[Simulation]:
+    """Run what takes orders in front of the simulated venue."""
+    there = simulation.urls[VENUE]
+    words = (sys.executable, "-m", "tradefleet.wiring.venue_benches_taker", there)
+    process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        yield Simulation(urls={VENUE: (await process.stdout.readline()).decode().strip()})
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def arrivals_at(taker: Simulation) -> list[int]:
+    """Return when orders have come since this was asked last."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{taker.urls[VENUE]}{ARRIVALS}") as answer,
+    ):
+        found: list[int] = json.loads(await answer.read())
+        return found
+
+
+def made_up_key(number: int) -> Credentials:
+    return Credentials(api_key=Secret(f"{number:064}"), api_secret=Secret(f"{number:064x}"))
 
 
 # ------------------------------------------------------------------- ccxt's way

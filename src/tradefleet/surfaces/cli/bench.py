@@ -8,6 +8,7 @@ import typer
 from tradefleet.surfaces.cli.edge import edge
 from tradefleet.surfaces.cli.parts import Parts
 
+FLOOR = "floor_"  # what a figure of the same name is held against
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print only the JSON.")]
 
 
@@ -45,10 +46,50 @@ def add(app: typer.Typer, parts: Parts) -> None:
         with edge():
             show(parts.bench_backtest(bars), as_json)
 
+    @group.command()
+    def accounts(
+        users: Annotated[int, typer.Option(min=1, max=20_000)] = 1000,
+        bots: Annotated[int, typer.Option(min=1, max=50, help="Bots of each user.")] = 3,
+        symbols: Annotated[int, typer.Option(min=1, max=64)] = 50,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Connected accounts with private streams on a simulated venue: memory, CPU until ready."""
+        with edge():
+            show(parts.bench_accounts(users, bots, symbols), as_json)
+
+    @group.command()
+    def latency(
+        bots: Annotated[int, typer.Option(min=1, max=20_000, help="Bots, one a user.")] = 1,
+        moves: Annotated[
+            int | None,
+            typer.Option(
+                min=2, max=10_000, help="Bars that make them order; 200 for one bot, 6 for more."
+            ),
+        ] = None,
+        tls: Annotated[bool, typer.Option(help="Speak TLS with the simulated venue.")] = True,
+        as_json: JsonOption = False,
+    ) -> None:
+        """From a bar on a simulated venue's stream to the orders that come back, written down."""
+        with edge():
+            show(parts.bench_latency(bots, moves or (200 if bots == 1 else 6), tls), as_json)
+
+    @group.command()
+    def orders(
+        orders: Annotated[int, typer.Option(min=200, max=20_000, help="Orders each way.")] = 2000,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Orders per second of one core: our way, written down or not, ccxt's, the bare wire."""
+        with edge():
+            show(parts.bench_orders(orders), as_json)
+
 
 def show(result: dict[str, Any], as_json: bool) -> None:
+    """Print each figure, beside what is to be reached where there is such a thing."""
     if as_json:
         typer.echo(json.dumps(result))
         return
     for name, value in result.items():
-        typer.echo(f"{name:<28} {value}")
+        if name.startswith(FLOOR) and name.removeprefix(FLOOR) in result:
+            continue
+        floor = result.get(f"{FLOOR}{name}")
+        typer.echo(f"{name:<28} {value}" + (f"  (floor: {floor})" if floor is not None else ""))

@@ -44,3 +44,6 @@ class Parts:
     bench_hot_path: Callable[[int, int, int], dict[str, Any]]
     bench_journal: Callable[[int, int], dict[str, Any]]
     bench_backtest: Callable[[int], dict[str, Any]]
+    bench_accounts: Callable[[int, int, int], dict[str, Any]]
+    bench_latency: Callable[[int, int, bool], dict[str, Any]]
+    bench_orders: Callable[[int], dict[str, Any]]
