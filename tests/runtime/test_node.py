@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -111,8 +112,18 @@ async def test_who_holds_something_is_told_once_that_prices_stopped(ground):
         await bought(ground)
         await ground.clock.pass_by(90)
         silent = [text for text in await ground.told() if "No prices of BTC/USDT" in text]
-        assert len(silent) == 1
+        assert silent == ["⚠️ No prices of BTC/USDT are coming in; its stop waits for one."]
         assert not [text for text in await ground.told(BOB) if "No prices" in text]
+
+
+async def test_who_holds_it_elsewhere_is_not_told_that_prices_stopped_here(ground):
+    async with started(ground) as (running, _):
+        await bought(ground)
+        spec = running.bot().engine.spec
+        running.node.feeds["another"] = replace(running.feed, venue="another")
+        running.bot().engine.spec = replace(spec, venue="another")
+        await ground.clock.pass_by(90)
+        assert not [text for text in await ground.told() if "No prices" in text]
 
 
 async def test_what_strategies_said_is_kept_for_why(ground):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.runtime.real_rig import (
     real_ground,
     watched,
 )
+from tradefleet.domain.credentials import KeyFault, KeyRefused
 from tradefleet.domain.errors import VenueRejected, VenueUnavailable
 from tradefleet.domain.ids import client_order_id
 from tradefleet.domain.ledger import FREE, OWN
@@ -29,6 +31,7 @@ from tradefleet.domain.order import Order, OrderState
 from tradefleet.domain.user import ExternalChanges
 from tradefleet.runtime import reconciliation
 from tradefleet.runtime.reconciliation import AT_ONCE, BACK_OFF, FILLS_EVERY
+from tradefleet.store import SealedKey
 
 SETTLED = 240  # seconds in which every difference is seen, seen again and booked
 
@@ -529,6 +532,52 @@ async def test_a_venue_that_fails_is_asked_again_later_and_later(ground, running
     await ground.clock.pass_by(400)
     assert running.node.reconciliation.in_trouble == 0
     assert link.list_errors.__len__() == 0
+
+
+async def test_a_user_is_told_once_when_a_venue_does_not_answer_and_once_when_it_does(
+    ground, running
+):
+    link = link_of(ground)
+    link.list_errors.extend(VenueUnavailable("maintenance") for _ in range(8))
+    await ground.clock.pass_by(1500)
+    assert [text for text in await ground.told() if "answer" in text] == [
+        "⚠️ paper (paper) does not answer for your account; we keep asking. Stops that rest there "
+        "hold, and whatever else is to be sold is sold once it answers.",
+        "✅ paper (paper) answers again for your account.",
+    ]
+
+
+async def test_a_key_that_a_venue_refuses_is_checked_at_once_and_when_it_works_again(
+    ground, running
+):
+    link = link_of(ground)
+    async with ground.store.open(ALICE) as store:
+        await store.save_sealed_key(
+            SealedKey(
+                account_id=HERE,
+                sealed=b"sealed",
+                fingerprint=b"f" * 32,
+                sealed_at=ground.clock.now(),
+                check_at=ground.clock.now() + timedelta(days=1),
+            )
+        )
+    link.list_errors.extend(KeyRefused(KeyFault.INVALID, "unknown") for _ in range(3))
+    await ground.clock.pass_by(12)
+    assert await checked_at(ground) <= ground.clock.now()
+    async with ground.store.open(ALICE) as store:
+        (key,) = (await store.sealed_keys()).values()
+        await store.save_sealed_key(replace(key, check_at=ground.clock.now() + timedelta(days=1)))
+    await ground.clock.pass_by(9)
+    assert await checked_at(ground) > ground.clock.now(), "once is enough"
+    await ground.clock.pass_by(300)
+    assert await checked_at(ground) <= ground.clock.now()
+    assert await ground.told() == []
+
+
+async def checked_at(ground: Ground) -> datetime:
+    async with ground.store.open(ALICE, reading=True) as store:
+        (key,) = (await store.sealed_keys()).values()
+    return key.check_at
 
 
 @pytest.mark.parametrize("fault", [VenueRejected("invalid key"), ZeroDivisionError("a bug")])

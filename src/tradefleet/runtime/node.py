@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tradefleet.domain.effects import Notify, Topic
+from tradefleet.domain.order import OrderKind, OrderState
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
+from tradefleet.runtime.hosted import HostedBot
 from tradefleet.runtime.ownership import Ownership
 from tradefleet.runtime.protection import ProtectionAudit
 from tradefleet.runtime.reconciliation import Reconciliation
@@ -93,16 +95,12 @@ class Node:
         while True:
             await self.host.clock.sleep(JOB_SECONDS)
             now = self.host.clock.now()
-            for feed in self.feeds.values():
-                silent = set(feed.check_stale())
-                for bot in self.host.bots.values() if silent else ():
-                    spec = bot.engine.spec
-                    if spec.symbol in silent and bot.engine.position is not None:
-                        text = (
-                            f"⚠️ No prices of {spec.symbol} are coming in; its stop waits for one."
-                        )
-                        notice = Notify(spec.user_id, Topic.SYSTEM, text, now, 1)
-                        self.host.record(bot.user, [notice])
+            silent = {(f.venue, symbol) for f in self.feeds.values() for symbol in f.check_stale()}
+            for bot in self.host.bots.values() if silent else ():
+                spec = bot.engine.spec
+                if (spec.venue, spec.symbol) in silent and bot.engine.position is not None:
+                    notice = Notify(spec.user_id, Topic.SYSTEM, no_prices(bot), now, 1)
+                    self.host.record(bot.user, [notice])
             self.host.flush()
 
     async def _measure_lag(self) -> None:
@@ -139,6 +137,14 @@ class Node:
             "active_alerts": sum(status != "healthy" for status in worst),
             "critical_alerts": worst.count("unhealthy"),
         }
+
+
+def no_prices(bot: HostedBot) -> str:
+    """Return what is said to whoever holds something whose prices stopped coming."""
+    spec, orders = bot.engine.spec, bot.engine.working.values()
+    rests = any(o.kind is OrderKind.RESTING_STOP and o.state is OrderState.OPEN for o in orders)
+    stop = f"its stop rests at {spec.venue}" if rests else "its stop waits for one"
+    return f"⚠️ No prices of {spec.symbol} are coming in; {stop}."
 
 
 def rated(value: float, warning: float, critical: float) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import logging
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tradefleet.domain.errors import VenueError
+from tradefleet.domain.credentials import KeyRefused
+from tradefleet.domain.effects import Notify, Topic
+from tradefleet.domain.errors import VenueError, VenueUnavailable
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.engine.pace import Backoff
 from tradefleet.runtime.account_check import AccountCheck
@@ -31,7 +33,12 @@ BALANCES_AGAIN = 15.0  # after a moment that was not quiet, or a difference seen
 STATEMENT_EVERY = 86_400.0
 AT_ONCE = 64  # accounts of one venue
 BACK_OFF = Backoff(first=5, factor=2, most=300)
-TROUBLE = 3  # failures in a row that a monitor should hear of
+TROUBLE = 3  # failures in a row that a monitor and the user should hear of
+AWAY = (
+    "⚠️ {name} does not answer for your account; we keep asking. Stops that rest there hold, and "
+    "whatever else is to be sold is sold once it answers."
+)
+BACK = "✅ {name} answers again for your account."
 
 Statement = Callable[[AccountCheck], Awaitable[None]]
 
@@ -55,6 +62,8 @@ class Watch:
     hurried: int = -1  # the books' changes after which balances were last asked for sooner
     not_before: float = 0.0
     failures: int = 0
+    doubts_key: bool = False  # the venue refused it last
+    is_told: bool = False  # its user knows that the venue does not answer
     running: bool = False
 
     def due(self) -> float:
@@ -141,9 +150,10 @@ class Reconciliation:
         try:
             with self.host.catch() as caught:
                 await self._work(watch)
-                watch.failures = 0
             if caught:
-                self._failed(watch, caught[0])
+                await self._failed(watch, caught[0])
+            elif watch.failures:
+                await self._recovered(watch)
         finally:
             self._running[venue] -= 1
             watch.running = False
@@ -171,12 +181,48 @@ class Reconciliation:
     def _fills_every(check: AccountCheck) -> float:
         return FILLS_EVERY if check.is_at_stake else IDLE_EVERY
 
-    def _failed(self, watch: Watch, fault: Exception) -> None:
+    async def _failed(self, watch: Watch, fault: Exception) -> None:
         watch.failures += 1
         wait = BACK_OFF.wait(watch.failures)
         watch.not_before = self.host.clock.monotonic() + wait
         say = logger.warning if isinstance(fault, VenueError) else logger.error
         say("account %s cannot be compared now: %r", watch.check.account_id, fault)
+        if isinstance(fault, KeyRefused):
+            if not watch.doubts_key:
+                watch.doubts_key = True
+                await self._check_key_now(watch.check)
+        elif isinstance(fault, VenueUnavailable) and watch.failures == TROUBLE:
+            watch.is_told = True
+            self._tell(watch.check, AWAY)
+
+    async def _recovered(self, watch: Watch) -> None:
+        """Take back what was said and done because an account could not be compared."""
+        doubted, watch.doubts_key = watch.doubts_key, False
+        told, watch.is_told = watch.is_told, False
+        watch.failures = 0
+        if told:
+            self._tell(watch.check, BACK)
+        if doubted:
+            await self._check_key_now(watch.check)
+
+    async def _check_key_now(self, check: AccountCheck) -> None:
+        """Have the key checked at once that would be checked within a day: its user hears why."""
+        if check.user.gone:
+            return
+        async with self.host.store.open(check.user.id) as store:
+            sealed = (await store.sealed_keys()).get(check.account_id)
+            if sealed is not None:
+                now = self.host.clock.now()
+                await store.save_sealed_key(replace(sealed, check_at=now))
+
+    def _tell(self, check: AccountCheck, text: str) -> None:
+        if check.user.gone:
+            return
+        account, now = check.account, self.host.clock.now()
+        name = f"{account.venue} ({account.mode.value})"
+        notice = Notify(check.user.id, Topic.SYSTEM, text.format(name=name), now, 1)
+        self.host.record(check.user, [notice])
+        self.host.flush()
 
     @property
     def in_trouble(self) -> int:
