@@ -36,7 +36,7 @@ from tradefleet.domain.effects import Notify
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.ledger import Balances, LedgerEntry
-from tradefleet.domain.limits import TIERS
+from tradefleet.domain.limits import TIERS, RiskLimits
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.order import Fill, Order, OrderState
 from tradefleet.domain.position import Trade
@@ -60,6 +60,7 @@ from tradefleet.venues._ccxt.wire import Wire
 from tradefleet.wiring import build_dispatcher
 from tradefleet.wiring.desk import Desk
 from venuesim.clock import ManualClock
+from venuesim.exchange import Exchange
 from venuesim.instruments import Listing
 from venuesim.journal import verify
 from venuesim.keys import Key
@@ -76,6 +77,7 @@ VENUES = tuple(
 )
 MASTER, FIRST, SECOND = UserId("master"), UserId("first_user"), UserId("second_user")
 BAR = timedelta(minutes=5)
+PULSE_MS = 50_000  # half of the time between two trades of a bar of five minutes
 DATA = ROOT.parent / "shared" / "data"
 # Any number of entries a day: what is tested here is how they are sent.
 TIER = replace(TIERS["free"], entries_per_day=10_000, open_positions=100, bots=100)
@@ -110,6 +112,26 @@ def generated_market(seed: int, bars: int, name: str = "ETH/BTC") -> list[Record
         figures = (bar.open, bar.high, bar.low, bar.close, min(bar.volume, Decimal(10**6)))
         made.append(RecordedBar(opened, *(units(f"{each:f}") for each in figures)))
     return [Recording(name, 300, made)]
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Lets a little be traded at the price as it is, between the four trades of recorded bars.
+
+    In a market that is silent for longer than a minute everybody is warned.
+    """
+
+    exchange: Exchange
+    symbols: Sequence[str]
+    at_ms: int
+
+    def next_ms(self) -> int:
+        return self.at_ms + PULSE_MS
+
+    def play(self) -> None:
+        self.at_ms += 2 * PULSE_MS
+        for symbol in self.symbols:
+            self.exchange.tick(symbol, self.exchange.price(symbol), 1)
 
 
 # -------------------------------------------------------------------------- our process
@@ -330,6 +352,11 @@ class World:
         started = await service.ask(user, "/start_trading")
         assert "Started" in started, started
 
+    async def unleash(self, service: Service, user: UserId) -> None:
+        """Let a user lose as often in a row as it takes."""
+        async with service.store.open(user) as store:
+            await store.save_limits(RiskLimits())
+
     async def account(self, user: UserId, venue: str) -> Account:
         async with self.reading(user) as store:
             (found,) = [each for each in await store.accounts() if each.venue == venue]
@@ -497,6 +524,9 @@ async def world(
             place = place_for(name, clock=clock, instruments=pairs, **options)
             for recording in market:
                 clock.players.append(Recorded(place, recording))
+            if market:
+                symbols = [each.symbol for each in market]
+                clock.players.append(Pulse(place.exchange, symbols, clock.now_ms()))
             journal = folder / f"journal-{name}"
             sims[name] = await stack.enter_async_context(running(name, place, journal=journal))
         time.sims.extend(sims.values())
