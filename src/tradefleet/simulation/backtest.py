@@ -162,21 +162,18 @@ class Backtest:
                 self._step(ClosedByVenue(order_id, paper.filled))
 
     def _step(self, event: Event) -> None:
-        for effect in self.engine.decide(event):
-            match effect:
-                case OrderPlaced(order):
-                    if order.purpose is Purpose.ENTRY:
-                        self._held.append(order.id)
-                case SendOrder(order_id):
-                    self._send(order_id)
-                case CancelOrder(order_id):
-                    paper = self.book.cancel(order_id)
-                    if paper is not None:
-                        self._step(ClosedByVenue(order_id, paper.filled))
-                case TradeClosed(trade):
-                    self.trades.append(trade)
-                case _:
-                    pass  # a backtest keeps no journal and tells nobody
+        for effect in self.engine.decide(event):  # the others are for a journal and for users
+            if isinstance(effect, SendOrder):
+                self._send(effect.order_id)
+            elif isinstance(effect, OrderPlaced):
+                if effect.order.purpose is Purpose.ENTRY:
+                    self._held.append(effect.order.id)
+            elif isinstance(effect, TradeClosed):
+                self.trades.append(effect.trade)
+            elif isinstance(effect, CancelOrder):
+                paper = self.book.cancel(effect.order_id)
+                if paper is not None:
+                    self._step(ClosedByVenue(effect.order_id, paper.filled))
 
     def _send(self, order_id: OrderId) -> None:
         order = self.engine.working[order_id]

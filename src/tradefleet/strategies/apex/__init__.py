@@ -168,10 +168,12 @@ class Apex:
         elif vwap - close > margin:
             down += 1
         needed = p.filters_min - 2  # two are the same for long and short
-        if not volume >= p.filter_volume * self._filter_volumes.mean() * AT_LEAST:
-            needed += 1
         if up < needed and down < needed:
             return cross
+        if not volume >= p.filter_volume * self._filter_volumes.mean() * AT_LEAST:
+            needed += 1
+            if up < needed and down < needed:
+                return cross
         adx = self._adx.value()
         if not adx > p.adx_min:
             needed += 1
