@@ -63,7 +63,7 @@ class Backtest:
         engine = self.engine
         on_bar, trail_distance = self.strategy.on_bar, self.strategy.trail_distance
         self.holdings.append((0, engine.cash, ZERO))
-        for self._number, bar in enumerate(bars):
+        for number, bar in enumerate(bars):
             if engine.working or (
                 (position := engine.position) is not None
                 and (
@@ -71,6 +71,7 @@ class Backtest:
                     or (position.targets and bar.high >= position.targets[0][0])
                 )
             ):
+                self._number = number
                 self._play(bar)
             signal = on_bar(bar)
             if signal is not None:

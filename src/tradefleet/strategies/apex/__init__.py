@@ -36,7 +36,7 @@ from tradefleet.strategies.apex.entries import (
 from tradefleet.strategies.apex.parameters import BARS_NEEDED, FILTERS, ApexParameters
 from tradefleet.strategy import Signal, StrategySpec, TradePlan
 
-Now: TypeAlias = tuple[int, Numbers, Numbers, float, Averages, Averages]
+Now: TypeAlias = tuple[int, Numbers, Numbers, float, Averages, Averages, Bar | None]
 
 LONG, SHORT = 1, -1
 NO_BAR = (nan, nan, nan, nan, nan)
@@ -49,13 +49,12 @@ class Apex:
     """Cheap conditions are looked at on every bar, dear ones only where they can decide.
 
     `_now` is what the last bar has left to look at: its number in the stream, its numbers and
-    those of the bar before, VWAP, averages and those of the bar before.
+    those of the bar before, VWAP, averages and those of the bar before, and the bar itself.
     """
 
     __slots__ = (
         "_adx",
         "_atr",
-        "_bar",
         "_entries",
         "_entry_volumes",
         "_filter_volumes",
@@ -85,8 +84,7 @@ class Apex:
         self._lows = Window(p.swing)
         self._warmup = p.warmup
         self._first_two_min = p.filters_min - FILTERS + 2  # or filters_min is out of reach
-        self._bar: Bar  # the last one, from the first on
-        self._now: Now = 0, NO_BAR, NO_BAR, nan, UNKNOWN, UNKNOWN
+        self._now: Now = 0, NO_BAR, NO_BAR, nan, UNKNOWN, UNKNOWN, None
         taking = self._take()
         next(taking)
         self.on_bar: Callable[[Bar], Signal | None] = taking.send
@@ -127,8 +125,7 @@ class Apex:
             take_adx(numbers)
             vwap = take_vwap(numbers)
             fast, mid, slow, histogram = averages = take_close(close)
-            self._bar = bar
-            self._now = number, numbers, before, vwap, averages, averages_before
+            self._now = number, numbers, before, vwap, averages, averages_before, bar
 
             margin = PRICE * close
             is_below = mid - fast > margin
@@ -190,7 +187,7 @@ class Apex:
     def _points(self, direction: int, least: int) -> int | None:
         """Return the entry points that hold; None as soon as they must be fewer than `least`."""
         p = self._parameters
-        _, bar, before, vwap, (_, mid, _, histogram), averages_before = self._now
+        _, bar, before, vwap, (_, mid, _, histogram), averages_before, _ = self._now
         _, _, _, close, volume = bar
         near = p.near * AT_MOST
         points, missing = 0, least
@@ -224,7 +221,7 @@ class Apex:
     def _objection(self, adx: float, stop: float) -> str:
         """Return the first condition after filters and score that fails an entry."""
         p = self._parameters
-        _, (_, _, _, close, volume), *_ = self._now
+        _, (_, _, _, close, volume), _, _, _, _, _ = self._now
         mean = self._floor_volumes.mean()
         if not volume >= p.floor_volume * mean * AT_LEAST:
             return _too_low(volume, p.floor_volume, p.floor_volume_bars, mean)
@@ -235,8 +232,9 @@ class Apex:
             return f"momentum score {strength:.6g} is below {p.momentum_min:g}"
         if not 0.0 < stop < close - PRICE * close:  # near the close its last digit may decide
             price = from_float(stop) if isfinite(stop) else ZERO
-            if not ZERO < price < self._bar.close:
-                return f"stop {price:f} is not between 0 and the close {self._bar.close:f}"
+            bar = self._now[-1]
+            if bar is not None and not ZERO < price < bar.close:
+                return f"stop {price:f} is not between 0 and the close {bar.close:f}"
         return ""
 
     def why_not(self) -> str:
@@ -258,7 +256,7 @@ class Apex:
     def _failed_filters(self, adx: float) -> Iterator[str]:
         """Say of each market filter that does not hold for long what is wrong."""
         p = self._parameters
-        _, (_, _, _, close, volume), _, vwap, (fast, mid, slow, histogram), _ = self._now
+        _, (_, _, _, close, volume), _, vwap, (fast, mid, slow, histogram), *_ = self._now
         margin = PRICE * close
         if not close - vwap > margin:
             yield f"close {close:.6g} is not above VWAP {_figure(vwap)}"
