@@ -175,8 +175,7 @@ async def trading(
         for user in users:
             await it.connect(service, user, venue, {"USDT": "10000"})
             await it.trade(service, user, f"{SYMBOL} 1000 {venue} strategy=script timeframe=5m")
-        await it.time.pass_finely(4, 0.5)
-        assert service.joined == len(users)
+        await service.join(len(users))
         await it.time.pass_until(START + timedelta(minutes=3), timedelta(seconds=20))
         tick(it, venue)
         watch = Watch(service)

@@ -263,6 +263,12 @@ class Service(Process):
         self.traffic.gate.set()
         self.clock.wake()
 
+    async def join(self, accounts: int) -> None:
+        """Return when so many accounts hear their streams; nobody commands from then on."""
+        await self.world.time.pass_finely(5, 0.5)
+        assert self.joined == accounts
+        self.node.ownership.poll_seconds = 20.0
+
     # ------------------------------------------------------- what the time asks
 
     @property
@@ -505,18 +511,23 @@ async def world(
     *,
     market: Sequence[Recording] = (),
     start: datetime | None = None,
+    pulse: bool = False,
     listings: Callable[[str], Sequence[Listing]] = listings_of,
     **options: Any,
 ) -> AsyncIterator[World]:
     """Open venues at the beginning of a market, each in this process behind sockets of its own.
 
-    Without a market prices stand still at their listings' until the test ticks.
+    Without a market prices stand still at their listings' until the test ticks. pulse: a little is
+    traded between the trades of recorded bars, too.
     """
     if start is None:
         start = datetime(2026, 11, 21, 12, tzinfo=UTC)
     clock = ManualClock(to_ms(start))
     time = Time(clock)
     time.heard.watch(patch)
+    # What looks at the database all the time does so less often: these hours pass in seconds.
+    patch.setattr("tradefleet.runtime.outbox.IDLE", 20.0)
+    patch.setattr("tradefleet.operations.key_checks.ROUND", 240.0)
     async with AsyncExitStack() as stack:
         sims = {}
         for name in venues:
@@ -524,7 +535,7 @@ async def world(
             place = place_for(name, clock=clock, instruments=pairs, **options)
             for recording in market:
                 clock.players.append(Recorded(place, recording))
-            if market:
+            if pulse:
                 symbols = [each.symbol for each in market]
                 clock.players.append(Pulse(place.exchange, symbols, clock.now_ms()))
             journal = folder / f"journal-{name}"
