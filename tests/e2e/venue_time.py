@@ -95,13 +95,17 @@ class Traffic:
             self.under_way -= 1
 
     async def passed(self) -> None:
-        """Return when the gate is open; who waits there is not under way."""
+        """Return when the gate is open."""
         if not self.gate.is_set():
-            self.under_way -= 1
-            try:
-                await self.gate.wait()
-            finally:
-                self.under_way += 1
+            await self.held(self.gate)
+
+    async def held(self, until: asyncio.Event) -> None:
+        """Hold up what is under way, which it is not meanwhile."""
+        self.under_way -= 1
+        try:
+            await until.wait()
+        finally:
+            self.under_way += 1
 
 
 class CountedSession:
