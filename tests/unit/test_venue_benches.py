@@ -44,7 +44,8 @@ def test_orders_are_measured_our_way_and_ccxts_beside_the_bare_wire():
 
 
 MOVES = [
-    Move(at_us=1_000_000 * number, is_entry=number % 2 == 0) for number in range(UNCOUNTED + 2)
+    Move(1_000_000 * number, 1_000_000 * number + 20_000, number % 2 == 0)
+    for number in range(UNCOUNTED + 2)
 ]
 
 
@@ -67,3 +68,11 @@ def test_a_move_that_somebody_did_not_follow_is_no_result():
     missing = [request for request in answers(9, 9, 9, 9) if request.account == "a"]
     with pytest.raises(BrokenInvariant, match="1 of 2 accounts"):
         judged(MOVES, missing, 2)
+
+
+def test_a_move_that_the_venue_told_before_its_tick_is_not_counted():
+    asked = answers(9, 9, 9, 9)
+    early = [Request(MOVES[2].bar_us + 5000, "a"), *asked]
+    more = [*MOVES, Move(9_000_000, 9_020_000, is_entry=True)]
+    found = judged(more, [*early, Request(9_021_000, "a"), Request(9_021_000, "b")], 2)
+    assert (found["early"], found["entry_first_ms"]) == (1, 1.0)

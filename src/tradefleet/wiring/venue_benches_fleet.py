@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -116,6 +117,28 @@ async def tell(
         if answer.status != 200:
             raise Refused(f"The simulated venue does not do it: {found.get('error')}")
         return found
+
+
+# ------------------------------------------------------------------------- the disk
+
+SYNCS = 200
+SYNC_BYTES = 4096
+
+
+def disk_of(folder: Path) -> Figures:
+    """Return what the disk under a folder takes for the smallest thing to be written down."""
+    waits = []
+    with (folder / "disk").open("wb", buffering=0) as file:
+        for _ in range(SYNCS):
+            started = time.perf_counter()
+            file.write(bytes(SYNC_BYTES))
+            os.fsync(file.fileno())
+            waits.append((time.perf_counter() - started) * 1000)
+    waits.sort()
+    return {
+        "disk_p50_ms": round(waits[SYNCS // 2], 2),
+        "disk_p99_ms": round(waits[int(SYNCS * 0.99)], 2),
+    }
 
 
 # ----------------------------------------------------------------------- our side

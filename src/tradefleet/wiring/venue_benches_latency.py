@@ -27,6 +27,7 @@ from tradefleet.wiring.venue_benches_fleet import (
     Crowd,
     Served,
     bench_venue,
+    disk_of,
     fill_database,
     journal_in,
     open_clients,
@@ -85,9 +86,10 @@ async def _latency(bots: int, moves: int, *, tls: bool) -> dict[str, Any]:
                 after = await service.figures()
             await asyncio.sleep(FLUSHED_AFTER)
             asked = list(requests_in(journal_in(folder)))
+        disk = disk_of(folder)
     cpu = (after["cpu_s"] - before["cpu_s"]) / (bots * (moves + UNCOUNTED))
     found = {"bots": bots, "moves": moves, "tls": tls, **judged(market.moves, asked, bots)}
-    return found | {"cpu_us_per_bot_and_move": round(cpu * 1e6)}
+    return found | {"cpu_us_per_bot_and_move": round(cpu * 1e6), **disk}
 
 
 # ------------------------------------------------------------------------ the market
@@ -95,10 +97,21 @@ async def _latency(bots: int, moves: int, *, tls: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One move of the market; at_us: when the tick was sent that orders were to follow."""
+    """One move of the market, after the bar that ended at bar_us.
 
+    at_us: when the tick was sent that orders were to follow. The venue tells of a bar by itself
+    each second: when it was there first, orders are early, and the move is not counted.
+    """
+
+    bar_us: int
     at_us: int
     is_entry: bool
+
+
+def moved(closed_us: int, priced_us: int, *, is_entry: bool) -> Move:
+    """Return the move whose bar a tick closed at the one time, a price following at the other."""
+    bar_us = closed_us - closed_us % 1_000_000
+    return Move(bar_us, priced_us if is_entry else closed_us, is_entry)
 
 
 @dataclass(slots=True)
@@ -123,7 +136,7 @@ class Market:
         for number in range(moves):
             is_entry = number % 2 == 0
             closed_us, priced_us = await self._second(LOW if is_entry else HIGH)
-            self.moves.append(Move(priced_us if is_entry else closed_us, is_entry))
+            self.moves.append(moved(closed_us, priced_us, is_entry=is_entry))
 
     async def _together(self, moves: int) -> None:
         """Move the price, and leave it there until everybody has done what follows."""
@@ -132,7 +145,7 @@ class Market:
             price = HIGH if is_entry else LOW
             await self._second(price)
             closed_us, priced_us = await self._second(price)
-            self.moves.append(Move(priced_us if is_entry else closed_us, is_entry))
+            self.moves.append(moved(closed_us, priced_us, is_entry=is_entry))
             await self._settled(price, self.bots if is_entry else 0)
 
     async def _settled(self, price: Decimal, positions: int) -> None:
@@ -181,19 +194,22 @@ def judged(moves: Sequence[Move], asked: Sequence[Request], bots: int) -> dict[s
     """Return how long after each move the first request of each account came, and the last."""
     entries: list[list[float]] = []
     exits: list[list[float]] = []
-    ends = [*(after.at_us for _, after in pairwise(moves)), asked[-1].arrived_us + 1]
+    ends = [*(after.bar_us for _, after in pairwise(moves)), asked[-1].arrived_us + 1]
+    early = 0
     for number, (move, end_us) in enumerate(zip(moves, ends, strict=True)):
         firsts: dict[str, int] = {}
         for request in asked:
-            if move.at_us <= request.arrived_us < end_us:
+            if move.bar_us <= request.arrived_us < end_us:
                 firsts.setdefault(request.account, request.arrived_us)
         ensure(len(firsts) == bots, f"{len(firsts)} of {bots} accounts followed move {number}")
-        if number >= UNCOUNTED:
-            waits = sorted((first - move.at_us) / 1000 for first in firsts.values())
+        waits = sorted((first - move.at_us) / 1000 for first in firsts.values())
+        if waits[0] < 0:
+            early += 1
+        elif number >= UNCOUNTED:
             (entries if move.is_entry else exits).append(waits)
-    if bots == 1:
-        return spread("entry", entries) | spread("exit", exits)
-    return ends_of("entry", entries) | ends_of("exit", exits)
+    ensure(bool(entries and exits), f"of {len(moves)} moves {early} were told by nobody's tick")
+    judge = spread if bots == 1 else ends_of
+    return {"early": early} | judge("entry", entries) | judge("exit", exits)
 
 
 def spread(name: str, waits: Iterable[Sequence[float]]) -> dict[str, float]:

@@ -34,6 +34,7 @@ from tradefleet.domain.user import Account
 from tradefleet.keyring import Keyring
 from tradefleet.runtime.governor import Governor
 from tradefleet.runtime.host import Host
+from tradefleet.runtime.node import spare_the_collector
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.runtime.recovery import take_user
 from tradefleet.stores.sql import SqlStore, open_store
@@ -241,8 +242,7 @@ async def bots_of(
         host = await host_of(store, venue)
         async with host:
             await take_all(host, len(keys))
-            gc.collect()
-            gc.freeze()  # as a node does when all is there
+            spare_the_collector()  # as a node does when all is there
             yield host
             gc.unfreeze()
             working = [o for bot in host.bots.values() for o in bot.engine.working.values()]
