@@ -14,6 +14,8 @@ READY   := .venv/.ready
 READY_BENCH := $(BENCH)/.ready
 CLIENTS := .venv-clients
 READY_CLIENTS := $(CLIENTS)/.ready
+CONNECTOR := .venv-connector
+READY_CONNECTOR := $(CONNECTOR)/.ready
 
 # The parts whose every branch a test must take.
 PURE := domain engine indicators signals strategies alerts simulation
@@ -49,7 +51,7 @@ imports: $(READY)
 rules: $(READY)
 	$(BIN)/pytest tests/architecture
 
-test: $(READY) $(READY_CLIENTS) ## All tests, and every branch of the pure part (COVER=0: tests only)
+test: $(READY) $(READY_CLIENTS) $(READY_CONNECTOR) ## All tests, and every branch of the pure part (COVER=0: tests only)
 	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(MEASURE) $(TESTS)
 	@test $(COVER) = 0 || $(MAKE) --no-print-directory cover-pure
 
@@ -74,10 +76,11 @@ lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest
 	$(LOCK) pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
+	$(LOCK) requirements/connector.in -o requirements/connector.txt
 	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
 
 clean: ## Remove all that was made here
-	rm -rf .venv $(BENCH) $(CLIENTS) build dist src/*.egg-info .coverage .coverage.* htmlcov
+	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) build dist src/*.egg-info .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -106,4 +109,9 @@ $(READY_BENCH): $(BIN)/uv requirements/bench.txt
 $(READY_CLIENTS): $(BIN)/uv requirements/clients.txt
 	@test -x $(CLIENTS)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(CLIENTS)
 	@$(BIN)/uv pip sync --quiet --python $(CLIENTS)/bin/python --require-hashes requirements/clients.txt
+	@touch $@
+
+$(READY_CONNECTOR): $(BIN)/uv requirements/connector.txt
+	@test -x $(CONNECTOR)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(CONNECTOR)
+	@$(BIN)/uv pip sync --quiet --python $(CONNECTOR)/bin/python --require-hashes requirements/connector.txt
 	@touch $@

@@ -17,6 +17,7 @@ from venuesim.units import text
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / ".venv-clients" / "bin" / "python"
+CONNECTOR = ROOT / ".venv-connector" / "bin" / "python"  # both call their package binance
 NO_CLIENTS = "other people's clients are not installed: say `make test`, which installs them"
 MONEY = {"USDT": "10000", "BTC": "1"}
 PATIENCE_S = 30
@@ -31,11 +32,11 @@ async def sim() -> AsyncIterator[Running]:
 # ------------------------------------------------- clients in their own environment
 
 
-async def told_by(script: str, sim: Running) -> dict[str, Any]:
+async def told_by(python: Path, script: str, sim: Running) -> dict[str, Any]:
     """Run a client's script, trade at the prices it asks for, and return what it found out."""
     key = sim.client("alice", MONEY)
     child = await asyncio.create_subprocess_exec(
-        CLIENTS, Path(__file__).parent / "clients" / script,
+        python, Path(__file__).parent / "clients" / script,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE, limit=2**22,
     )  # fmt: skip
@@ -78,12 +79,14 @@ REFUSALS = {
     # This client signs before it encodes, which the venue refuses since January 2026.
     "not encoded before it was signed": [-1022, "Signature for this request is not valid.", 400],
 }
-needs_clients = pytest.mark.skipif(not CLIENTS.exists(), reason=NO_CLIENTS)
+needs_clients = pytest.mark.skipif(
+    not (CLIENTS.exists() and CONNECTOR.exists()), reason=NO_CLIENTS
+)
 
 
 @needs_clients
 async def test_python_binance_trades_looks_up_and_listens(sim):
-    told = await told_by("binance_python_binance.py", sim)
+    told = await told_by(CLIENTS, "binance_python_binance.py", sim)
     check(told["symbol"], SYMBOL)
     check(told["account"], ACCOUNT)
     assert told["balance"] == {
@@ -120,7 +123,7 @@ async def test_python_binance_trades_looks_up_and_listens(sim):
 
 @needs_clients
 async def test_binance_connector_trades_looks_up_and_listens(sim):
-    told = await told_by("binance_connector.py", sim)
+    told = await told_by(CONNECTOR, "binance_connector.py", sim)
     assert [symbol["symbol"] for symbol in told["exchange"]] == ["BTCUSDT", "ETHUSDT"]
     assert len(told["depth"]["data"]["bids"]) == 10
     assert [one["symbol"] for one in told["tickers"]] == ["BTCUSDT", "ETHUSDT"]

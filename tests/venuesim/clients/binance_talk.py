@@ -3,9 +3,6 @@
 import json
 import sys
 
-from binance.error import ClientError
-from binance.exceptions import BinanceAPIException
-
 SETTINGS = json.loads(sys.stdin.readline())  # url, ws_url, api_key, secret
 
 
@@ -24,7 +21,9 @@ def refusal(call, *words, **fields):
     """Return code and text of what the client raises."""
     try:
         call(*words, **fields)
-    except (BinanceAPIException, ClientError) as error:
+    except Exception as error:
+        if not hasattr(error, "status_code"):  # each client has a class of its own for answers
+            raise
         return [
             getattr(error, "code", None) or getattr(error, "error_code", None),
             getattr(error, "message", None) or getattr(error, "error_message", None),
