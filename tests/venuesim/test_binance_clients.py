@@ -79,9 +79,7 @@ REFUSALS = {
     # This client signs before it encodes, which the venue refuses since January 2026.
     "not encoded before it was signed": [-1022, "Signature for this request is not valid.", 400],
 }
-needs_clients = pytest.mark.skipif(
-    not (CLIENTS.exists() and CONNECTOR.exists()), reason=NO_CLIENTS
-)
+needs_clients = pytest.mark.skipif(not (CLIENTS.exists() and CONNECTOR.exists()), reason=NO_CLIENTS)
 
 
 @needs_clients
