@@ -1,7 +1,6 @@
 """Other people's clients trade on the simulated Bybit over real sockets: pybit and ccxt."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import ccxt.pro
 import pytest
 
 from tests.venuesim.rig import simulated
+from tests.venuesim.talking import told_by
 from venuesim.keys import Key
 from venuesim.running import Running
 
@@ -43,29 +43,8 @@ CHECKED = [
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-clients here: `make test` makes it")
 async def test_pybit_trades_and_listens_and_notices_nothing(sim):
-    key = sim.client("alice", MONEY)
-    child = await asyncio.create_subprocess_exec(
-        str(PYTHON),
-        str(ROOT / "tests/venuesim/clients/bybit_pybit.py"),
-        f"{sim.url}/api.bybit.com",
-        sim.ws_url,
-        key.api_key,
-        key.secret,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert child.stdin and child.stdout and child.stderr
-    checked = []
-    async for line in child.stdout:
-        said = json.loads(line)
-        if "tick" in said:
-            sim.tick("BTC/USDT", said["tick"])
-            child.stdin.write(b"ticked\n")
-        else:
-            checked.append(said["checked"])
-    complaint = (await child.stderr.read()).decode()
-    assert (await child.wait(), checked, complaint) == (0, CHECKED, "")
+    told = await told_by(PYTHON, "bybit_pybit.py", sim, MONEY)
+    assert list(told) == CHECKED
 
 
 # ------------------------------------------------------------------ ccxt

@@ -1,21 +1,19 @@
 """Other people's clients trade on the simulated Kraken over real sockets and notice nothing."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.venuesim.rig import simulated, simulated_process
+from tests.venuesim.talking import told_by
 from venuesim.running import Running
 from venuesim.units import units
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
-SCRIPTS = Path(__file__).parent / "clients"
 MONEY = {"USD": "100000", "BTC": "1"}
 needs_clients = pytest.mark.skipif(
     not PYTHON.exists(), reason="no .venv-clients here: `make test` makes it"
@@ -28,41 +26,6 @@ async def sim() -> AsyncIterator[Running]:
         running.place.limits = False
         running.tick("BTC/USD", "65000")
         yield running
-
-
-async def told_by(script: str, sim: Running) -> dict[str, Any]:
-    """Run a client's script against a venue; return all it found out."""
-    key = sim.client("alice", MONEY)
-    child = await asyncio.create_subprocess_exec(
-        str(PYTHON),
-        "-W",
-        "error::ResourceWarning",
-        str(SCRIPTS / script),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert child.stdin
-    assert child.stdout
-    assert child.stderr
-    settings = {
-        "url": sim.url,
-        "ws_url": sim.ws_url,
-        "api_key": key.api_key,
-        "secret": key.secret,
-    }
-    child.stdin.write(json.dumps(settings).encode() + b"\n")
-    told: dict[str, Any] = {}
-    async for line in child.stdout:
-        said = json.loads(line)
-        if "tick" in said:
-            sim.tick(said["tick"], said["price"])
-            child.stdin.write(b"ticked\n")
-        else:
-            told[said["tell"]] = said["value"]
-    complaint = (await child.stderr.read()).decode()
-    assert (await child.wait(), complaint) == (0, "")
-    return told
 
 
 def test_the_venue_runs_by_itself_with_krakens_own_pairs():
@@ -78,7 +41,7 @@ def test_the_venue_runs_by_itself_with_krakens_own_pairs():
 
 @needs_clients
 async def test_krakenex_trades_and_notices_nothing(sim: Running):
-    told = await told_by("kraken_krakenex.py", sim)
+    told = await told_by(PYTHON, "kraken_krakenex.py", sim, MONEY)
     assert told["SystemStatus"]["status"] == "online"
     assert set(told["Assets"]) == {"XXBT", "XETH", "ZUSD"}
     assert told["AssetPairs"]["XXBTZUSD"]["wsname"] == "XBT/USD"
@@ -108,7 +71,7 @@ async def test_krakenex_trades_and_notices_nothing(sim: Running):
 
 @needs_clients
 async def test_python_kraken_sdk_trades_and_listens_and_notices_nothing(sim: Running):
-    told = await told_by("kraken_sdk.py", sim)
+    told = await told_by(PYTHON, "kraken_sdk.py", sim, MONEY)
     assert told["assets"]["XXBT"]["decimals"] == 10
     assert set(told["pairs"]) == {"XXBTZUSD", "XETHZUSD"}
     assert told["ticker"]["XXBTZUSD"]["c"][0] == "65000.00000"

@@ -7,7 +7,7 @@ import time
 from binance.spot import Spot
 from binance.websocket.spot.websocket_api import SpotWebsocketAPIClient
 from binance.websocket.spot.websocket_stream import SpotWebsocketStreamClient
-from binance_talk import SETTINGS, refusal, tell, tick
+from talk import SETTINGS, refusal, tell, tick
 
 PAIR = "BTCUSDT"
 PATIENCE = 10

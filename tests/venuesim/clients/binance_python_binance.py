@@ -4,7 +4,7 @@ import asyncio
 
 from binance import AsyncClient, BinanceSocketManager, Client, DepthCacheManager
 from binance.ws.reconnecting_websocket import ReconnectingWebsocket
-from binance_talk import SETTINGS, refusal, tell, tick
+from talk import SETTINGS, refusal, tell, tick
 
 for kind in (Client, AsyncClient):
     kind.API_URL = SETTINGS["url"] + "/api"

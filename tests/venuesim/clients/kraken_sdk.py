@@ -6,7 +6,7 @@ import kraken.exceptions as errors
 import kraken.spot.websocket.connectors as connectors
 from kraken.spot import Market, SpotOrderBookClient, SpotWSClient, Trade, User
 from kraken.spot.websocket import SpotWSClientBase
-from kraken_talk import SETTINGS, tell, tick
+from talk import SETTINGS, tell, tick
 
 URL, KEYS = SETTINGS["url"], {"key": SETTINGS["api_key"], "secret": SETTINGS["secret"]}
 WS_URL = SETTINGS["ws_url"] + "/ws.kraken.com"
