@@ -45,9 +45,13 @@ class Happened:
       recovered  host, user_id: a crashed or stopped owner's user is run again
       frozen     host, seconds: stands still (SIGSTOP); thawed  host
       lease      user_id, host, epoch: taken
-      kill       user_id, scope, mode: the switch is written; released  user_id
+      kill       user_id, scope, mode: the switch is written; released  user_id. Either may name
+                 an account_id, bot_id or venue it is limited to; no user_id is everybody
       manual     account_id, order: the venue's number of an order its owner placed by hand
       unprotected account_id, symbol, seconds: a position without a stop, once it is over
+      unknown    account_id, order, seconds: an order whose fate was in doubt, once that is over
+      reserved   account_id, bot_id, amount, order: what is still set apart in the end though no
+                 order of the bot is under way
       quiet      faults have stopped for good
       ended      nothing is expected to change any more
       canary     secret, of: a value that must be nowhere but in the vault
