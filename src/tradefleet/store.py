@@ -10,11 +10,12 @@ from typing import Any, Protocol
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Decided, Notify, Record
 from tradefleet.domain.errors import Refused, StoreError
-from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
+from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 
@@ -109,7 +110,8 @@ class UserStore(Protocol):
     async def add_bot(self, spec: BotSpec) -> None:
         """Add a bot and its memory; raise Refused when account and symbol are taken already.
 
-        The uniqueness is the database's, so of two at once exactly one succeeds.
+        The uniqueness is the database's, so of two at once exactly one succeeds. A universe it
+        names is the user's, in the same account.
         """
 
     async def save_bot(self, spec: BotSpec) -> None:
@@ -117,6 +119,15 @@ class UserStore(Protocol):
 
     async def remove_bot(self, bot_id: BotId) -> None:
         """Take a bot off the list; its orders, fills and trades are kept."""
+
+    async def universes(self) -> Sequence[UniverseSpec]:
+        """Return the user's universes in the order they were made."""
+
+    async def save_universe(self, spec: UniverseSpec) -> None:
+        """Make a universe or change it; its names are unique in its account."""
+
+    async def remove_universe(self, universe_id: UniverseId) -> None:
+        """Take a universe off the list; it has no bots any more."""
 
     async def memories(self) -> Mapping[BotId, BotMemory]: ...
     async def guard(self) -> GuardMemory | None: ...
@@ -220,6 +231,7 @@ class UserLoad:
     limits: RiskLimits | None
     switches: Sequence[Switch]
     entries: Mapping[AccountId, Sequence[LedgerEntry]] | None = None
+    universes: Sequence[UniverseSpec] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,3 +408,7 @@ class PaperBooks(Protocol):
     async def write(self, changes: Sequence[PaperChange]) -> None: ...
     async def order(self, account_id: AccountId, order_id: OrderId) -> PaperOrder | None: ...
     async def fills_of(self, account_id: AccountId, order_id: OrderId) -> Sequence[Fill]: ...
+    async def fills_between(
+        self, account_id: AccountId, since: datetime, until: datetime
+    ) -> Sequence[Fill]:
+        """Return an account's fills from since to until, both included, oldest first."""

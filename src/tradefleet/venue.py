@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias
 
 from tradefleet.domain.credentials import Credentials, KeyReport
+from tradefleet.domain.errors import VenueUnavailable
 from tradefleet.domain.ids import FillId, OrderId, UserId
 from tradefleet.domain.market import Bar, Quote, Side, Stream, Symbol, TradingRules
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.order import OrderReport as OrderReport
+from tradefleet.domain.statement import VenueStatement
 from tradefleet.domain.user import Account, Mode
 from tradefleet.engine.pace import Priority
 
@@ -94,6 +96,10 @@ class VenueTrade:
     at: datetime
 
 
+class StatementNotPossible(VenueUnavailable):
+    """The key lacks the right to read the venue's ledger; the text names it."""
+
+
 class AccountLink(Protocol):
     """The private side of a venue: one account's own orders, fills and balances.
 
@@ -144,6 +150,15 @@ class AccountLink(Protocol):
         """Return every execution in these symbols since then, oldest first."""
 
     async def balances(self) -> Mapping[str, Decimal]: ...
+    async def statement(
+        self, symbols: Sequence[Symbol], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Return every change of the account's money from since to until, both included.
+
+        symbols: whose trades are asked for where a venue lists them by symbol alone. Raise
+        StatementNotPossible when the key may not read it.
+        """
+
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         """Bring a paper account's deposits up to these totals; a real venue ignores it."""
 

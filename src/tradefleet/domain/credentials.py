@@ -54,14 +54,16 @@ class Credentials:
 class KeyReport:
     """What a venue says of a key; None where it does not say.
 
-    missing: rights we need and the key has not, in the venue's own words. clock_offset: the
-    venue's time less ours. balances: what the account has, by asset.
+    missing: rights we need and the key has not, in the venue's own words; advised: those
+    without which only the daily statement is not possible. clock_offset: the venue's time less
+    ours. balances: what the account has, by asset.
     """
 
     can_read: bool | None
     can_trade: bool | None
     can_withdraw: bool | None
     missing: tuple[str, ...] = ()
+    advised: tuple[str, ...] = ()
     ip_restricted: bool | None = None
     expires_at: datetime | None = None
     clock_offset: timedelta = timedelta(0)

@@ -112,6 +112,10 @@ NO_WITHDRAW = (
     "At {venue}, take the right to withdraw away from it, or make a key without it: whoever gets "
     "hold of such a key can take everything."
 )
+NO_LEDGER = (
+    "This key lacks a right: {}. It can trade without it, but the daily statement is not possible: "
+    "that holds this service's books against {venue}'s own, to the last unit."
+)
 EXPIRING = "This key is about to expire."
 ANY_ADDRESS = (
     "This key works from any address. At {venue}, let only this service's address use it; its "
@@ -162,6 +166,8 @@ def _warnings(report: KeyReport, venue: str, now: datetime) -> Sequence[str]:
         found.append(MAY_WITHDRAW)
     if report.can_trade is None:
         found.append(f"{venue} does not say whether this key may trade.")
+    if report.advised:
+        found.append(NO_LEDGER.format(", ".join(report.advised), venue=venue))
     if report.ip_restricted is False:
         found.append(ANY_ADDRESS.format(venue=venue))
     if report.expires_at is not None and report.expires_at - now <= EXPIRES_SOON:

@@ -2,9 +2,9 @@
 
 import hmac
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +15,11 @@ from tradefleet.domain.ids import FillId, OrderId
 from tradefleet.domain.market import Bar, Side, Symbol, TradingRules
 from tradefleet.domain.money import MONEY, round_to_tick
 from tradefleet.domain.order import Order, OrderKind, OrderReport
+from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement, entries_of_trade
 from tradefleet.domain.user import Account, Mode
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
-from tradefleet.venues._ccxt.amounts import amount, from_ms, plain, to_ms
+from tradefleet.venues._ccxt.amounts import MILLISECOND, amount, from_ms, plain, to_ms
 from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome, VenueSaid
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
@@ -34,7 +35,7 @@ from tradefleet.venues._ccxt.dialect import (
 )
 from tradefleet.venues._ccxt.encoding import encoded
 from tradefleet.venues._ccxt.keys import cure
-from tradefleet.venues._ccxt.listings import Listing
+from tradefleet.venues._ccxt.listings import Listing, Listings
 from tradefleet.venues._ccxt.outcomes import created_binance, read_binance
 from tradefleet.venues._ccxt.venue import open_venue as open_with
 from tradefleet.venues._ccxt.wire import Answer, Wire
@@ -286,6 +287,27 @@ class Binance:
 
     async def balances(self, errand: Errand) -> Mapping[str, Decimal]:
         return held(await errand.ask(ACCOUNT), errand)
+
+    async def statement(
+        self, errand: Errand, listings: Sequence[Listing], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Put together what its lists show: it keeps no ledger that a key for trading can read."""
+        trades = await self.trades_since(errand, listings, since)
+        entries = [entry for trade in trades for entry in moved_by(trade)]
+        if "sapi" not in errand.apis:
+            return VenueStatement(tuple(entries), (*WALLET_LISTS, *HIDDEN))
+        for rows, read in (
+            (await offsets(errand, DEPOSITS, since - DEPOSIT_TAKES, until), deposit_of),
+            (await offsets(errand, WITHDRAWALS, since, until), withdrawal_of),
+            (await dust(errand, since, until), dust_of),
+            (await dividends(errand, since, until), dividend_of),
+        ):
+            entries += [entry for row in rows for entry in read(row, errand.book)]
+        return VenueStatement(tuple(entries), HIDDEN)
+
+    @property
+    def ledger_right(self) -> str:
+        return "enableReading"
 
     async def rights(self, errand: Errand, mode: Mode) -> KeyReport:
         """Ask for the account, which needs reading, and on the real venue for the key's rights."""
@@ -541,6 +563,126 @@ async def rows_since(
             break  # what followed was read to its end
         start = end
     return [found[each] for each in sorted(found)]
+
+
+# -------------------------------------------------------------------------- the statement
+
+DEPOSITS, WITHDRAWALS = "/capital/deposit/hisrec", "/capital/withdraw/history"
+DUST, DIVIDENDS = "/asset/dribblet", "/asset/assetDividend"
+PAYMENTS_SPAN = timedelta(days=89)  # of the less than 90 days that are shown at once
+DIVIDENDS_SPAN, DIVIDENDS_MOST = timedelta(days=7), 500
+DUST_MOST = 100  # it shows the latest only
+DEPOSIT_TAKES = timedelta(days=2)  # from when it is seen, by which it is listed, until it counts
+CREDITED = (1, 6)  # a deposit that counts, may it be withdrawn again or not yet
+GIVEN_BACK = (1, 3, 5)  # a withdrawal that was cancelled, refused, or failed
+WALLET_LISTS = ("deposits, withdrawals, dust and distributions (the testnet does not list them)",)
+HIDDEN = (
+    "trades in pairs that no bot trades here",
+    "Convert, Earn, Pay, P2P and fiat",
+    "transfers to your other wallets, sub-accounts and other users",
+)
+
+
+def moved_by(trade: VenueTrade) -> Iterator[VenueEntry]:
+    return entries_of_trade(
+        trade_id=trade.id,
+        order_id=trade.venue_order_id,
+        symbol=trade.symbol,
+        side=trade.side,
+        quantity=trade.quantity,
+        cost=trade.cost,
+        fee=trade.fee,
+        fee_asset=trade.fee_asset,
+        at=trade.at,
+    )
+
+
+def wallet(path: str, params: Mapping[str, str], weight: float = 1) -> Call:
+    return Call(method="GET", api="sapi", path=path, params=params, costs={"weight": weight})
+
+
+def spans(since: datetime, until: datetime, most: timedelta) -> Iterator[Mapping[str, str]]:
+    """Return the parameters for all of a time, in parts that do not overlap."""
+    start, last = to_ms(since), to_ms(until)
+    while start <= last:
+        end = min(start + most // MILLISECOND, last)
+        yield {"startTime": str(start), "endTime": str(end)}
+        start = end + 1
+
+
+async def offsets(errand: Errand, path: str, since: datetime, until: datetime) -> list[Any]:
+    """Return all rows of a list that counts from the latest on."""
+    found: list[Any] = []
+    for span in spans(since, until, PAYMENTS_SPAN):
+        page: list[Any] = [None] * PAGE
+        begin = len(found)
+        while len(page) == PAGE:
+            place = {"offset": str(len(found) - begin), "limit": str(PAGE)}
+            page = await errand.ask(wallet(path, {**span, **place}))
+            found += page
+    return found
+
+
+async def dust(errand: Errand, since: datetime, until: datetime) -> list[Any]:
+    """Return each small amount that was changed into BNB; VenueUnavailable when some are lost."""
+    (span,) = spans(since, until, until - since)
+    groups = (await errand.ask(wallet(DUST, span)))["userAssetDribblets"]
+    if len(groups) >= DUST_MOST:
+        raise VenueUnavailable("Binance: there was more dust than its list shows")
+    return [row for group in groups for row in group["userAssetDribbletDetails"]]
+
+
+async def dividends(errand: Errand, since: datetime, until: datetime) -> list[Any]:
+    found: list[Any] = []
+    for span in spans(since, until, DIVIDENDS_SPAN):
+        asked = {**span, "limit": str(DIVIDENDS_MOST)}
+        rows = (await errand.ask(wallet(DIVIDENDS, asked, 10)))["rows"]
+        if len(rows) >= DIVIDENDS_MOST:
+            raise VenueUnavailable("Binance: there were more distributions than its list shows")
+        found += rows
+    return found
+
+
+def entry_of(
+    kind: EntryKind, id: str, asset: str, value: Decimal, at: datetime, word: str
+) -> Iterator[VenueEntry]:
+    if value:
+        yield VenueEntry(id=id, kind=kind, asset=asset, amount=value, at=at, word=word)
+
+
+def deposit_of(row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
+    """Return a deposit once it counts, dated when it began to."""
+    if row["status"] in CREDITED:
+        at = from_ms(row.get("completeTime") or row["insertTime"])
+        name, asset = f"deposit:{row['id']}", book.asset(row["coin"])
+        yield from entry_of(EntryKind.DEPOSIT, name, asset, amount(row["amount"]), at, "deposit")
+
+
+def withdrawal_of(row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
+    """Return a withdrawal from when it was asked for: the money is set apart at once."""
+    if row["status"] in GIVEN_BACK:
+        return
+    at = datetime.fromisoformat(row["applyTime"]).replace(tzinfo=UTC)
+    name, asset, kind = f"withdrawal:{row['id']}", book.asset(row["coin"]), EntryKind.WITHDRAWAL
+    out, fee = MONEY.minus(amount(row["amount"])), MONEY.minus(amount(row["transactionFee"]))
+    yield from entry_of(kind, name, asset, out, at, "withdrawal")
+    yield from entry_of(EntryKind.FEE, f"{name}:fee", asset, fee, at, "withdrawal")
+
+
+def dust_of(row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
+    """Return what was given and what came for it, which is after the fee."""
+    at, kind = from_ms(row["operateTime"]), EntryKind.CONVERSION
+    asset = book.asset(row["fromAsset"])
+    name = f"dust:{row['transId']}:{asset}"
+    yield from entry_of(kind, name, asset, MONEY.minus(amount(row["amount"])), at, "dust")
+    got = amount(row["transferedAmount"])
+    yield from entry_of(kind, f"{name}:got", book.asset("BNB"), got, at, "dust")
+
+
+def dividend_of(row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
+    at, asset = from_ms(row["divTime"]), book.asset(row["asset"])
+    name = f"dividend:{row['id']}"
+    yield from entry_of(EntryKind.REBATE, name, asset, amount(row["amount"]), at, row["enInfo"])
 
 
 def held(account: Mapping[str, Any], errand: Errand) -> dict[str, Decimal]:

@@ -17,10 +17,11 @@ from tradefleet.domain.ids import FillId, OrderId
 from tradefleet.domain.market import Bar, Side, Symbol, TradingRules
 from tradefleet.domain.money import MONEY, round_to_tick
 from tradefleet.domain.order import Order, OrderKind, OrderReport
+from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement
 from tradefleet.domain.user import Account, Mode
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
-from tradefleet.venues._ccxt.amounts import EPOCH, amount, from_ms, plain, to_ms
+from tradefleet.venues._ccxt.amounts import EPOCH, MILLISECOND, amount, from_ms, plain, to_ms
 from tradefleet.venues._ccxt.calls import Call, Garbled, KeyFailed, Outcome, Said
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
@@ -34,7 +35,7 @@ from tradefleet.venues._ccxt.dialect import (
     Told,
     Traded,
 )
-from tradefleet.venues._ccxt.listings import Listing
+from tradefleet.venues._ccxt.listings import Listing, Listings
 from tradefleet.venues._ccxt.outcomes import created_bybit, read_bybit
 from tradefleet.venues._ccxt.venue import open_venue as open_with
 from tradefleet.venues._ccxt.wire import Answer, Wire
@@ -63,7 +64,7 @@ RECEIVE_MS = "5000"  # the venue refuses what is older than this when it arrives
 JOIN_MS = 10_000  # for so long the word that joins a private stream is good
 OPEN = frozenset({"New", "PartiallyFilled", "Untriggered", "Triggered"})
 CLOSED = frozenset({"Filled", "PartiallyFilledCanceled", "Cancelled", "Rejected", "Deactivated"})
-ORDERS_PAGE, TRADES_PAGE, BARS_PAGE = 50, 100, 1000
+ORDERS_PAGE, TRADES_PAGE, LOG_PAGE, BARS_PAGE = 50, 100, 50, 1000
 PAGES_MAX = 400  # of one list; the venue would have to show 20,000 orders
 WINDOW = timedelta(days=7)  # the longest span a list is asked for at once
 TOPICS_AT_ONCE = 10  # in one message
@@ -322,6 +323,24 @@ class Bybit:
             for row in account["coin"]
         }
 
+    async def statement(
+        self, errand: Errand, listings: Sequence[Listing], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Return the log of the unified account, of all it trades: derivatives move it, too."""
+        rows: list[dict[str, Any]] = []
+        start, last, week = to_ms(since), to_ms(until), WINDOW // MILLISECOND
+        while start <= last:
+            end = min(start + week, last)
+            params = {"accountType": "UNIFIED", "startTime": str(start), "endTime": str(end)}
+            rows += await pages(errand, "/v5/account/transaction-log", params, LOG_PAGE)
+            start = end + 1
+        found = (entries_of(row, errand.book) for row in rows)
+        return VenueStatement(tuple(entry for row in found for entry in row))
+
+    @property
+    def ledger_right(self) -> str:
+        return "Unified Trading, or Spot, to read"
+
     async def rights(self, errand: Errand, mode: Mode) -> KeyReport:
         """Ask for the key, which needs no right, and then for the balances, which needs reading.
 
@@ -569,6 +588,38 @@ def trade_of(row: Mapping[str, Any], listing: Listing) -> VenueTrade:
         fee_asset=row.get("feeCurrency") or received,
         at=from_ms(row["execTime"]),
     )
+
+
+LOG_KINDS = {
+    "TRANSFER_IN": EntryKind.TRANSFER,
+    "TRANSFER_OUT": EntryKind.TRANSFER,
+    "CURRENCY_BUY": EntryKind.CONVERSION,
+    "CURRENCY_SELL": EntryKind.CONVERSION,
+    "FEE_REFUND": EntryKind.REBATE,
+    "BONUS": EntryKind.REBATE,
+    "AIRDROP": EntryKind.REBATE,
+}
+
+
+def entries_of(row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
+    """Return a line of the log, and its fee: its change is what is left after that."""
+    is_trade = row["type"] == "TRADE" and row["category"] == "spot"
+    kind = EntryKind.TRADE if is_trade else LOG_KINDS.get(row["type"], EntryKind.OTHER)
+    fee = number(row["fee"])
+    moved = MONEY.add(number(row["change"]), fee)
+    order_id = row["orderId"] if is_trade else ""
+    for ending, why, value in (("", kind, moved), (":fee", EntryKind.FEE, MONEY.minus(fee))):
+        if value:
+            yield VenueEntry(
+                id=f"{row['id']}:{row['currency']}:{row['type']}:{row['tradeId']}{ending}",
+                kind=why,
+                asset=book.asset(row["currency"]),
+                amount=value,
+                at=from_ms(row["transactionTime"]),
+                trade_id=FillId(f"{order_id}-{row['tradeId']}" if is_trade else ""),
+                order_id=order_id,
+                word=row["type"],
+            )
 
 
 def report_of(said: Mapping[str, Any], balances: Mapping[str, Decimal] | None) -> KeyReport:

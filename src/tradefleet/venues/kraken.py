@@ -16,8 +16,9 @@ from tradefleet.domain.credentials import Credentials, KeyFault, KeyReport
 from tradefleet.domain.errors import VenueUnavailable, ensure
 from tradefleet.domain.ids import FillId, OrderId
 from tradefleet.domain.market import Bar, Side, Symbol, TradingRules
-from tradefleet.domain.money import UNIT, round_down, round_to_tick
+from tradefleet.domain.money import MONEY, UNIT, round_down, round_to_tick
 from tradefleet.domain.order import Order, OrderKind, OrderReport
+from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement
 from tradefleet.domain.user import Account, Mode
 from tradefleet.engine.reconcile import total
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
@@ -39,7 +40,7 @@ from tradefleet.venues._ccxt.dialect import (
 from tradefleet.venues._ccxt.encoding import encoded
 from tradefleet.venues._ccxt.environment import refuses_number
 from tradefleet.venues._ccxt.keys import cure
-from tradefleet.venues._ccxt.listings import Listing
+from tradefleet.venues._ccxt.listings import Listing, Listings
 from tradefleet.venues._ccxt.outcomes import created_kraken, read_kraken
 from tradefleet.venues._ccxt.venue import open_venue as open_with
 from tradefleet.venues._ccxt.wire import Answer, Wire
@@ -61,7 +62,7 @@ LIVE = Addresses(
 PUBLIC, PRIVATE = "/0/public/", "/0/private/"
 FEE = Decimal("0.004")  # of who trades least, where the list of markets does not say it
 CANCEL_COSTS = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))  # below so many s of age
-HISTORY_COST = 2  # of a call for the history of trades, where others cost 1
+HISTORY_COST = 2  # of a call for the history of trades or the ledger, where others cost 1
 SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
 OPEN = frozenset({"pending", "open"})
 CLOSED = frozenset({"closed", "canceled", "expired"})
@@ -296,6 +297,18 @@ class Kraken:
             for code, row in rows.items()
         }
 
+    async def statement(
+        self, errand: Errand, listings: Sequence[Listing], since: datetime, until: datetime
+    ) -> VenueStatement:
+        params = {"start": since_of(since), "end": str(to_ms(until) // 1000 + 1)}
+        rows = await pages(errand, "Ledgers", "ledger", params, HISTORY_COST)
+        found = (entries_of(number, row, errand.book) for number, row in rows.items())
+        return VenueStatement(tuple(entry for row in found for entry in row))
+
+    @property
+    def ledger_right(self) -> str:
+        return LEDGER_RIGHT[1]
+
     async def rights(self, errand: Errand, mode: Mode) -> KeyReport:
         """Ask for the key, which needs no right, and then for the balances, which need one."""
         try:
@@ -497,6 +510,44 @@ def trade_of(number: str, row: Mapping[str, Any], listing: Listing, client_id: s
     )
 
 
+LEDGER_KINDS = {
+    "trade": EntryKind.TRADE,
+    "deposit": EntryKind.DEPOSIT,
+    "withdrawal": EntryKind.WITHDRAWAL,
+    "transfer": EntryKind.TRANSFER,
+    "custodytransfer": EntryKind.TRANSFER,
+    "spend": EntryKind.CONVERSION,
+    "receive": EntryKind.CONVERSION,
+    "conversion": EntryKind.CONVERSION,
+    "sale": EntryKind.CONVERSION,
+    "nftrebate": EntryKind.REBATE,
+}
+
+
+def entries_of(number: str, row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
+    """Return a row of the ledger, and its fee, which is taken off beside its amount."""
+    kind = LEDGER_KINDS.get(row["type"], EntryKind.OTHER)
+    moved, fee = amount(row["amount"]), amount(row["fee"])
+    for ending, why, value in (("", kind, moved), (":fee", EntryKind.FEE, MONEY.minus(fee))):
+        if value:
+            yield VenueEntry(
+                id=f"{number}{ending}",
+                kind=why,
+                asset=book.asset(row["asset"]),
+                amount=value,
+                at=from_seconds(row["time"]),
+                trade_id=FillId(row["refid"] if kind is EntryKind.TRADE else ""),
+                word=row["type"],
+                step=step_of(row["amount"]),
+            )
+
+
+def step_of(text: str) -> Decimal:
+    """Return how finely an amount is written: a trade's list may have more digits of it."""
+    _, _, digits = text.partition(".")
+    return max(UNIT, Decimal(1).scaleb(-len(digits)))
+
+
 async def history(
     errand: Errand, since: datetime, until: float | None = None
 ) -> dict[str, dict[str, Any]]:
@@ -546,6 +597,7 @@ NEEDED = {
     "modify-trades": "Create & Modify Orders",
     "close-trades": "Cancel/Close Orders",
 }
+LEDGER_RIGHT = ("query-ledger", "Query Ledger Entries")  # for the daily statement alone
 TRADING = frozenset({"modify-trades", "close-trades"})
 WITHDRAWING = frozenset({"withdraw-funds", "add-withdraw-address", "update-withdraw-address"})
 ALL_DATES = "a query range without start and end date"
@@ -573,11 +625,13 @@ def report_on(
         missing.append(ALL_DATES)
     until = said.get("validUntil")
     is_told = permissions is not None
+    no_ledger = is_told and LEDGER_RIGHT[0] not in listed
     return KeyReport(
         can_read=NEEDED.keys() - TRADING <= listed if is_told else None,
         can_trade=listed >= TRADING if is_told else None,
         can_withdraw=not WITHDRAWING.isdisjoint(listed) if is_told else None,
         missing=tuple(missing) if is_told else (),
+        advised=(LEDGER_RIGHT[1],) if no_ledger else (),
         ip_restricted=bool(ips) if isinstance(ips, list) else None,
         expires_at=from_seconds(int(until)) if until is not None and is_set(until) else None,
         balances=balances,

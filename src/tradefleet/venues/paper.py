@@ -18,6 +18,7 @@ from tradefleet.domain.ids import AccountId, OrderId
 from tradefleet.domain.market import Bar, Stream, Symbol, TradingRules
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.order import Fill, Order, OrderKind, OrderReport
+from tradefleet.domain.statement import VenueStatement, entries_of_trade
 from tradefleet.domain.user import Account, Mode
 from tradefleet.runtime.group_commit import GroupCommit
 from tradefleet.simulation.paper_book import Costs, PaperBook, PaperOrder
@@ -39,6 +40,7 @@ VENUE = VenueSpec(
 )
 
 DEPOSITED = "deposited:"  # balances under this prefix count what was ever paid in
+UNDATED = ("what was paid in",)
 TIMING = VenueTiming(  # a request cannot outlive its process: absence is certain at once
     deadline=timedelta(0), visibility=timedelta(0), grace=-timedelta.resolution, negatives=1
 )
@@ -317,6 +319,27 @@ class PaperLink:
     async def balances(self) -> Mapping[str, Decimal]:
         held = self.venue.accounts[self.account_id].book.balances
         return {asset: amount for asset, amount in held.items() if DEPOSITED not in asset}
+
+    async def statement(
+        self, symbols: Sequence[Symbol], since: datetime, until: datetime
+    ) -> VenueStatement:
+        fills = await self.venue.books.fills_between(self.account_id, since, until)
+        entries = (
+            entry
+            for fill in fills
+            for entry in entries_of_trade(
+                trade_id=fill.id,
+                order_id=fill.order_id,
+                symbol=fill.symbol,
+                side=fill.side,
+                quantity=fill.quantity,
+                cost=fill.cost,
+                fee=fill.fee,
+                fee_asset=fill.fee_asset,
+                at=fill.filled_at,
+            )
+        )
+        return VenueStatement(tuple(entries), UNDATED)
 
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         await self.venue.fund(self.account_id, deposited)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from tradefleet.domain.errors import StoreError
@@ -67,3 +68,10 @@ class MemoryPaperBooks:
         book = self._books.get(account_id)
         fills = book.fills.values() if book else ()
         return [fill for fill in fills if fill.order_id == order_id]
+
+    async def fills_between(
+        self, account_id: AccountId, since: datetime, until: datetime
+    ) -> Sequence[Fill]:
+        book = self._books.get(account_id)
+        fills = [f for f in book.fills.values() if since <= f.filled_at <= until] if book else []
+        return sorted(fills, key=lambda fill: (fill.filled_at, fill.id))

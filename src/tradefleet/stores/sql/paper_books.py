@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -63,6 +64,19 @@ class SqlPaperBooks:
     async def fills_of(self, account_id: AccountId, order_id: OrderId) -> Sequence[Fill]:
         table = tables.paper_fills
         query = select(table).where(table.c.account_id == account_id, table.c.order_id == order_id)
+        async with self._database.reading() as connection:
+            found = await rows(connection, query.order_by(table.c.filled_at, table.c.id))
+        return [shapes.FILL.read(row) for row in found]
+
+    async def fills_between(
+        self, account_id: AccountId, since: datetime, until: datetime
+    ) -> Sequence[Fill]:
+        table = tables.paper_fills
+        query = select(table).where(
+            table.c.account_id == account_id,
+            table.c.filled_at >= since,
+            table.c.filled_at <= until,
+        )
         async with self._database.reading() as connection:
             found = await rows(connection, query.order_by(table.c.filled_at, table.c.id))
         return [shapes.FILL.read(row) for row in found]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+from tradefleet.domain.credentials import KeyFault
 from tradefleet.domain.errors import (
     BrokenInvariant,
     OutcomeUnknown,
@@ -24,10 +25,11 @@ from tradefleet.domain.order import (
     OrderState,
     Purpose,
 )
+from tradefleet.domain.statement import VenueStatement
 from tradefleet.engine.pace import Priority
-from tradefleet.venue import VenueOrder, VenueTiming, VenueTrade
+from tradefleet.venue import StatementNotPossible, VenueOrder, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.amounts import UNREADABLE, to_ms, understanding
-from tradefleet.venues._ccxt.calls import Done, Garbled, Said
+from tradefleet.venues._ccxt.calls import Done, Garbled, KeyFailed, Said
 from tradefleet.venues._ccxt.dialect import Errand
 from tradefleet.venues._ccxt.environment import Asker
 from tradefleet.venues._ccxt.listings import Listing
@@ -215,6 +217,27 @@ class CcxtLink:
         errand = self.asker.errand(Priority.READ, await self.asker.environment.book())
         with understanding(self._title, "balances"):
             return await self.asker.environment.dialect.balances(errand)
+
+    async def statement(
+        self, symbols: Sequence[Symbol], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Ask for the ledger when nobody else wants to ask; symbols of the past are left out."""
+        environment = self.asker.environment
+        dialect, book = environment.dialect, await environment.book()
+        listings = [
+            book.by_symbol[each] for each in dict.fromkeys(symbols) if each in book.by_symbol
+        ]
+        try:
+            with understanding(self._title, "the ledger"):
+                errand = self.asker.errand(Priority.READ, book)
+                told = await dialect.statement(errand, listings, since, until)
+        except KeyFailed as failed:
+            if failed.fault is not KeyFault.PERMISSION:
+                raise
+            lacking = f"the key lacks the right “{dialect.ledger_right}”"
+            raise StatementNotPossible(lacking) from None
+        inside = (entry for entry in told.entries if since <= entry.at <= until)
+        return VenueStatement(tuple(sorted(inside, key=lambda e: (e.at, e.id))), told.hidden)
 
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         pass  # a real account has what it has

@@ -14,6 +14,7 @@ from tradefleet.domain.credentials import Credentials, KeyReport
 from tradefleet.domain.ids import OrderId
 from tradefleet.domain.market import Bar, Symbol, Timeframe
 from tradefleet.domain.order import Order, OrderReport
+from tradefleet.domain.statement import VenueStatement
 from tradefleet.domain.user import Mode
 from tradefleet.venue import VenueOrder, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses
@@ -27,12 +28,13 @@ class Errand:
     """What a dialect asks through, for one account or for nobody; now is the venue's time.
 
     ask returns the payload of a clean answer; it raises VenueSaid for the venue's own errors
-    and VenueUnavailable for everything else.
+    and VenueUnavailable for everything else. apis: which of the venue's interfaces are there.
     """
 
     ask: Ask
     book: Listings
     now: datetime
+    apis: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,15 @@ class Dialect(Protocol):
     ) -> Sequence[VenueTrade]: ...
     async def balances(self, errand: Errand) -> Mapping[str, Decimal]:
         """Return all of every asset, what is locked in orders too."""
+
+    async def statement(
+        self, errand: Errand, listings: Sequence[Listing], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Return all changes of the account's money in that time; more around it does no harm."""
+
+    @property
+    def ledger_right(self) -> str:
+        """What the right to read the ledger is called on the venue's page of keys."""
 
     async def rights(self, errand: Errand, mode: Mode) -> KeyReport:
         """Return what a key may do and what the account has; VenueSaid when it is refused."""

@@ -239,7 +239,8 @@ class Asker:
         self._turnstile = self.environment.turnstile(self.credentials)
 
     def errand(self, priority: Priority, book: Listings) -> Errand:
-        return Errand(partial(self.ask, priority), book, self.environment.now())
+        apis = frozenset(name for name, url in self.environment.addresses.rest.items() if url)
+        return Errand(partial(self.ask, priority), book, self.environment.now(), apis)
 
     async def ask(
         self, priority: Priority, call: Call, *, check: Callable[[], None] | None = None
