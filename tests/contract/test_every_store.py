@@ -11,9 +11,11 @@ from tests.store_rig import ALICE, BOB, LATE, LONG, UNIT, account, bot, register
 from tradefleet.domain.bot import BotMemory, BotStatus
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import BrokenInvariant, Refused
+from tradefleet.domain.ids import UniverseId
 from tradefleet.domain.ledger import FREE, LedgerEntry
 from tradefleet.domain.limits import Halt, RiskLimits, Scope, Switch
 from tradefleet.domain.market import Symbol, Timeframe
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Role
 
 
@@ -146,6 +148,82 @@ async def test_a_pair_is_traded_once_per_account_until_its_bot_is_removed(store)
     async with store.open(ALICE) as own:
         assert [each.id for each in await own.bots()] == [bot(ALICE, n).id for n in (2, 3)]
         assert list(await own.memories()) == [bot(ALICE, n).id for n in (2, 3)]
+
+
+# ---- universes
+
+
+def universe(user_id=ALICE, number=1, **changes):
+    given = {
+        "id": UniverseId(f"universe{number} of {user_id}"),
+        "user_id": user_id,
+        "account_id": account(user_id).id,
+        "name": f"name {number}",
+        "asset": "USDT",
+        "allocation": LONG,
+        **changes,
+    }
+    return UniverseSpec(**given)
+
+
+async def test_universes_come_back_exactly_until_they_are_removed(store):
+    full = universe(carried=-UNIT, positions_max=7)
+    member = bot(ALICE, 1, allocation=Decimal(0), universe_id=full.id)
+    await register(store, ALICE)
+    async with store.open(ALICE) as own:
+        await own.save_universe(universe())
+        await own.save_universe(full)
+        await own.add_bot(member)
+        assert await own.universes() == [full]
+    async with store.open(ALICE) as own:
+        assert (await own.universes(), await own.bots()) == ([full], [member])
+        assert (await own.memories())[member.id].cash == 0
+        assert list((await store.load_user(ALICE)).universes) == [full]
+        await own.remove_bot(member.id)
+        await own.remove_universe(full.id)
+        assert await own.universes() == []
+    assert list((await store.load_user(ALICE)).universes) == []
+    async with store.open(ALICE) as own:
+        await own.save_universe(universe(number=2, name=full.name))  # the name is free again
+        assert [each.id for each in await own.universes()] == [universe(number=2).id]
+
+
+async def test_a_universes_name_is_taken_once_per_account(store):
+    await register(store, ALICE)
+    with pytest.raises(BrokenInvariant):
+        async with store.open(ALICE) as own:
+            await own.save_universe(universe())
+            await own.save_universe(universe(number=2, name="name 1"))
+    async with store.open(ALICE) as own:
+        assert await own.universes() == []
+
+
+async def test_a_bot_joins_no_universe_of_another_account_or_user(store):
+    await register(store, ALICE)
+    await register(store, BOB)
+    async with store.open(ALICE) as own:
+        await own.save_account(account(ALICE, 2))
+        await own.save_universe(universe(account_id=account(ALICE, 2).id))
+    for user_id in (ALICE, BOB):
+        with pytest.raises(BrokenInvariant, match="universe"):
+            async with store.open(user_id) as own:
+                await own.add_bot(bot(user_id, universe_id=universe().id))
+
+
+async def test_another_users_universe_is_neither_seen_nor_changed(store):
+    await register(store, ALICE)
+    await register(store, BOB)
+    async with store.open(ALICE) as own:
+        await own.save_universe(universe())
+    async with store.open(BOB) as own:
+        assert await own.universes() == []
+    for change in ("save_universe", "remove_universe"):
+        with pytest.raises(BrokenInvariant):
+            async with store.open(BOB) as own:
+                what = universe(BOB, id=universe().id) if change[0] == "s" else universe().id
+                await getattr(own, change)(what)
+    async with store.open(ALICE, reading=True) as own:
+        assert await own.universes() == [universe()]
 
 
 async def test_of_many_bots_added_for_one_pair_at_once_exactly_one_is_kept(store):

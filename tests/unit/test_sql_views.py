@@ -9,11 +9,13 @@ import pytest
 
 from tests.makers import BTC, ETH
 from tests.postgres_server import execute
-from tests.store_rig import ALICE, BOB, bot, full_memory, register, take, write
+from tests.store_rig import ALICE, BOB, account, bot, full_memory, register, take, write
 from tradefleet.domain.bot import BotMemory, BotStatus
 from tradefleet.domain.effects import GuardChanged, MemoryChanged, TradeClosed
+from tradefleet.domain.ids import UniverseId, UserId
 from tradefleet.domain.limits import GuardMemory, RiskLimits
 from tradefleet.domain.position import Trade
+from tradefleet.domain.universe import UniverseSpec
 
 OVERVIEW = "SELECT * FROM user_overview;"
 ACTIVE_TRADING = """
@@ -169,6 +171,32 @@ def test_a_users_state_is_one_row(query):
     assert (state["balance"], state["equity"]) == (1500, 1531)
     assert state["total_pnl"] == 31 + 50  # and what the pair that is gone had made
     assert (state["open_positions"], state["paused_reason"]) == (1, "drawdown")
+
+
+async def test_what_the_pairs_of_a_universe_share_counts_once(query, sql_store):
+    carol = UserId("carol_id")
+    universe = UniverseSpec(
+        id=UniverseId("U"),
+        user_id=carol,
+        account_id=account(carol).id,
+        name="main",
+        asset="USDT",
+        allocation=Decimal(400),
+        carried=Decimal(-20),
+    )
+    members = [
+        bot(carol, 1, allocation=Decimal(0), universe_id=universe.id),
+        bot(carol, 2, allocation=Decimal(0), universe_id=universe.id, symbol=ETH),
+    ]
+    await register(sql_store, carol)
+    async with sql_store.open(carol) as own:
+        await own.save_universe(universe)
+        for member in members:
+            await own.add_bot(member)
+    leases = await take(sql_store)
+    await write(sql_store, leases[carol], memory(members[0], "15"), memory(members[1], "-5"))
+    (state,) = query(f"SELECT * FROM user_states WHERE user_id = '{carol}'")
+    assert (state["balance"], state["equity"], state["total_pnl"]) == (380, 390, 10)
 
 
 async def test_a_user_without_anything_has_a_state_too(query, sql_store):

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.limits import GuardMemory, RiskLimits
 from tradefleet.domain.market import Stream, Symbol, Timeframe
 from tradefleet.domain.money import to_unit
@@ -23,7 +23,10 @@ class BotStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotSpec:
-    """One account, one symbol, one strategy, one allocation in quote."""
+    """One account, one symbol, one strategy, one allocation in quote.
+
+    A bot of a universe has no allocation of its own: it spends from the universe's purse.
+    """
 
     id: BotId
     user_id: UserId
@@ -37,6 +40,7 @@ class BotSpec:
     status: BotStatus = BotStatus.STOPPED
     note: str = ""  # why it was set aside
     limits: RiskLimits | None = None  # the bot's own, on top of its user's
+    universe_id: UniverseId | None = None
 
     @property
     def stream(self) -> Stream:
@@ -53,7 +57,8 @@ class BotSpec:
 class BotMemory:
     """All a bot remembers between steps, as it is kept in the store.
 
-    cash: free quote, the allocation plus everything booked since, fees paid; last_price: the
+    cash: free quote, the allocation plus everything booked since, fees paid, so that a bot of a
+    universe is below zero by what it took from the purse; last_price: the
     last close seen, for showing equity; decided_at: close time of the last bar that led to an
     order, so that no bar is decided upon twice; seq: number of orders made.
     """

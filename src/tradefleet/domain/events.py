@@ -17,12 +17,14 @@ class BarClosed:
 
     at: its close time; signal: what its strategy says; trail: how far under the highest high
     a trailing stop stands now (None when the strategy does not trail or does not know yet).
+    rank: how its entry stands among those of other bots of the same universe, for people.
     """
 
     bar: Bar
     at: datetime
     signal: Signal | None
     trail: Decimal | None
+    rank: str = ""
 
 
 @dataclass(frozen=True, slots=True)

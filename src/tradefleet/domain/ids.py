@@ -10,6 +10,7 @@ VARIANTS = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789
 UserId = NewType("UserId", str)
 AccountId = NewType("AccountId", str)
 BotId = NewType("BotId", str)
+UniverseId = NewType("UniverseId", str)
 OrderId = NewType("OrderId", str)  # ours, sent to the venue as its client order id
 FillId = NewType("FillId", str)  # the venue's trade id; unique per venue account
 

@@ -1,9 +1,11 @@
 """Double-entry book-keeping: money moves, it never appears.
 
-Places inside one venue account: "bot:<id>" what a bot may use or holds, "free" what no bot
-owns, and "external:own" what its user keeps there besides, which nobody trades with. Outside
-it: "market" the other side of every trade, "fees", and "external" where deposits come from.
-The sum of free, own and all bots is the account's balance at the venue.
+Places inside one venue account: "bot:<id>" what a bot may use or holds, "universe:<id>" what the
+bots of a universe were given together, "free" what no bot owns, and "external:own" what its user
+keeps there besides, which nobody trades with. What a bot of a universe buys is booked at the bot,
+whose quote falls below zero by it: bot and universe together say what is left. Outside the
+account: "market" the other side of every trade, "fees", and "external" where deposits come from.
+The sum of free, own, all universes and all bots is the account's balance at the venue.
 """
 
 from collections import defaultdict
@@ -13,7 +15,7 @@ from decimal import Decimal
 from typing import Self
 
 from tradefleet.domain.errors import BrokenInvariant
-from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.market import Side
 from tradefleet.domain.money import MONEY, ZERO
 from tradefleet.domain.order import Fill
@@ -30,6 +32,11 @@ FILL_OF, TRADE_OF = "fill:", "external_trade:"  # what the ids of entries of tra
 def place_of(bot_id: BotId) -> str:
     """Return the ledger place of what a bot owns."""
     return f"bot:{bot_id}"
+
+
+def place_of_universe(universe_id: UniverseId) -> str:
+    """Return the ledger place of what a universe was given."""
+    return f"universe:{universe_id}"
 
 
 @dataclass(frozen=True, slots=True)

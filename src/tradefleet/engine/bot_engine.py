@@ -55,6 +55,7 @@ from tradefleet.domain.signal import Entry, Signal, TradePlan
 from tradefleet.domain.values import changed
 from tradefleet.engine import exits, order_life, risk
 from tradefleet.engine.sizing import size_entry
+from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
 
 RETRY_FIRST = timedelta(seconds=5)  # after a refused exit; doubles up to RETRY_MOST
@@ -69,8 +70,9 @@ class BotEngine:
 
     spec, rules, plan, limits and guard are shared with other bots; order_key names its orders
     for venues, and without one (in a backtest, where no venue hears of them) they go by their
-    number; entry_delay is how long a live entry waits. Everything below `cash` is what the bot
-    remembers: `memory()` is the same for the store, `working` are its orders that are not final.
+    number; entry_delay is how long a live entry waits; universe is whose purse pays. Everything
+    below `cash` is what the bot remembers: `memory()` is the same for the store, `working` are its
+    orders that are not final.
     """
 
     spec: BotSpec
@@ -81,6 +83,7 @@ class BotEngine:
     entry_delay: timedelta = timedelta(0)
     limits: RiskLimits = RiskLimits()
     own_guard: UserGuard | None = None
+    universe: Universe | None = None
     cash: Decimal = ZERO
     seq: int = 0
     decided_at: datetime | None = None
@@ -115,6 +118,7 @@ class BotEngine:
         order_key: bytes,
         entry_delay: timedelta = timedelta(0),
         rests_stops: bool = False,
+        universe: Universe | None = None,
     ) -> "BotEngine":
         """Return the engine of a new bot, or of one that goes on from what the store kept."""
         known = memory or BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
@@ -126,7 +130,8 @@ class BotEngine:
             order_key=order_key,
             entry_delay=entry_delay,
             limits=spec.limits or NO_LIMITS,
-            own_guard=own_guard_of(spec, known),
+            own_guard=own_guard_of(spec, known, universe),
+            universe=universe,
             cash=known.cash,
             seq=known.seq,
             decided_at=known.decided_at,
@@ -139,6 +144,8 @@ class BotEngine:
             rests_stops=rests_stops,
         )
         guard.allocate(spec.id, spec.account_id, spec.allocation)
+        if universe is not None:
+            universe.members[spec.id] = engine
         with money_context():
             engine.restore_guards()
         return engine
@@ -176,6 +183,22 @@ class BotEngine:
     @property
     def is_flat(self) -> bool:
         return self.position is None
+
+    @property
+    def is_engaged(self) -> bool:
+        """Say whether the bot holds something or has anything under way."""
+        return self.position is not None or self._is_working()
+
+    @property
+    def invested(self) -> Decimal:
+        """What the position was bought for, without fees."""
+        return ZERO if self.position is None else sum((p.cost for p in self.position.lots), ZERO)
+
+    @property
+    def reserved(self) -> Decimal:
+        """What an entry under way may still cost, as it was reckoned when it was decided."""
+        entries = (o for o in self.working.values() if o.purpose is Purpose.ENTRY and o.is_working)
+        return sum((reserve_left(order) for order in entries), ZERO)
 
     @property
     def levels(self) -> Protect:
@@ -278,11 +301,10 @@ class BotEngine:
         if not self.running or self._is_working():
             return []
         at, close = event.at, event.bar.close
-        sized = size_entry(
-            entry, free_quote=self.cash, close=close, rules=self.rules, plan=self.plan
-        )
+        balance = self.cash if self.universe is None else self.universe.balance
+        sized = size_entry(entry, free_quote=balance, close=close, rules=self.rules, plan=self.plan)
         if isinstance(sized, Denied):
-            return self._decided(at, "denied", sized.guard, sized.reason)
+            return self._denied(sized, event)
         order = self._order(
             Side.BUY,
             sized.quantity,
@@ -294,9 +316,9 @@ class BotEngine:
             lapses_at=at + self.spec.timeframe.delta,
             lapse_price=sized.stop,
         )
-        denied = self._review(order, close, at)
+        denied = self._review(order, close, at, balance)
         if denied is not None:
-            return self._decided(at, "denied", denied.guard, denied.reason)
+            return self._denied(denied, event)
         self.seq, self.decided_at = order.seq, at
         self.working[order.id] = order
         for guard in self._guards():
@@ -304,25 +326,38 @@ class BotEngine:
         return [
             OrderPlaced(order),
             *self._saved(),
-            *self._decided(at, "entered", "", order.reason),
+            *self._decided(at, "entered", "", with_rank(order.reason, event)),
         ]
 
-    def _review(self, order: Order, price: Decimal, at: datetime) -> Denied | None:
+    def _review(
+        self, order: Order, price: Decimal, at: datetime, balance: Decimal
+    ) -> Denied | None:
         verdict = risk.review(
             order,
             price=price,
-            free_quote=self.cash,
-            balance=self.cash,
+            free_quote=self._free,
+            balance=balance,
             limits=self.limits,
             rules=self.rules,
         )
         if isinstance(verdict, Denied):
             return verdict
+        if self.universe is not None and (denied := self.universe.review(self.spec.id)):
+            return denied
         for guard in self._guards():
             verdict = guard.review(order, cost=order.reserved, at=at)
             if isinstance(verdict, Denied):
                 return verdict
         return None
+
+    @property
+    def _free(self) -> Decimal:
+        """What the bot may spend now."""
+        return self.cash if self.universe is None else self.universe.free
+
+    def _denied(self, denied: Denied, event: BarClosed) -> list[Effect]:
+        reason = with_rank(denied.reason, event)
+        return self._decided(event.at, "denied", denied.guard, reason)
 
     def _on_entry_due(self, event: EntryDue) -> list[Effect]:
         """Send a held entry, unless the world has moved on since it was decided."""
@@ -353,9 +388,14 @@ class BotEngine:
             return f"the next price came at {event.at:%H:%M:%S}, after {order.lapses_at:%H:%M:%S}"
         if order.lapse_price is not None and event.price <= order.lapse_price:
             return f"the price {event.price} is at or below the stop {order.lapse_price}"
-        if to_unit(order.quantity * event.price * (ONE + self.rules.fee)) > self.cash:
-            return f"{order.quantity} at {event.price} costs more than the free {self.cash}"
+        cost = to_unit(order.quantity * event.price * (ONE + self.rules.fee))
+        if cost > (free := self._free_for(order)):
+            return f"{order.quantity} at {event.price} costs more than the free {free}"
         return ""
+
+    def _free_for(self, order: Order) -> Decimal:
+        """What an entry that was decided may cost: what is reserved for it is free for it."""
+        return self.cash if self.universe is None else self.universe.free + reserve_left(order)
 
     def _void_held(self, reason: str) -> list[Effect]:
         held = [o for o in self.working.values() if o.state is OrderState.CREATED]
@@ -803,18 +843,13 @@ class BotEngine:
         entry = next((order for order in entries if order.is_working), None)
         unrealized = position.result(price) if position and price else ZERO
         for guard in self._guards():
-            guard.restore(
-                self.spec.id, exposure=self._exposure(), unrealized=unrealized, entry=entry
-            )
-
-    def _exposure(self) -> Decimal:
-        """What the position cost: its worth until a bar marks it."""
-        return ZERO if self.position is None else sum((p.cost for p in self.position.lots), ZERO)
+            guard.restore(self.spec.id, exposure=self.invested, unrealized=unrealized, entry=entry)
 
     def _tell_exposure(self) -> None:
+        """Tell the guards what the position cost: that is its worth until a bar marks it."""
         if self.watched:
             for guard in self._guards():
-                guard.exposure(self.spec.id, self._exposure())
+                guard.exposure(self.spec.id, self.invested)
 
     def _order(
         self,
@@ -899,11 +934,26 @@ HANDLERS: Mapping[type, Callable[[BotEngine, Any], list[Effect]]] = {
 }
 
 
-def own_guard_of(spec: BotSpec, memory: BotMemory) -> UserGuard | None:
+def reserve_left(order: Order) -> Decimal:
+    """Return how much of what was reserved for an entry it may still spend."""
+    if order.filled == ZERO:
+        return order.reserved
+    return to_unit(order.reserved * order.open_quantity / order.quantity)
+
+
+def with_rank(reason: str, event: BarClosed) -> str:
+    """Say beside the reason how an entry stood among rival ones, where there were any."""
+    return f"{event.rank}: {reason}" if event.rank else reason
+
+
+def own_guard_of(
+    spec: BotSpec, memory: BotMemory, universe: Universe | None = None
+) -> UserGuard | None:
     """Return the guard of a bot's own limits, for the few bots that have any."""
     if spec.limits is None:
         return None
     known = memory.guard or GuardMemory(user_id=spec.user_id)
     guard = UserGuard(limits=spec.limits, tier=None, memory=known)
-    guard.allocate(spec.id, spec.account_id, spec.allocation)
+    allocation = spec.allocation if universe is None else universe.spec.allocation
+    guard.allocate(spec.id, spec.account_id, allocation)
     return guard

@@ -8,11 +8,12 @@ from typing import Any
 
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Decided, Notify
-from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
+from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import PendingKey, SealedKey
 
@@ -35,6 +36,7 @@ class Tables:
     accounts: dict[AccountId, Account] = field(default_factory=dict)
     bots: dict[BotId, BotSpec] = field(default_factory=dict)
     removed: dict[BotId, bool] = field(default_factory=dict)
+    universes: dict[UniverseId, UniverseSpec | None] = field(default_factory=dict)  # None: removed
     memories: dict[BotId, BotMemory] = field(default_factory=dict)
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
     switches: dict[tuple[Scope, str], Switch] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class Draft:
         self.accounts = ChainMap({}, rows.accounts)
         self.bots = ChainMap({}, rows.bots)
         self.removed = ChainMap({}, rows.removed)
+        self.universes = ChainMap({}, rows.universes)
         self.memories = ChainMap({}, rows.memories)
         self.entries = ChainMap({}, rows.entries)
         self.switches = ChainMap({}, rows.switches)

@@ -199,6 +199,7 @@ class MemoryStore:
             guard=rows.guard,
             limits=rows.limits.get(user_id),
             switches=platform + list(rows.switches.values()),
+            universes=[spec for spec in rows.universes.values() if spec is not None],
         )
 
     async def load_users(self, user_ids: Sequence[UserId]) -> Sequence[UserLoad]:

@@ -8,11 +8,12 @@ from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Decided, Notify
 from tradefleet.domain.errors import Refused, ensure
-from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
+from tradefleet.domain.ids import AccountId, BotId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import KeyTaken, PendingKey, SealedKey, SignalNote
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
@@ -102,6 +103,10 @@ class MemoryUserStore:
         ensure(spec.account_id in self.draft.accounts, f"no account {spec.account_id}")
         ensure(spec.id not in self.draft.bots, f"there is a bot {spec.id} already")
         self._shared.claim(spec.id, spec.user_id)
+        if spec.universe_id is not None:
+            known = {each.id: each.account_id for each in await self.universes()}
+            ensure(spec.universe_id in known, f"no universe {spec.universe_id}")
+            ensure(known[spec.universe_id] == spec.account_id, "a universe of another account")
         taken = {(bot.account_id, str(bot.symbol)) for bot in await self.bots()}
         if (spec.account_id, str(spec.symbol)) in taken:
             raise Refused(f"{spec.symbol} is already traded in this account.")
@@ -118,6 +123,26 @@ class MemoryUserStore:
     async def remove_bot(self, bot_id: BotId) -> None:
         self._check_bot(bot_id)
         self.draft.removed[bot_id] = True
+
+    async def universes(self) -> Sequence[UniverseSpec]:
+        made = reversed(self.draft.universes.maps)
+        order = list(dict.fromkeys(id for rows in made for id in rows))
+        found = [self.draft.universes[id] for id in order]
+        return [spec for spec in found if spec is not None]
+
+    async def save_universe(self, spec: UniverseSpec) -> None:
+        self._check_owner(spec.user_id)
+        ensure(spec.account_id in self.draft.accounts, f"no account {spec.account_id}")
+        self._shared.claim(spec.id, spec.user_id)
+        for other in await self.universes():
+            same = (other.account_id, other.name) == (spec.account_id, spec.name)
+            ensure(not same or other.id == spec.id, f"there is a universe {spec.name} already")
+        self.draft.universes[spec.id] = spec
+
+    async def remove_universe(self, universe_id: UniverseId) -> None:
+        known = [spec.id for spec in await self.universes()]
+        ensure(universe_id in known, f"no universe {universe_id}")
+        self.draft.universes[universe_id] = None
 
     async def memories(self) -> Mapping[BotId, BotMemory]:
         return {spec.id: self.draft.memories[spec.id] for spec in await self.bots()}

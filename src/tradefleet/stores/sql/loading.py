@@ -30,6 +30,7 @@ async def load_users(connection: AsyncConnection, ids: Sequence[UserId]) -> list
     guards = await queries.guards_of(connection, ids)
     limits = await queries.limits_of(connection, ids)
     switches = await queries.switches_of(connection, ids)
+    universes = await queries.universes_of(connection, ids)
     return [
         UserLoad(
             user=users[user_id],
@@ -41,6 +42,7 @@ async def load_users(connection: AsyncConnection, ids: Sequence[UserId]) -> list
             guard=guards.get(user_id),
             limits=limits.get(user_id),
             switches=switches[user_id],
+            universes=universes[user_id],
         )
         for user_id in ids
     ]

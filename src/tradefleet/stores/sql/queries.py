@@ -11,6 +11,7 @@ from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.ids import BotId, UserId
 from tradefleet.domain.ledger import LedgerEntry, Posting
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, User
 from tradefleet.stores.sql import shapes, tables
 from tradefleet.stores.sql.codec import from_plain
@@ -74,6 +75,19 @@ async def bots_of(
 
 async def read_bots(connection: AsyncConnection, user_id: UserId) -> list[BotSpec]:
     return (await bots_of(connection, [user_id]))[user_id]
+
+
+async def universes_of(
+    connection: AsyncConnection, ids: Sequence[UserId]
+) -> dict[UserId, list[UniverseSpec]]:
+    table = tables.universes
+    query = select(table).where(table.c.user_id.in_(ids), table.c.removed_at.is_(None))
+    found = await rows(connection, query.order_by(table.c.created_at, table.c.id))
+    return by_user(found, shapes.UNIVERSE.read)
+
+
+async def read_universes(connection: AsyncConnection, user_id: UserId) -> list[UniverseSpec]:
+    return (await universes_of(connection, [user_id]))[user_id]
 
 
 async def memories_of(

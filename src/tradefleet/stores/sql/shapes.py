@@ -19,6 +19,7 @@ from tradefleet.domain.market import Symbol, Timeframe
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.order import CancelState, Fill, Order, OrderState
 from tradefleet.domain.position import Position, Trade
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import PendingKey, SealedKey
 from tradefleet.stores.sql import tables
@@ -76,6 +77,7 @@ class Shape(Generic[T]):
 USER = Shape(User, tables.users)
 ACCOUNT = Shape(Account, tables.accounts)
 BOT = Shape(BotSpec, tables.bots)
+UNIVERSE = Shape(UniverseSpec, tables.universes)
 MEMORY = Shape(BotMemory, tables.bot_memories)
 POSITION = Shape(Position, tables.positions)
 GUARD = Shape(GuardMemory, tables.guard_memories)

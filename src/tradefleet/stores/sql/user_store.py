@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.effects import Notify
-from tradefleet.domain.errors import Refused, ensure
-from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.errors import BrokenInvariant, Refused, ensure
+from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import RiskLimits, Scope, Switch
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import PendingKey, SealedKey
 from tradefleet.stores.sql import queries, shapes, tables, vault
@@ -125,6 +126,8 @@ class SqlUserStore(UserReads):
 
     async def add_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
+        if spec.universe_id is not None:
+            await self._check_universe(spec.universe_id, spec.account_id)
         table = tables.bots
         last = select(func.coalesce(func.max(table.c.number), 0))
         count = await self._connection.scalar(last.where(table.c.user_id == self._user_id))
@@ -157,6 +160,37 @@ class SqlUserStore(UserReads):
         return update(tables.bots).where(
             bot.user_id == self._user_id, bot.id == bot_id, bot.removed_at.is_(None)
         )
+
+    async def universes(self) -> Sequence[UniverseSpec]:
+        return await queries.read_universes(self._connection, self._user_id)
+
+    async def save_universe(self, spec: UniverseSpec) -> None:
+        self._check_owner(spec.user_id)
+        table, row = tables.universes, shapes.UNIVERSE.columns(spec)
+        try:
+            if await self._change(self._universe_update(spec.id).values(row)) == 0:
+                row["created_at"] = self._clock.now()
+                await self._writing.execute(insert(table), row)
+        except IntegrityError as error:
+            raise BrokenInvariant(f"the universe {spec.name} cannot be kept") from error
+
+    async def remove_universe(self, universe_id: UniverseId) -> None:
+        now = self._clock.now()
+        changed = await self._change(self._universe_update(universe_id).values(removed_at=now))
+        ensure(changed == 1, f"no universe {universe_id}")
+
+    def _universe_update(self, universe_id: UniverseId) -> Update:
+        universe = tables.universes.c
+        return update(tables.universes).where(
+            universe.user_id == self._user_id,
+            universe.id == universe_id,
+            universe.removed_at.is_(None),
+        )
+
+    async def _check_universe(self, universe_id: UniverseId, account_id: AccountId) -> None:
+        known = {spec.id: spec for spec in await self.universes()}
+        ensure(universe_id in known, f"no universe {universe_id}")
+        ensure(known[universe_id].account_id == account_id, "a universe of another account")
 
     async def memories(self) -> Mapping[BotId, BotMemory]:
         return await queries.read_memories(self._connection, self._user_id)

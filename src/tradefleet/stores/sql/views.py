@@ -62,9 +62,10 @@ LIMITS = (
 PAID = "t.entry_price * t.quantity"
 AMOUNTS = {
     "allocation": "b.allocation",
-    "balance": "coalesce(sum(b.allocation), 0)",
+    "balance": "coalesce(sum(b.allocation), 0) + coalesce(max(s.shared), 0)",
     "equity": "coalesce(sum(m.cash + coalesce(p.quantity * coalesce("
-    "m.last_price, p.bought / nullif(p.original, 0)), 0)), 0)",
+    "m.last_price, p.bought / nullif(p.original, 0)), 0)), 0) + coalesce(max(s.shared), 0)",
+    "shared": "sum(allocation + carried)",
     "total_pnl": "coalesce(n.equity, 0) - coalesce(n.balance, 0) + coalesce(r.gone_pnl, 0)",
     "daily_pnl": "coalesce(r.daily_pnl, 0)",
     "gone_pnl": "sum(CASE WHEN b.removed_at IS NULL THEN 0 ELSE t.pnl END)",
@@ -95,7 +96,10 @@ VIEWS = {
     """,
     # One row per user: all their pairs together.
     "user_states": """
-        WITH n AS (
+        WITH s AS (
+            SELECT user_id, ${shared} AS shared FROM universes
+            WHERE removed_at IS NULL GROUP BY user_id
+        ), n AS (
             SELECT b.user_id, count(*) AS pairs,
                 sum(CASE WHEN b.status = 'running' THEN 1 ELSE 0 END) AS pairs_trading,
                 count(p.bot_id) AS open_positions,
@@ -103,6 +107,7 @@ VIEWS = {
             FROM bots b
             JOIN bot_memories m ON m.user_id = b.user_id AND m.bot_id = b.id
             LEFT JOIN positions p ON p.user_id = b.user_id AND p.bot_id = b.id
+            LEFT JOIN s ON s.user_id = b.user_id
             WHERE b.removed_at IS NULL
             GROUP BY b.user_id
         ), r AS (

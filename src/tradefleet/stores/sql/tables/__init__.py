@@ -12,7 +12,7 @@ from tradefleet.stores.sql.tables.operation import (
     switches,
     system_metrics,
 )
-from tradefleet.stores.sql.tables.owned import accounts, bots, user_limits, users
+from tradefleet.stores.sql.tables.owned import accounts, bots, universes, user_limits, users
 from tradefleet.stores.sql.tables.paper import (
     is_open,
     paper_accounts,
@@ -72,6 +72,7 @@ __all__ = [
     "switches",
     "system_metrics",
     "trades",
+    "universes",
     "user_keys",
     "user_limits",
     "users",

@@ -1,4 +1,4 @@
-"""What a user owns: themselves, limits, accounts, bots."""
+"""What a user owns: themselves, limits, accounts, bots and universes of bots."""
 
 from sqlalchemy import (
     BigInteger,
@@ -7,6 +7,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
+    Text,
     UniqueConstraint,
 )
 from sqlalchemy import text as sql_text
@@ -57,6 +58,32 @@ Index(
     postgresql_where=sql_text("mode <> 'paper'"),
 )
 
+universes = Table(
+    "universes",
+    METADATA,
+    text("id", primary_key=True),
+    owner(),
+    text("account_id"),
+    text("name"),
+    text("asset"),
+    Column("allocation", Money, nullable=False),
+    Column("carried", Money, nullable=False),
+    Column("positions_max", Integer),
+    Column("created_at", Time, nullable=False),
+    Column("removed_at", Time),
+    ForeignKeyConstraint(["user_id", "account_id"], ["accounts.user_id", "accounts.id"]),
+)
+Index("ix_universes_user_id", universes.c.user_id)
+# At most one universe of a name that still exists per account.
+Index(
+    "uq_universes_active",
+    universes.c.account_id,
+    universes.c.name,
+    unique=True,
+    sqlite_where=sql_text("removed_at IS NULL"),
+    postgresql_where=sql_text("removed_at IS NULL"),
+)
+
 bots = Table(
     "bots",
     METADATA,
@@ -75,6 +102,7 @@ bots = Table(
     Column("limits", Json),
     Column("created_at", Time, nullable=False),
     Column("removed_at", Time),
+    Column("universe_id", Text),  # the store checks it: SQLite adds no such reference to a table
     UniqueConstraint("user_id", "id"),
     UniqueConstraint("user_id", "account_id", "id"),
     UniqueConstraint("user_id", "number"),
