@@ -11,6 +11,7 @@ from tests.makers import MINUTE
 from tradefleet.domain.effects import (
     CancelOrder,
     Decided,
+    FillBooked,
     MemoryChanged,
     OrderChanged,
     OrderPlaced,
@@ -20,6 +21,7 @@ from tradefleet.domain.effects import (
 )
 from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.domain.events import EntryDue, StopHit
+from tradefleet.domain.ledger import OWN
 from tradefleet.domain.limits import RiskLimits
 from tradefleet.domain.market import Side
 from tradefleet.domain.order import (
@@ -343,21 +345,70 @@ def test_a_late_refusal_of_an_absent_exit_changes_no_level(rig):
     assert rig.engine.retry_at is None
 
 
-def test_more_sold_than_held_is_our_own_bug_and_changes_nothing(rig):
-    """A lost exit and its stand-in both sold: nothing here can make that right."""
+def sold_twice(rig: Rig) -> Order:
+    """Return an exit that was given up, turns up late, and sells what its stand-in sold before."""
     rig.told()
     first = rig.newest
     rig.lose(first)
     rig.disprove(first)
     rig.sells(100)
-    before = rig.engine.memory()
+    return first
 
-    late = rig.traded(100, order=first)
-    for _ in range(2):
-        with pytest.raises(BrokenInvariant, match="sold of the 0 held"):
-            rig.engine.step(late)
-    assert rig.engine.memory() == before
-    assert rig.engine.fills_seen == {}
+
+def test_what_is_sold_beyond_what_is_held_is_the_users_own_and_the_bot_goes_on(rig):
+    first = sold_twice(rig)
+    cash, trades = rig.engine.cash, list(rig.trades)
+
+    (booked,) = only(rig.fill(90, order=first, fee=D("0.54")), FillBooked)
+
+    assert (rig.position, rig.engine.cash, rig.trades) == (None, cash, trades)
+    assert booked.fill.quantity == 6, "the evidence is kept as the venue tells it"
+    assert (rig.ledger.of(OWN, "BTC"), rig.ledger.of(OWN, "USDT")) == (-6, D("539.46"))
+    assert rig.orders[first.id].state is OrderState.DONE
+    assert rig.notes[-1].text == (
+        "⚠️ BTC/USDT: 6 BTC more was sold than your bot held. It is booked as your own, with what "
+        "it brought; buy BTC back if you want it."
+    )
+    assert rig.fill(90, 6, order=first, id=booked.fill.id) == [], "once"
+    rig.buys(80, 78)
+    assert rig.held.quantity > 6
+
+
+def test_of_a_sale_beyond_what_is_held_the_bot_gets_its_part_to_the_last_unit(rig):
+    rig.told()
+    first = rig.newest
+    rig.lose(first)
+    rig.disprove(first)
+    rig.accept()
+    rig.fill(100, 2)
+    before = rig.engine.cash
+
+    rig.fill(D("91.7"), 6, order=first, fee=D("0.10000001"))
+
+    (trade,) = rig.trades
+    assert (rig.position, trade.exit_reason) == (None, "force_exit")
+    assert rig.engine.cash - before == D("366.73333333")  # 4 / 6 of 550.2 less 4 / 6 of the fee
+    assert rig.ledger.of(OWN, "BTC") == -2
+    assert rig.engine.cash - before + rig.ledger.of(OWN, "USDT") == D("550.2") - D("0.10000001")
+    assert rig.levels == Protect(None, None)
+
+
+def test_a_sale_of_what_is_not_known_to_be_bought_yet_waits_for_that(entering):
+    """The entry's second fill is not booked yet; a stray exit has sold it already."""
+    rig, entry = entering, entering.newest
+    rig.accept()
+    rig.fill(100, 3)
+    first = sold_twice(rig)
+    stray = rig.traded(100, 3, order=first, id="stray")
+    assert rig.step(stray) == []
+    rig.end(3, order=first)
+    assert rig.orders[first.id].state is S.CLOSING, "so it is looked up again"
+
+    rig.fill(100, 3, order=entry)
+    rig.step(stray)
+
+    assert (rig.position, rig.orders[first.id].state) == (None, S.DONE)
+    assert rig.ledger.of(OWN, "BTC") == 0
 
 
 def test_more_filled_than_ordered_is_our_own_bug_and_changes_nothing(entering):

@@ -67,15 +67,28 @@ class LedgerEntry:
             raise BrokenInvariant(f"entry {self.id} does not balance")
 
     @classmethod
-    def of_fill(cls, fill: Fill, *, user_id: UserId, account_id: AccountId, bot_id: BotId) -> Self:
-        """Book a fill: base against the market, quote against the market, the fee to fees."""
+    def of_fill(
+        cls,
+        fill: Fill,
+        *,
+        user_id: UserId,
+        account_id: AccountId,
+        bot_id: BotId,
+        beyond: Fill | None = None,
+    ) -> Self:
+        """Book a fill: base against the market, quote against the market, the fee to fees.
+
+        beyond: the part of the same fill that sold more than the bot held: it came out of what
+        the user keeps there besides.
+        """
+        postings = _postings_of(fill, place_of(bot_id)) if fill.quantity else ()
         return cls(
             id=f"{FILL_OF}{account_id}:{fill.id}",
             user_id=user_id,
             account_id=account_id,
             kind="fill",
             booked_at=fill.filled_at,
-            postings=_postings_of(fill, place_of(bot_id)),
+            postings=postings if beyond is None else (*postings, *_postings_of(beyond, OWN)),
         )
 
     @classmethod

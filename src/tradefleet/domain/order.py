@@ -1,6 +1,6 @@
 """An order: what we decided to send, what became of it, and what the venue says was traded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
 from tradefleet.domain.market import Side, Symbol
-from tradefleet.domain.money import ZERO
+from tradefleet.domain.money import MONEY, ZERO, to_unit
 
 
 class OrderState(StrEnum):
@@ -201,6 +201,24 @@ class Fill:
     fee_asset: str
     fee_quote: Decimal
     filled_at: datetime
+
+
+def parted(fill: Fill, quantity: Decimal) -> tuple[Fill, Fill]:
+    """Return a fill in two, the first of a quantity; together they are it to the last unit."""
+    cost, fee, fee_quote = (
+        to_unit(MONEY.divide(MONEY.multiply(amount, quantity), fill.quantity))
+        for amount in (fill.cost, fill.fee, fill.fee_quote)
+    )
+    return (
+        replace(fill, quantity=quantity, cost=cost, fee=fee, fee_quote=fee_quote),
+        replace(
+            fill,
+            quantity=MONEY.subtract(fill.quantity, quantity),
+            cost=MONEY.subtract(fill.cost, cost),
+            fee=MONEY.subtract(fill.fee, fee),
+            fee_quote=MONEY.subtract(fill.fee_quote, fee_quote),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from tradefleet.domain.effects import (
     Topic,
     TradeClosed,
 )
-from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.domain.events import (
     BarClosed,
     EntryDue,
@@ -49,6 +48,7 @@ from tradefleet.domain.order import (
     Quarantined,
     Rejected,
     Voided,
+    parted,
 )
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.signal import Entry, Signal, TradePlan
@@ -732,26 +732,30 @@ class BotEngine:
         before, order = order, order_life.after(order, fill)
         spec, bought = self.spec, fill.side is Side.BUY
         held = ZERO if self.position is None else self.position.quantity
+        ours, beyond = fill, None
         if not bought and fill.quantity > held:
-            raise BrokenInvariant(f"{fill.quantity} sold of the {held} held: {fill}")
+            if self._is_buying():
+                return []  # it may have sold what we do not know yet that we bought: look-ups go on
+            ours, beyond = parted(fill, held)
         self.fills_seen[fill.id] = order.id
         self._keep(order)
-        self.cash += -fill.cost if bought else fill.cost
-        if fill.fee_asset == spec.symbol.quote:
-            self.cash -= fill.fee
+        self.cash += -ours.cost if bought else ours.cost
+        if ours.fee_asset == spec.symbol.quote:
+            self.cash -= ours.fee
         self.last_price = fill.price
-        follow = self._bought(order, fill) if bought else self._sold(order, fill)
+        follow = self._bought(order, ours) if bought else self._sold(order, ours)
         self._tell_exposure()
         follow += self._turned(before, order)
         if not self.journaled:
             return follow
         entry = LedgerEntry.of_fill(
-            fill, user_id=spec.user_id, account_id=spec.account_id, bot_id=spec.id
+            ours, user_id=spec.user_id, account_id=spec.account_id, bot_id=spec.id, beyond=beyond
         )
         if self.position is None:
-            entry = self._without_dust(entry, held, fill)
+            entry = self._without_dust(entry, held, ours)
         written: list[Effect] = [OrderChanged(order), FillBooked(fill, entry), *follow]
-        return [*written, *self._saved(), self.levels, *self._fill_notice(order, fill)]
+        told = self._fill_notice(order, fill) + self._beyond_notice(beyond)
+        return [*written, *self._saved(), self.levels, *told]
 
     def _bought(self, order: Order, fill: Fill) -> list[Effect]:
         before = self.position
@@ -764,7 +768,9 @@ class BotEngine:
         return []
 
     def _sold(self, order: Order, fill: Fill) -> list[Effect]:
-        assert self.position is not None
+        """Take what an order sold off the position, if one is left: a stray one may sell, too."""
+        if self.position is None:
+            return []
         self.position = self.position.after(fill)
         self.last_exit_reason = order.reason
         self.retry_at, self.retry_wait = None, RETRY_FIRST
@@ -791,6 +797,22 @@ class BotEngine:
         topic = Topic.STOP if order.kind in STOPS else Topic.FILL
         text = f"🔴 {fill.symbol}: sold {what} ({order.reason})"
         return self._notice(topic, text, fill.filled_at, priority=1)
+
+    def _is_buying(self) -> bool:
+        """Say whether an entry is under way, so that not all that was bought need be booked."""
+        entries = (o for o in self.working.values() if o.side is Side.BUY and o.is_working)
+        return any(order.sent_at is not None for order in entries)
+
+    def _beyond_notice(self, beyond: Fill | None) -> list[Effect]:
+        if beyond is None:
+            return []
+        base = self.spec.symbol.base
+        what = f"{beyond.quantity.normalize():f} {base}"
+        text = (
+            f"⚠️ {beyond.symbol}: {what} more was sold than your bot held. It is booked"
+            f" as your own, with what it brought; buy {base} back if you want it."
+        )
+        return self._notice(Topic.FAULT, text, beyond.filled_at, priority=1)
 
     def _close(self, order: Order, fill: Fill) -> list[Effect]:
         """Turn the sold-out position into a trade and let the guards judge it."""
