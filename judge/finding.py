@@ -20,7 +20,8 @@ COUNTERS: Mapping[str, str] = MappingProxyType(
         "position_diff_units": "units a bot says it holds beyond what its ledger place has",
         "unbalanced_tx": "ledger entries that do not sum to zero for each asset",
         "stuck_intents": "orders without an end long after the last fault",
-        "unreleased_reservations": "money still set apart for orders that are over",
+        "unreleased_reservations": "bots that still set money apart when none of their orders is"
+        " under way",
         "kill_violations": "opening orders accepted later than kill commit and deadline",
         "fence_violations": "orders accepted after their deadline, or from a host that had been"
         " overtaken for longer than the deadline",

@@ -1,8 +1,7 @@
 """Reads venues' journals: checks the chain of hashes, and tells orders, trades, money and calls.
 
-The shapes of lines are those that simulated venues write (README of the judge: docs/order-safety):
-order, trade, deposit, withdrawal, call. A call may say in `refusal` in which words the venue
-refused it.
+The shapes of lines are those that simulated venues write:
+order, trade, deposit, withdrawal, call. A call's `code` says in which words it was refused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,7 +83,7 @@ class Call:
     order_id: int
     status: int
     fault: str
-    refusal: str
+    code: str  # in which words the venue refused it, "" when it did not
 
 
 Step: TypeAlias = OrderChange | VenueTrade | Movement | Call
@@ -278,7 +277,7 @@ def _call(line: Line) -> Call:
         order_id=_int(line, "order"),
         status=_int(line, "status"),
         fault=_text(line, "fault"),
-        refusal=_text(line, "refusal"),
+        code=_text(line, "code"),
     )
 
 

@@ -23,6 +23,7 @@ class Holding:
     cost_max: int
     quantity: int = 0
     cost: int = 0
+    dust: int = 0  # of the base; may be sold, and is no position
     price: int = 0  # of the latest trade
     live: dict[int, VenueOrder] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)  # of live orders
@@ -50,18 +51,24 @@ class Holding:
             self.quantity += trade.quantity - fee_in_base
             self.cost += trade.cost
         else:
-            beyond = max(0, trade.quantity - self.quantity)
-            kept = max(0, self.quantity - trade.quantity - fee_in_base)
+            beyond = max(0, trade.quantity - self.held)
+            gone = trade.quantity + fee_in_base
+            kept = max(0, self.quantity - gone)
+            self.dust = max(0, self.dust - max(0, gone - self.quantity))
             self.cost = self.cost * kept // self.quantity if self.quantity > 0 else 0
             self.quantity = kept
             if self.cost * DUST < self.cost_max:
-                self.cost = 0
+                self.dust, self.quantity, self.cost = self.dust + kept, 0, 0
         left = self.left.get(trade.order_id, 0) - trade.quantity
         if left > 0:
             self.left[trade.order_id] = left
         else:
             self._forget(trade.order_id)
         return beyond
+
+    @property
+    def held(self) -> int:
+        return self.quantity + self.dust
 
     @property
     def buys(self) -> int:
@@ -133,7 +140,7 @@ def _judged(
     """Take one step; yield what is wrong after it, in words and by kind."""
     before = holding.cost + holding.buys
     if isinstance(step, VenueTrade):
-        held = holding.quantity
+        held = holding.held
         beyond = holding.trade(step)
         if beyond:
             yield (
@@ -143,10 +150,10 @@ def _judged(
     else:
         holding.change(order, step)
         offered = holding.sells
-        if order.side == "sell" and step.what == "new" and offered > holding.quantity:
+        if order.side == "sell" and step.what == "new" and offered > holding.held:
             yield (
                 f"live orders sell {shown(offered)} {holding.symbol}"
-                f" and bots hold {shown(holding.quantity)}",
+                f" and bots hold {shown(holding.held)}",
                 "offered",
             )
     after = holding.cost + holding.buys

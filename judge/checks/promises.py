@@ -200,14 +200,14 @@ def venue_limits(case: Case) -> Iterable[Finding]:
     """Find calls that a venue itself refused for their nonce or their number."""
     for venue, journal in case.journals.items():
         for call in journal.calls:
-            refusal = call.refusal.lower()
+            refusal = call.code.lower()
             owned = case.places.get((venue, call.account))
             account = owned.account_id if owned is not None else call.account
             if "nonce" in refusal:
-                counter, text = "nonce_errors", f"{venue} refused a nonce: {call.refusal}"
+                counter, text = "nonce_errors", f"{venue} refused a nonce: {call.code}"
             elif call.status in LIMITS or "rate limit" in refusal:
                 counter = "bans"
-                text = f"{venue} answered {call.status} {call.refusal}".rstrip()
+                text = f"{venue} answered {call.status} {call.code}".rstrip()
             else:
                 continue
             names = (call.client_id,) if call.client_id else ()
