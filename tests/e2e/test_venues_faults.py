@@ -5,6 +5,7 @@ venue; who is not struck must not notice. What an order's fate may take is ORDER
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import pytest
 
 from tests.bot_rig import enter, leave
 from tests.e2e.venue_rig import VENUES, Service, World, creates, reopen, shut, world
+from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.ids import OrderId, UserId
 from tradefleet.domain.ledger import OWN
 from tradefleet.domain.order import Order, OrderKind, OrderState
@@ -434,9 +436,9 @@ async def test_a_request_that_the_network_doubles_is_never_two_orders_of_ours(
             return
         bought, sold = await it.fills(ALICE)
         assert bought.quantity - bought.fee - sold.quantity < Decimal("0.00001")
-        assert any(
-            "is ours, and our books do not have all of it" in text
-            for text in service.told.texts(ALICE)
-        )
+        (told,) = [text for text in service.told.texts(ALICE) if "was sent once" in text]
+        assert re.search(r"order \w{32} was sent once and is there twice, as \d+ and \d+\.", told)
+        (bot,) = await it.bots(ALICE)
+        assert bot.status is BotStatus.RUNNING
         assert (await it.books(ALICE, venue)).of(OWN, "BTC") == bought.quantity - bought.fee
         await it.judge_money(ALICE, venue)

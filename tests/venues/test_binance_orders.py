@@ -186,6 +186,18 @@ async def test_an_order_signed_too_early_is_refused_by_the_venue_itself():
         assert not sim.exchange.accounts["a1"].orders
 
 
+async def test_of_an_order_that_the_network_doubles_the_one_that_was_answered_is_ours():
+    """The name of a filled order may be used again; asked by name, the venue tells the latest."""
+    async with trading() as (sim, link, _):
+        sim.faults.once(fault=Fault(kind=FaultKind.REQUEST_DUPLICATED), action="create")
+        number = await link.submit(order := armed("0.01"))
+        assert len(sim.exchange.accounts["a1"].orders) == 2
+        for known in (order, replace(order, venue_order_id=number)):
+            report = await link.look_up(known)
+            assert report is not None and report.venue_order_id == number
+            assert {fill.quantity for fill in await link.fills_of(known)} == {Decimal("0.01")}
+
+
 async def test_a_second_order_of_the_same_name_is_unknown_and_found():
     async with trading() as (sim, link, _):
         await link.submit(stop := resting(30000))

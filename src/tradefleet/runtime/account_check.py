@@ -171,7 +171,7 @@ class AccountCheck:
                 self.books.know(trade.id)
             elif not await self._is_revived(name, trade.venue_order_id, kept):
                 others.append(trade)
-                await self._ask_whose(name, kept, is_live=True)
+                await self._ask_whose(name, trade.venue_order_id, kept, is_live=True)
         await self.others.traded(others)
 
     async def _names_of(self, trades: Sequence[VenueTrade]) -> dict[FillId, str]:
@@ -241,7 +241,7 @@ class AccountCheck:
             if not live or await self._is_revived(there.client_id, there.venue_order_id, kept):
                 continue
             if not await self._has_ended(there, kept):
-                await self._ask_whose(there.client_id, kept, is_live=live)
+                await self._ask_whose(there.client_id, there.venue_order_id, kept, is_live=live)
 
     async def _has_ended(self, there: VenueOrder, kept: "Kept") -> bool:
         """Ask about an order of ours that is over here: it may have been listed just before."""
@@ -281,11 +281,11 @@ class AccountCheck:
         self._look_up(bot, order.id)
         return True
 
-    async def _ask_whose(self, name: str, kept: "Kept", *, is_live: bool) -> None:
+    async def _ask_whose(self, name: str, number: str, kept: "Kept", *, is_live: bool) -> None:
         """Report an order that bears our name and that we know nothing of; others' are theirs."""
-        known = kept.order(name, "") is not None
+        known = kept.order(name, "")
         bot, seq = self._named(name) if reconcile.may_be_ours(name) else (None, 0)
-        if bot is None and not known:
+        if bot is None and known is None:
             return
         if bot is not None and seq > bot.engine.seq:
             bot.engine.seq = seq  # or the next order would bear the same name
@@ -296,6 +296,14 @@ class AccountCheck:
         if name in self.told:
             return
         self.told.add(name)
+        if known is not None and known.venue_order_id and known.venue_order_id != number:
+            await self.others.stop_entries(
+                f"order {name} was sent once and is there twice, as {known.venue_order_id} and"
+                f" {number}",
+                "What the second one trades is booked apart from what your pairs own, and no stop"
+                " guards it: sell it, or keep it as your own.",
+            )
+            return
         await self.others.stop_entries(
             f"order {name} is ours, and our books do not have all of it",
             "What it bought or sold is booked apart from what your pairs own; look at your open"

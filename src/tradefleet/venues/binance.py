@@ -217,11 +217,17 @@ class Binance:
         )
 
     async def find(self, errand: Errand, order: Order, listing: Listing) -> OrderReport | None:
+        """Ask by the venue's number where it is known: a name is free again once its order filled.
+
+        So the network can make two orders of one request, and the name would lead to the other.
+        """
+        number = order.venue_order_id
+        asked = {"orderId": number} if number else {"origClientOrderId": order.id}
         call = Call(
             method="GET",
             api="private",
             path="/order",
-            params={"symbol": listing.id, "origClientOrderId": order.id},
+            params={"symbol": listing.id, **asked},
             costs={"weight": 4},
         )
         try:

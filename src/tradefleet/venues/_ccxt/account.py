@@ -26,6 +26,7 @@ from tradefleet.domain.order import (
     Purpose,
 )
 from tradefleet.domain.statement import VenueStatement
+from tradefleet.domain.values import changed
 from tradefleet.engine.pace import Priority
 from tradefleet.venue import StatementNotPossible, VenueOrder, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.amounts import UNREADABLE, to_ms, understanding
@@ -144,6 +145,8 @@ class CcxtLink:
 
     async def look_up(self, order: Order) -> OrderReport | None:
         listing, errand = await self._errand(order)
+        if not order.venue_order_id:
+            order = changed(order, venue_order_id=self._venue_ids.get(order.id, ""))
         with understanding(self._title, "an order"):
             report = await self.asker.environment.dialect.find(errand, order, listing)
         if report is not None:
