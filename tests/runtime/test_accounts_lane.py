@@ -1,6 +1,7 @@
 """An order is written down before it leaves, leaves once, and is looked up when in doubt."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -268,7 +269,39 @@ async def test_a_look_up_that_fails_is_no_evidence(ground, running):
     await ground.clock.pass_by(35)
     (order,) = await ground.orders()
     assert (order.state, order.negatives) == (OrderState.UNKNOWN, 0)
-    assert len(link.asked) > 10
+    assert len(link.asked) > 4
+
+
+async def test_a_venue_that_does_not_answer_is_asked_less_and_less_often(ground, running):
+    link, begun = ground.link(), ground.clock.monotonic()
+    link.answers.append(Answer.LOSE_REQUEST)
+    asked_at: list[float] = []
+
+    async def down(order: Order) -> None:
+        asked_at.append(ground.clock.monotonic() - begun)
+        raise VenueUnavailable("no route")
+
+    link.look_up = down  # type: ignore[method-assign]
+    await entered(running)
+    await ground.clock.pass_by(600)
+    pauses = [round(later - sooner) for sooner, later in itertools.pairwise(asked_at)]
+    assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
+    assert set(pauses[7:]) == {60}
+
+
+async def test_whatever_a_venue_answers_the_orders_it_was_silent_about_are_asked_for_at_once(
+    ground, running
+):
+    link = ground.link()
+    link.answers.append(Answer.LOSE_ANSWER)
+    link.look_ups.extend(VenueUnavailable("no route") for _ in range(7))
+    order = await entered(running)
+    await ground.clock.pass_by(70)  # the next time would be at 124 s
+    assert await ground.states() == ["unknown"]
+    assert not link.look_ups
+    running.bot().user.lanes[order.account_id].answered()
+    await ground.clock.pass_by(1)
+    assert await ground.states() == ["open"]
 
 
 async def test_absence_takes_deadline_and_grace_and_three_clean_look_ups(ground, running):
@@ -322,7 +355,7 @@ async def test_lists_that_fail_prove_nothing_either(ground, running):
     await ground.clock.pass_by(90)
     assert await ground.states() == ["unknown"]
     link.list_errors.clear()
-    await ground.clock.pass_by(10)
+    await ground.clock.pass_by(60)
     assert (await ground.states())[0] == "absent"
     assert link.listings[-2:] == ["orders_since", "trades_since"]
 
@@ -357,7 +390,7 @@ async def test_an_absent_entry_is_decided_anew_under_another_id(ground, running)
 async def test_an_entry_found_absent_too_late_lapses(ground, running):
     link = ground.link()
     link.answers.append(Answer.LOSE_REQUEST)
-    link.look_ups.extend(VenueUnavailable("no route") for _ in range(40))
+    link.look_ups.extend(VenueUnavailable("no route") for _ in range(6))
     await entered(running)
     await ground.clock.pass_by(120)
     await running.price(101)

@@ -141,6 +141,7 @@ class AccountCheck:
         trades = await self.lane.link.trades_since(
             self.symbols, (self.since or self._begin()) - OVERLAP
         )
+        self.lane.answered()
         await self._take_trades(trades)
         self.since = asked_at
 

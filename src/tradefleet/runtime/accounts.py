@@ -42,6 +42,8 @@ from tradefleet.venue import AccountLink
 MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
 WAKES_EARLY = 0.1  # seconds; what is put here by then may be under way already
 SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
+SILENT_MOST = timedelta(seconds=60)  # the longest pause while a venue does not answer at all
+SILENT_CANCEL_MOST = timedelta(seconds=8)  # for a cancel, after which something is to be sold
 
 
 class Job(StrEnum):
@@ -99,6 +101,7 @@ class AccountLane(Generic[BotT]):
     _missed: dict[OrderId, datetime] = field(default_factory=dict)  # when it was not found last
     _asked: dict[OrderId, tuple[Order, int]] = field(default_factory=dict)  # how often, in vain
     _due: dict[tuple[Job, OrderId], float] = field(default_factory=dict)  # put here by then
+    _silent: dict[OrderId, tuple[BotT, int]] = field(default_factory=dict)  # no answer, how often
 
     def put(self, job: Job, bot: BotT, order_id: OrderId) -> None:
         """Let a job stand in line, once: a look-up that has not begun finds what is new, too."""
@@ -143,6 +146,7 @@ class AccountLane(Generic[BotT]):
         try:
             venue_order_id = await self.link.submit(sending)
         except VenueRejected as rejection:
+            self.answered()
             await self.owner.tell(bot, Rejected(order.id, str(rejection)))
         except (OutcomeUnknown, VenueUnavailable) as loss:
             unsent, timing = isinstance(loss, VenueUnavailable), self.link.timing
@@ -154,6 +158,7 @@ class AccountLane(Generic[BotT]):
             first = timing.deadline + timing.grace if unsent else timing.visibility
             self._look_again(bot, order, first)
         else:
+            self.answered()
             await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
 
     async def _cancel(self, bot: BotT, order: Order) -> None:
@@ -169,8 +174,10 @@ class AccountLane(Generic[BotT]):
             report = await self._ask(order)
             fills = await self._fills_of(order, report) if report is not None else ()
         except VenueUnavailable:
-            self._look_again(bot, order, timedelta(seconds=2))
+            self._look_when_back(bot, order)
             return
+        self._silent.pop(order.id, None)
+        self.answered()
         known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
         for event in reconcile.order_news(order, report, fills, known, now):
             if isinstance(event, NotFound) and self._missed_just_now(order, now):
@@ -252,6 +259,22 @@ class AccountLane(Generic[BotT]):
             self._asked.pop(order_id, None)
             return
         self._look_again(bot, order, due - now)
+
+    def _look_when_back(self, bot: BotT, order: Order) -> None:
+        """Ask again after 1, 2, 4, 8 … seconds, or as soon as the venue answers anything."""
+        _, times = self._silent.get(order.id, (bot, 0))
+        self._silent[order.id] = bot, times + 1
+        most = SILENT_MOST if order.cancel is CancelState.NONE else SILENT_CANCEL_MOST
+        self._look_again(bot, order, min(timedelta(seconds=2 ** min(times, 6)), most))
+
+    def answered(self) -> None:
+        """The venue answers: ask at once about the orders it was silent about."""
+        for order_id, (bot, _) in list(self._silent.items()):
+            order = bot.engine.working.get(order_id)
+            if order is None:
+                del self._silent[order_id]
+            else:
+                self._look_again(bot, order, timedelta(0))
 
     def _look_again(self, bot: BotT, order: Order, wait: timedelta) -> None:
         """Ask again after a while, unless that will be done by then: bells multiply nothing."""
