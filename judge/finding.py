@@ -12,6 +12,7 @@ COUNTERS: Mapping[str, str] = MappingProxyType(
         "duplicate_cid": "orders accepted under a client id that was accepted before",
         "double_decision": "orders accepted for a decision that had its order already",
         "orphan_orders": "orders the venue accepted that the database does not know",
+        "altered_orders": "orders accepted with another symbol, side or quantity than was decided",
         "phantom_orders": "orders live or done in the database that the venue never had",
         "lost_fills": "trades at the venue that are not booked",
         "double_fills": "fills in the books that no trade stands behind, or that stand there twice",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import orjson
 
@@ -176,9 +176,12 @@ def read_journal(venue: str, lines: Sequence[Line]) -> Journal:
     """Return what the lines of one venue tell; what they contradict is said in broken."""
     journal = Journal(venue=venue, lines=len(lines))
     journal.hash, journal.broken = check_chain(lines)
-    for line in lines:
-        journal.last_ms = max(journal.last_ms, _int(line, "at_ms"))
-        _take(journal, line)
+    for number, line in enumerate(lines, start=1):
+        try:
+            journal.last_ms = max(journal.last_ms, _int(line, "at_ms"))
+            _take(journal, line)
+        except ValueError as error:
+            journal.broken = journal.broken or f"line {number} cannot be read: {error}"
     return journal
 
 
@@ -216,7 +219,10 @@ def _take(journal: Journal, line: Line) -> None:
 
 
 def _int(line: Line, name: str) -> int:
-    return int(cast(int, line.get(name) or 0))
+    value = line.get(name) or 0
+    if not isinstance(value, int):
+        raise ValueError(f"{name} is {value!r} and no whole number")
+    return value
 
 
 def _text(line: Line, name: str) -> str:

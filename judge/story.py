@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from judge.case import FINAL, Case
+from judge.case import FINAL, Case, units_of
 from judge.checks.exposure import shown
 from judge.evidence import Evidence, Happened, StoredOrder
 from judge.finding import Finding
@@ -125,13 +125,13 @@ def _of_database(case: Case, account: str, names: Sequence[str]) -> Iterator[Mom
         if intent.account_id != account and intent.id not in names:
             continue
         rank = OWN if intent.id in names else OTHERS
-        it = _short(intent.id)
+        it = _label(case, intent.id)
         yield Moment(
             at_ms=intent.decided_ms,
             rank=rank,
             who=intent.bot_id,
-            text=f"decides to {intent.side} {intent.quantity} {intent.symbol}"
-            f" ({intent.purpose}, decision {intent.seq}): {it}",
+            text=f"decides to {intent.side} {shown(units_of(intent.quantity))} {intent.symbol}"
+            f" ({intent.purpose}): {it}",
         )
         if intent.sent_ms is not None:
             yield Moment(
@@ -158,7 +158,7 @@ def _of_venue(case: Case, account: str, names: Sequence[str]) -> Iterator[Moment
             continue
         match step:
             case Call():
-                yield from _of_call(step, names, journal.venue)
+                yield from _of_call(case, step, names, journal.venue)
             case Movement():
                 way = "comes in" if step.change > 0 else "goes out"
                 text = f"{shown(abs(step.change))} {step.asset} {way}"
@@ -169,12 +169,12 @@ def _of_venue(case: Case, account: str, names: Sequence[str]) -> Iterator[Moment
                     yield _of_step(case, order, step, names)
 
 
-def _of_call(call: Call, names: Sequence[str], venue: str) -> Iterator[Moment]:
+def _of_call(case: Case, call: Call, names: Sequence[str], venue: str) -> Iterator[Moment]:
     about_it = call.client_id in names
     if not about_it and not (call.fault and call.action in ("create", "cancel")):
         return
     words = CALL_WORDS.get(call.action, "a call ({it})")
-    what = words.format(it=_short(call.client_id) if call.client_id else "an order")
+    what = words.format(it=_label(case, call.client_id))
     if not call.status:
         answer = "it never arrives"
     else:
@@ -191,7 +191,7 @@ def _of_call(call: Call, names: Sequence[str], venue: str) -> Iterator[Moment]:
 def _of_step(
     case: Case, order: VenueOrder, step: OrderChange | VenueTrade, names: Sequence[str]
 ) -> Moment:
-    it = _short(order.client_id) if order.client_id else "the owner's order"
+    it = _label(case, order.client_id) if order.client_id else "the owner's order"
     if order.client_id == "" and not case.is_by_hand(order):
         it = "an order without a name"
     if isinstance(step, VenueTrade):
@@ -213,14 +213,14 @@ def _of_diary(case: Case, each: Happened, account: str, names: Sequence[str]) ->
         return
     if fields.get("user_id", user) not in ("", user):
         return
-    text = _diary_words(each)
+    text = _diary_words(case, each)
     if text:
         who = str(fields.get("host") or ("network" if each.kind == "fault" else "world"))
         rank = OWN if fields.get("order") in names else AROUND
         yield Moment(at_ms=each.at_ms, rank=rank, who=who, text=text)
 
 
-def _diary_words(each: Happened) -> str:
+def _diary_words(case: Case, each: Happened) -> str:
     fields = each.fields
     match each.kind:
         case "fault":
@@ -245,7 +245,8 @@ def _diary_words(each: Happened) -> str:
         case "unprotected":
             return f"{fields.get('symbol')} was without a stop for {fields.get('seconds')} s"
         case "unknown":
-            return f"{_short(str(fields.get('order')))} was in doubt for {fields.get('seconds')} s"
+            it = _label(case, str(fields.get("order")))
+            return f"{it} was in doubt for {fields.get('seconds')} s"
         case "quiet":
             return "faults stop for good"
         case "ended":
@@ -262,7 +263,7 @@ def _diary_words(each: Happened) -> str:
 def _heading(case: Case, account: str, names: Sequence[str]) -> list[str]:
     owned = case.owners.get(account)
     where = f" at {owned.venue}, of {owned.user_id}" if owned is not None else ""
-    orders = ", ".join(f"{_short(name)} = {name}" for name in names[:2]) or "no order"
+    orders = ", ".join(f"{_label(case, name)} is {name}" for name in names[:2]) or "no order"
     return [f"Account {account}{where}: {orders}"]
 
 
@@ -274,15 +275,15 @@ def _ending(case: Case, verdict: Verdict, account: str, names: Sequence[str]) ->
             end = "over" if intent.state in FINAL else "not over"
             there = [f"order {o.id} filled {shown(o.filled)}" for o in case.there(intent)]
             lines.append(
-                f"In the end   database: {_short(name)} is {intent.state} ({end}), filled"
-                f" {intent.filled}; venue: {'; '.join(there) or 'never had it'}"
+                f"In the end   database: {_label(case, name)} is {intent.state} ({end}), filled"
+                f" {shown(units_of(intent.filled))}; venue: {'; '.join(there) or 'never had it'}"
             )
     found = [f for f in verdict.findings if f.account_id == account or set(f.orders) & set(names)]
     for each in found[:FINDINGS_TOLD]:
         lines.append(f"VERDICT      {each.counter}: {each.text}")
     if len(found) > FINDINGS_TOLD:
         lines.append(f"VERDICT      … and {len(found) - FINDINGS_TOLD} more in this account")
-    return lines or ["VERDICT      nothing is wrong"]
+    return lines if found else [*lines, "VERDICT      nothing is wrong"]
 
 
 def _collapsed(moments: Iterable[Moment]) -> list[Moment]:
@@ -324,5 +325,11 @@ def _clock(passed_ms: int) -> str:
     return f"{minutes}:{rest / 1000:06.3f}"
 
 
-def _short(name: str) -> str:
-    return f"order {name[:6]}" if name else "an order"
+def _label(case: Case, name: str) -> str:
+    """Return what an order is called in a story: by its decision, where that is known."""
+    intent = case.stored.get(name)
+    if intent is None:
+        return f"order {name[:8]}" if name else "an order"
+    owned = case.owners.get(intent.account_id)
+    alone = owned is not None and len(owned.contracts) == 1
+    return f"order #{intent.seq}" + ("" if alone else f" of {intent.bot_id}")

@@ -15,6 +15,7 @@ CHECKS: Sequence[Check] = (
     orders.duplicate_cid,
     orders.double_decision,
     orders.orphan_orders,
+    orders.altered_orders,
     orders.phantom_orders,
     orders.assumed_final,
     orders.closing_mismatch,

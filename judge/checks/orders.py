@@ -1,7 +1,7 @@
 """Each order here against the same order there."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from judge.case import FINAL, Case, units_of
 from judge.checks.exposure import shown
@@ -69,6 +69,21 @@ def orphan_orders(case: Case) -> Iterable[Finding]:
                 f"{order.venue} accepted a {order.side} of {shown(order.quantity)} {order.symbol}"
                 f" (order {order.id}) that the database does not know",
             )
+
+
+def altered_orders(case: Case) -> Iterable[Finding]:
+    for intent in case.evidence.database.orders:
+        decided = (intent.symbol, intent.side, units_of(intent.quantity))
+        for order in case.accepted_of(intent):
+            if decided != (order.symbol, order.side, order.changes[0].quantity):
+                yield _about(
+                    case,
+                    order,
+                    "altered_orders",
+                    f"{order.venue} accepted a {order.side} of"
+                    f" {shown(order.changes[0].quantity)} {order.symbol}, and what was decided is"
+                    f" a {intent.side} of {intent.quantity} {intent.symbol}",
+                )
 
 
 def phantom_orders(case: Case) -> Iterable[Finding]:
@@ -159,7 +174,3 @@ def _of(intent: StoredOrder, counter: str, text: str, at_ms: int) -> Finding:
 
 def _th(number: int) -> str:
     return {2: "second", 3: "third"}.get(number, f"{number}th")
-
-
-def names(orders: Iterable[VenueOrder]) -> Iterator[str]:
-    return (order.name for order in orders)

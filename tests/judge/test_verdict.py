@@ -148,6 +148,15 @@ def test_two_orders_for_one_decision_are_found():
     assert raised(made.end()) == {"double_decision": 1}
 
 
+@pytest.mark.parametrize(
+    "changes", [{"quantity": Decimal("0.2")}, {"side": "sell"}, {"symbol": "BNB/USDT"}]
+)
+def test_an_order_that_is_not_the_one_that_was_decided_is_found(changes):
+    made = traded()
+    made.orders[4] = replace(made.orders[4], **changes)
+    assert raised(made.end()) == {"altered_orders": 1}
+
+
 def test_an_order_the_database_does_not_know_is_found():
     made = traded()
     made.orders = [order for order in made.orders if order.state != "open"]
