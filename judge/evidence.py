@@ -46,7 +46,8 @@ class Happened:
       frozen     host, seconds: stands still (SIGSTOP); thawed  host
       lease      user_id, host, epoch: taken
       kill       user_id, scope, mode: the switch is written; released  user_id. Either may name
-                 an account_id, bot_id or venue it is limited to; no user_id is everybody
+                 a scope_id (of scope account or bot) or a venue it is limited to; no user_id is
+                 everybody
       manual     account_id, order: the venue's number of an order its owner placed by hand
       unprotected account_id, symbol, seconds: a position without a stop, once it is over
       unknown    account_id, order, seconds: an order whose fate was in doubt, once that is over

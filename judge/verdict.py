@@ -16,6 +16,7 @@ from judge.finding import COUNTERS
 from judge.finding import Finding as Finding
 from judge.liveness import MEASURED, Spread, measured
 
+ANYWHERE = "anywhere"  # the point of a crash that was drawn by the clock
 FINDINGS_KEPT = 1000  # of a verdict over many runs; counters count all
 
 
@@ -76,7 +77,7 @@ def counted(case: Case) -> dict[str, int | Mapping[str, int]]:
     """Count what was tried."""
     trades = sum(len(order.trades) for order in case.accepted)
     faults = Counter(str(each.fields["fault"]) for each in case.happened("fault"))
-    crashes = Counter(str(each.fields["point"]) for each in case.happened("crash"))
+    crashes = Counter(str(each.fields["point"] or ANYWHERE) for each in case.happened("crash"))
     takeovers, zombies = _takeovers(case)
     return {
         "orders": len(case.accepted),
@@ -110,7 +111,7 @@ def _takeovers(case: Case) -> tuple[int, int]:
             before = owner.get(user)
             if before is not None and before != host:
                 takeovers += 1
-                zombies += before not in dead
+                zombies += bool(each.fields.get("zombie", before not in dead))
             owner[user] = host
     return takeovers, zombies
 

@@ -11,6 +11,7 @@ from judge.finding import Finding
 from judge.journals import VenueOrder
 
 PROTECTED_WITHIN_S = 5.0
+TOLD_OF_SWITCHES = ("user_id", "account_id", "bot_id", "venue", "scope", "scope_id")
 LIMITS = frozenset({403, 418, 429})
 
 
@@ -50,8 +51,8 @@ def kills_of(case: Case) -> list[Kill]:
         found.append(
             Kill(
                 user_id=_word(each, "user_id"),
-                account_id=_word(each, "account_id"),
-                bot_id=_word(each, "bot_id"),
+                account_id=_word(each, "account_id") or _scoped(each, "account"),
+                bot_id=_word(each, "bot_id") or _scoped(each, "bot"),
                 venue=_word(each, "venue"),
                 since_ms=each.at_ms,
                 until_ms=until,
@@ -64,11 +65,13 @@ def _word(happened: Happened, name: str) -> str:
     return str(happened.fields.get(name) or "")
 
 
+def _scoped(happened: Happened, scope: str) -> str:
+    """Return what a switch is limited to, if it is of that scope."""
+    return _word(happened, "scope_id") if _word(happened, "scope") == scope else ""
+
+
 def _frees(released: Happened, kill: Happened) -> bool:
-    return all(
-        _word(released, name) in ("", _word(kill, name))
-        for name in ("user_id", "account_id", "bot_id", "venue")
-    )
+    return all(_word(released, name) in ("", _word(kill, name)) for name in TOLD_OF_SWITCHES)
 
 
 def kills(case: Case) -> Iterable[Finding]:
