@@ -112,9 +112,7 @@ class AccountCheck:
     def is_quiet(self) -> bool:
         """Say whether nothing of ours is on its way: only then balances can be compared."""
         lane = self.lane
-        return not (lane.busy or lane.jobs) and all(
-            order.state in QUIET and order.cancel is CancelState.NONE for _, order in self._orders()
-        )
+        return not (lane.busy or lane.jobs) and all(is_at_rest(each) for _, each in self._orders())
 
     def _orders(self) -> Iterable[Own]:
         return [(bot, order) for bot in self.bots for order in bot.engine.working.values()]
@@ -382,6 +380,13 @@ class Kept:
 
     def filled(self, name: str) -> Decimal:
         return reconcile.total(fill.quantity for fill in self.fills if fill.order_id == name)
+
+
+def is_at_rest(order: Order) -> bool:
+    """Say whether nothing of an order is on its way; where none is, a cancel takes nothing back."""
+    if order.state is OrderState.ABSENT:
+        return True
+    return order.state in QUIET and order.cancel is CancelState.NONE
 
 
 def claim_of(bot: HostedBot) -> Claim:

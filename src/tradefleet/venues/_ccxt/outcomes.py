@@ -156,17 +156,29 @@ BYBIT = OutcomeTable(
             "10004",  # signature
             "10005",  # right
             "10006",  # too many requests
+            "10007",  # who asks is not known
+            "10008", "10024", "10027", "10028",  # account banned, or not of the kind that may
+            "10009", "170209", "170348",  # not served where its owner lives
             "10010",  # address
             "10029",  # symbol not on the key's list
-            "33004",  # key has expired
+            "33004", "-2015",  # key has expired
+            "110003", "110094",  # price, value
             "110004", "110007", "110012",  # balance
+            "110009", "110020",  # too many stops, too many orders open
+            "110066",  # no trading now
             "170005", "170222",  # too many orders, too many requests
-            "170105", "170115", "170116", "170117", "170121", "170130",  # parameters
+            "170010", "170011", "170031", "170036", "170037", "170159", "170206", "170217",
+            "170218", "170219", "170224", "170227", "170241", "170344", "170355", "170358",
+            "170359", "170709",  # this account may not, or not yet, or not so
+            "170033", "170034", "170131",  # balance
+            "170105", "170115", "170116", "170117", "170121", "170130", "170202",  # parameters
             "170124", "170132", "170133", "170134", "170136", "170137", "170140", "170148",
-            "170381", "170382",  # sizes, prices and decimals
-            "170131", "170033",  # balance
+            "170341", "170371", "170372", "170381", "170382",  # sizes, prices and decimals
             "170151", "170157", "170201", "170221",  # not traded so
+            "170192", "170193", "170194",  # too far from the market
+            "170197", "170198", "170199", "170200", "170228", "170229",  # too much at once
             "170203", "170204",  # trigger price on the wrong side
+            "170215", "170216", "170220", "170223", "170226", "170230",  # money is lent
             "170810",  # too many orders open
         }
     ),
@@ -174,6 +186,12 @@ BYBIT = OutcomeTable(
     absent=frozenset({"110001", "170213"}),
     faults={
         "10002": KeyFault.CLOCK,
+        "10007": KeyFault.INVALID,
+        "10008": KeyFault.PERMISSION,
+        "10009": KeyFault.ADDRESS,
+        "10024": KeyFault.PERMISSION,
+        "10027": KeyFault.PERMISSION,
+        "10028": KeyFault.PERMISSION,
         "10003": KeyFault.INVALID,
         "10004": KeyFault.SIGNATURE,
         "10005": KeyFault.PERMISSION,
@@ -227,9 +245,25 @@ KRAKEN = OutcomeTable(
             "EOrder:Cost minimum not met",
             "EOrder:Tick size check failed",
             "EOrder:Orders limit exceeded",
+            "EOrder:Positions limit exceeded",
+            "EOrder:Scheduled orders limit exceeded",
             "EOrder:Invalid price*",
+            "EOrder:Cannot open position",
+            "EOrder:Cannot open opposing position",
+            "EOrder:Margin allowance exceeded",
+            "EOrder:Margin level too low",
+            "EOrder:Margin position size exceeded",
+            "EOrder:Insufficient margin",
+            "EOrder:Trading agreement required",  # of residents of some countries
+            "EBM:limit exceeded*",  # of what an account may trade in a time
             "EOrder:Rate limit exceeded",
+            "EOrder:Domain rate limit exceeded",
             "EAPI:Rate limit exceeded",
+            "EAPI:Feature disabled",
+            "EAuth:Account temporary disabled",
+            "EAuth:Account unconfirmed",
+            "EAuth:Rate limit exceeded",
+            "EAuth:Too many requests",
             "EGeneral:Rate limit exceeded",
             "EGeneral:Too many requests",
             "EGeneral:Invalid arguments*",
@@ -253,6 +287,8 @@ KRAKEN = OutcomeTable(
         "EAPI:Invalid signature": KeyFault.SIGNATURE,
         "EAPI:Invalid nonce": KeyFault.CLOCK,
         "EGeneral:Permission denied": KeyFault.PERMISSION,
+        "EAuth:Account temporary disabled": KeyFault.PERMISSION,
+        "EAuth:Account unconfirmed": KeyFault.PERMISSION,
         "EAPI:Rate limit exceeded": KeyFault.RATE_LIMIT,
         "EGeneral:Temporary lockout": KeyFault.RATE_LIMIT,
         "EGeneral:Too many requests": KeyFault.RATE_LIMIT,
@@ -263,6 +299,9 @@ KRAKEN = OutcomeTable(
     holds={
         "EAPI:Rate limit exceeded": 15.0,
         "EOrder:Rate limit exceeded": 5.0,
+        "EOrder:Domain rate limit exceeded": 5.0,
+        "EAuth:Rate limit exceeded": MINUTE,
+        "EAuth:Too many requests": MINUTE,
         "EGeneral:Rate limit exceeded": 15.0,
         "EGeneral:Too many requests": MINUTE,
         "EGeneral:Temporary lockout": QUARTER,
