@@ -1,7 +1,7 @@
 """What an answer of each venue proves: the white-lists of codes that mean "nothing was done".
 
 Whatever is not on a list proves nothing, and neither does an answer that is cut, is not JSON,
-or comes from a server in trouble. Version 1 of the lists, by the venues' documents of 2026-07.
+or comes from a server in trouble. Version 2 of the lists, by the venues' documents of 2026-07.
 """
 
 import re
