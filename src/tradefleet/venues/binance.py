@@ -19,7 +19,19 @@ from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement, e
 from tradefleet.domain.user import Account, Mode
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
-from tradefleet.venues._ccxt.amounts import MILLISECOND, amount, from_ms, plain, to_ms
+from tradefleet.venues._ccxt.amounts import (
+    MILLISECOND,
+    amount,
+    counted,
+    flag,
+    from_ms,
+    name_of,
+    numbered,
+    plain,
+    positive,
+    to_ms,
+    word,
+)
 from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome, VenueSaid
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
@@ -185,7 +197,7 @@ class Binance:
             signed=False,
             costs={"weight": 2},
         )
-        return amount((await errand.ask(call))["price"])
+        return counted((await errand.ask(call))["price"])
 
     # --------------------------------------------------------------- orders
 
@@ -238,7 +250,7 @@ class Binance:
             raise
         if row["clientOrderId"] != order.id:
             raise ValueError("about another order")
-        return OrderReport(str(row["orderId"]), is_open(row), amount(row["executedQty"]))
+        return OrderReport(numbered(row["orderId"]), is_open(row), counted(row["executedQty"]))
 
     async def trades_of(
         self, errand: Errand, order: Order, listing: Listing, venue_order_id: str
@@ -355,7 +367,7 @@ class Binance:
     def told(self, message: Any) -> Iterable[Told]:
         event = message.get("data", message)
         if event.get("e") == "aggTrade":
-            yield Traded(event["s"].lower(), amount(event["p"]), from_ms(event["T"]))
+            yield Traded(event["s"].lower(), positive(event["p"]), from_ms(event["T"]))
         elif event.get("e") == "kline":
             row = event["k"]
             bar = bar_of(row["t"], row["o"], row["h"], row["l"], row["c"], row["v"])
@@ -495,12 +507,12 @@ def bar_of(opened: object, *numbers: object) -> Bar:
 
 def order_of(row: Mapping[str, Any], listing: Listing) -> VenueOrder:
     return VenueOrder(
-        venue_order_id=str(row["orderId"]),
-        client_id=row["clientOrderId"],
+        venue_order_id=numbered(row["orderId"]),
+        client_id=word(row["clientOrderId"]),
         symbol=listing.symbol,
         side=Side(row["side"].lower()),
-        quantity=amount(row["origQty"]),
-        filled=amount(row["executedQty"]),
+        quantity=counted(row["origQty"]),
+        filled=counted(row["executedQty"]),
         is_open=is_open(row),
         created_at=from_ms(row["time"]),
     )
@@ -509,16 +521,16 @@ def order_of(row: Mapping[str, Any], listing: Listing) -> VenueOrder:
 def trade_of(row: Mapping[str, Any], listing: Listing, client_id: str) -> VenueTrade:
     """Return an execution; the venue counts them per symbol, so the symbol is part of its id."""
     return VenueTrade(
-        id=FillId(f"{listing.id}-{row['id']}"),
-        venue_order_id=str(row["orderId"]),
+        id=FillId(f"{listing.id}-{numbered(row['id'])}"),
+        venue_order_id=numbered(row["orderId"]),
         client_id=client_id,
         symbol=listing.symbol,
-        side=Side.BUY if row["isBuyer"] else Side.SELL,
-        quantity=amount(row["qty"]),
-        price=amount(row["price"]),
-        cost=amount(row["quoteQty"]),
+        side=Side.BUY if flag(row["isBuyer"]) else Side.SELL,
+        quantity=positive(row["qty"]),
+        price=positive(row["price"]),
+        cost=counted(row["quoteQty"]),
         fee=amount(row["commission"]),
-        fee_asset=row["commissionAsset"],
+        fee_asset=name_of(row["commissionAsset"]),
         at=from_ms(row["time"]),
     )
 
@@ -694,7 +706,9 @@ def dividend_of(row: Mapping[str, Any], book: Listings) -> Iterator[VenueEntry]:
 def held(account: Mapping[str, Any], errand: Errand) -> dict[str, Decimal]:
     """Return what an account has of each asset, what is locked in orders too."""
     return {
-        errand.book.asset(row["asset"]): MONEY.add(amount(row["free"]), amount(row["locked"]))
+        errand.book.asset(name_of(row["asset"])): MONEY.add(
+            amount(row["free"]), amount(row["locked"])
+        )
         for row in account["balances"]
     }
 

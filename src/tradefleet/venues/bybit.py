@@ -21,7 +21,18 @@ from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement
 from tradefleet.domain.user import Account, Mode
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
-from tradefleet.venues._ccxt.amounts import EPOCH, MILLISECOND, amount, from_ms, plain, to_ms
+from tradefleet.venues._ccxt.amounts import (
+    EPOCH,
+    MILLISECOND,
+    amount,
+    counted,
+    from_ms,
+    name_of,
+    plain,
+    positive,
+    to_ms,
+    word,
+)
 from tradefleet.venues._ccxt.calls import Call, Garbled, KeyFailed, Outcome, Said
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
@@ -197,7 +208,7 @@ class Bybit:
             signed=False,
         )
         (row,) = (await errand.ask(call))["list"]
-        return amount(row["lastPrice"])
+        return counted(row["lastPrice"])
 
     # --------------------------------------------------------------- orders
 
@@ -251,7 +262,8 @@ class Bybit:
                 if row["orderLinkId"] != order.id or row["symbol"] != listing.id:
                     raise ValueError("about another order")
                 await self._undo_turned(errand, order, listing, row)
-                return OrderReport(row["orderId"], is_open(row), number(row["cumExecQty"]))
+                filled = counted(row["cumExecQty"] or "0")
+                return OrderReport(name_of(row["orderId"]), is_open(row), filled)
         return None
 
     async def _undo_turned(
@@ -317,7 +329,7 @@ class Bybit:
         """Return what the account has of each asset, less what is borrowed of it."""
         (account,) = (await errand.ask(WALLET))["list"]
         return {
-            errand.book.asset(row["coin"]): MONEY.subtract(
+            errand.book.asset(name_of(row["coin"])): MONEY.subtract(
                 number(row["walletBalance"]), number(row.get("spotBorrow"))
             )
             for row in account["coin"]
@@ -371,7 +383,7 @@ class Bybit:
         kind, _, rest = message.get("topic", "").partition(".")
         if kind == "publicTrade":
             for row in message["data"]:
-                yield Traded(row["s"], amount(row["p"]), from_ms(row["T"]))
+                yield Traded(row["s"], positive(row["p"]), from_ms(row["T"]))
         elif kind == "kline":
             word, _, stream_id = rest.partition(".")
             for row in message["data"]:
@@ -556,15 +568,15 @@ def orders_of(rows: Iterable[Mapping[str, Any]], listings: Sequence[Listing]) ->
 
 def order_of(row: Mapping[str, Any], listing: Listing) -> VenueOrder:
     """Return an order; of one that is bought by value, what it filled is all that is known."""
-    filled, side = number(row["cumExecQty"]), Side(row["side"].lower())
+    filled, side = counted(row["cumExecQty"] or "0"), Side(row["side"].lower())
     unit = row.get("marketUnit") or ("quoteCoin" if side is Side.BUY else "baseCoin")
     by_value = row["orderType"] == "Market" and unit == "quoteCoin"
     return VenueOrder(
-        venue_order_id=row["orderId"],
-        client_id=row["orderLinkId"],
+        venue_order_id=name_of(row["orderId"]),
+        client_id=word(row["orderLinkId"]),
         symbol=listing.symbol,
         side=side,
-        quantity=filled if by_value else amount(row["qty"]),
+        quantity=filled if by_value else counted(row["qty"]),
         filled=filled,
         is_open=is_open(row),
         created_at=from_ms(row["createdTime"]),
@@ -576,16 +588,16 @@ def trade_of(row: Mapping[str, Any], listing: Listing) -> VenueTrade:
     side, fee = Side(row["side"].lower()), number(row["execFee"])
     received = listing.symbol.base if (side is Side.BUY) == (fee >= 0) else listing.symbol.quote
     return VenueTrade(
-        id=FillId(f"{row['orderId']}-{row['execId']}"),
-        venue_order_id=row["orderId"],
-        client_id=row["orderLinkId"],
+        id=FillId(f"{name_of(row['orderId'])}-{name_of(row['execId'])}"),
+        venue_order_id=name_of(row["orderId"]),
+        client_id=word(row["orderLinkId"]),
         symbol=listing.symbol,
         side=side,
-        quantity=amount(row["execQty"]),
-        price=amount(row["execPrice"]),
-        cost=amount(row["execValue"]),
+        quantity=positive(row["execQty"]),
+        price=positive(row["execPrice"]),
+        cost=counted(row["execValue"]),
         fee=fee,
-        fee_asset=row.get("feeCurrency") or received,
+        fee_asset=name_of(row.get("feeCurrency") or received),
         at=from_ms(row["execTime"]),
     )
 

@@ -23,7 +23,16 @@ from tradefleet.domain.user import Account, Mode
 from tradefleet.engine.reconcile import total
 from tradefleet.venue import Pacer, Venue, VenueOrder, VenueSpec, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.addresses import Addresses, VenueOptions
-from tradefleet.venues._ccxt.amounts import EPOCH, amount, plain, to_ms
+from tradefleet.venues._ccxt.amounts import (
+    EPOCH,
+    amount,
+    counted,
+    name_of,
+    plain,
+    positive,
+    to_ms,
+    word,
+)
 from tradefleet.venues._ccxt.calls import Call, KeyFailed, Outcome, VenueSaid
 from tradefleet.venues._ccxt.dialect import (
     BarTold,
@@ -181,7 +190,7 @@ class Kraken:
 
     async def last_price(self, errand: Errand, listing: Listing) -> Decimal:
         (row,) = (await errand.ask(public("Ticker", pair=listing.id))).values()
-        return amount(row["c"][0])
+        return counted(row["c"][0])
 
     # --------------------------------------------------------------- orders
 
@@ -293,7 +302,7 @@ class Kraken:
         """
         rows = await errand.ask(private("BalanceEx"))
         return {
-            errand.book.asset(code): round_down(amount(row["balance"]), UNIT)
+            errand.book.asset(name_of(code)): round_down(amount(row["balance"]), UNIT)
             for code, row in rows.items()
         }
 
@@ -342,7 +351,7 @@ class Kraken:
         channel = message.get("channel")
         if channel == "trade":
             for row in message["data"]:
-                yield Traded(row["symbol"], shown(row["price"]), moment(row["timestamp"]))
+                yield Traded(row["symbol"], price_shown(row["price"]), moment(row["timestamp"]))
         elif channel == "ohlc":
             yield from bars_told(message)
         elif message.get("success") is False:
@@ -444,7 +453,7 @@ def report_of(rows: Mapping[str, Mapping[str, Any]], order: Order, listing: List
     ((number, row),) = rows.items()
     if row["cl_ord_id"] != order.id or row["descr"]["pair"] not in listing.names:
         raise ValueError("about another order")
-    return OrderReport(number, is_open(row), amount(row["vol_exec"]))
+    return OrderReport(name_of(number), is_open(row), counted(row["vol_exec"]))
 
 
 def is_open(row: Mapping[str, Any]) -> bool:
@@ -477,14 +486,14 @@ def orders_of(
 
 def order_of(number: str, row: Mapping[str, Any], listing: Listing) -> VenueOrder:
     """Return an order; of one that is bought by value, what it filled is all that is known."""
-    filled = amount(row["vol_exec"])
+    filled = counted(row["vol_exec"])
     by_value = "viqc" in row["oflags"].split(",")
     return VenueOrder(
-        venue_order_id=number,
-        client_id=row.get("cl_ord_id") or "",
+        venue_order_id=name_of(number),
+        client_id=word(row.get("cl_ord_id") or ""),
         symbol=listing.symbol,
         side=Side(row["descr"]["type"]),
-        quantity=filled if by_value else amount(row["vol"]),
+        quantity=filled if by_value else counted(row["vol"]),
         filled=filled,
         is_open=is_open(row),
         created_at=from_seconds(row["opentm"]),
@@ -496,14 +505,14 @@ def trade_of(number: str, row: Mapping[str, Any], listing: Listing, client_id: s
     if row["pair"] not in listing.names:
         raise ValueError("about another pair")
     return VenueTrade(
-        id=FillId(number),
-        venue_order_id=row["ordertxid"],
+        id=FillId(name_of(number)),
+        venue_order_id=name_of(row["ordertxid"]),
         client_id=client_id,
         symbol=listing.symbol,
         side=Side(row["type"]),
-        quantity=amount(row["vol"]),
-        price=amount(row["price"]),
-        cost=amount(row["cost"]),
+        quantity=positive(row["vol"]),
+        price=positive(row["price"]),
+        cost=counted(row["cost"]),
         fee=amount(row["fee"]),
         fee_asset=listing.symbol.quote,
         at=from_seconds(row["time"]),
@@ -583,7 +592,7 @@ async def names_of(errand: Errand, numbers: Sequence[str]) -> dict[str, str]:
         except VenueSaid as answer:
             logger.debug("kraken does not say whose orders these are: %s", answer)
             continue
-        found |= {number: row.get("cl_ord_id") or "" for number, row in rows.items()}
+        found |= {number: word(row.get("cl_ord_id") or "") for number, row in rows.items()}
     return found
 
 
@@ -684,6 +693,10 @@ def shown(value: object) -> Decimal:
     return amount(str(value))
 
 
+def price_shown(value: object) -> Decimal:
+    return positive(str(shown(value)))
+
+
 def bar_of(row: Sequence[Any]) -> Bar:
     opened, open_, high, low, close, _, volume = row[:7]
     return Bar(from_seconds(opened), *map(amount, (open_, high, low, close, volume)))
@@ -700,7 +713,7 @@ def bars_told(message: Mapping[str, Any]) -> Iterator[Told]:
     last = {(row["symbol"], row["interval"]): row for row in rows}
     if is_first:
         for row in last.values():
-            yield Traded(row["symbol"], shown(row["close"]), at)
+            yield Traded(row["symbol"], price_shown(row["close"]), at)
     for row in rows:
         key = row["symbol"], row["interval"]
         numbers = map(shown, (row[name] for name in ("open", "high", "low", "close", "volume")))

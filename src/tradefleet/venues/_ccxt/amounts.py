@@ -1,4 +1,4 @@
-"""Numbers and times as venues write them: decimals from strings, milliseconds since 1970."""
+"""What venues write, read strictly: decimals from strings, milliseconds since 1970, names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +21,50 @@ def amount(value: object) -> Decimal:
     if not number.is_finite():
         raise ValueError("not a finite number")
     return number
+
+
+def positive(value: object) -> Decimal:
+    """Return a venue's number exactly; ValueError unless it is above zero."""
+    number = amount(value)
+    if number <= 0:
+        raise ValueError("not above zero")
+    return number
+
+
+def counted(value: object) -> Decimal:
+    """Return a venue's number exactly; ValueError when it is below zero."""
+    number = amount(value)
+    if number < 0:
+        raise ValueError("below zero")
+    return number
+
+
+def word(value: object) -> str:
+    """Return a venue's text, which may be empty; ValueError for what is none."""
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} is no text")
+    return value
+
+
+def name_of(value: object) -> str:
+    """Return what a venue calls something; ValueError for no name at all."""
+    if not word(value):
+        raise ValueError("a name is empty")
+    return word(value)
+
+
+def numbered(value: object) -> str:
+    """Return a venue's number of an order or a trade as text; ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{type(value).__name__} is no number of anything")
+    return str(value)
+
+
+def flag(value: object) -> bool:
+    """Return a venue's yes or no; ValueError for anything else."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{type(value).__name__} is neither yes nor no")
+    return value
 
 
 def plain(number: Decimal) -> str:

@@ -161,7 +161,8 @@ class Dialect(Protocol):
     ) -> Sequence[Bar]:
         """Return the latest bars that opened at or before until, oldest first, one page."""
 
-    async def last_price(self, errand: Errand, listing: Listing) -> Decimal: ...
+    async def last_price(self, errand: Errand, listing: Listing) -> Decimal:
+        """Return the price of the last trade, zero when there never was one."""
 
     # --------------------------------------------------------------- orders
 

@@ -332,6 +332,8 @@ def worst(errors: Sequence[Said]) -> Said:
 
 def created_kraken(payload: Any, client_id: str, symbol_id: str) -> str:
     """Return the new order's id; ValueError unless there is exactly one."""
+    if not isinstance(payload["txid"], list):
+        raise ValueError("no list of order ids")
     (number,) = payload["txid"]
     if not isinstance(number, str) or not number:
         raise ValueError("no order id")

@@ -56,11 +56,13 @@ class Valuation:
         return MONEY.multiply(first, second)
 
     async def _price(self, book: Listings, asset: str, quote: str) -> Decimal | None:
+        """Return what one market says; zero, where nobody traded yet, is nothing."""
         straight, turned = Symbol(asset, quote), Symbol(quote, asset)
         if straight in book.by_symbol:
-            return await self._last(book, straight)
+            return await self._last(book, straight) or None
         if turned in book.by_symbol:
-            return MONEY.divide(ONE, await self._last(book, turned))
+            price = await self._last(book, turned)
+            return MONEY.divide(ONE, price) if price else None
         return None
 
     async def _last(self, book: Listings, symbol: Symbol) -> Decimal:
