@@ -23,6 +23,7 @@ from tradefleet.domain.market import Bar, Quote, Stream, Symbol, Timeframe, Trad
 from tradefleet.domain.order import Fill, Order, OrderReport
 from tradefleet.domain.position import Trade
 from tradefleet.domain.signal import Signal, TradePlan
+from tradefleet.domain.statement import VenueStatement
 from tradefleet.domain.user import Account
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
@@ -312,6 +313,11 @@ class Link:
 
     async def balances(self) -> Mapping[str, Decimal]:
         return {}
+
+    async def statement(
+        self, symbols: Sequence[Symbol], since: datetime, until: datetime
+    ) -> VenueStatement:
+        return VenueStatement(())
 
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         self.funded.append(deposited)

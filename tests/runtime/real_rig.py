@@ -10,12 +10,27 @@ from decimal import Decimal
 from typing import Any
 
 from tests.makers import BTC, Number
-from tests.runtime.live_rig import ALICE, Ground, Link, Running, Venue, listed, quiet
+from tests.runtime.live_rig import (
+    ALICE,
+    Ground,
+    Link,
+    Running,
+    Venue,
+    listed,
+    quiet,
+    traded,
+)
 from tradefleet.domain.ids import AccountId, FillId, UserId
 from tradefleet.domain.ledger import Balances, LedgerEntry
 from tradefleet.domain.limits import Halt, Scope
 from tradefleet.domain.market import Side, Symbol
 from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.statement import (
+    EntryKind,
+    VenueEntry,
+    VenueStatement,
+    entries_of_trade,
+)
 from tradefleet.domain.user import ExternalChanges
 from tradefleet.venue import VenueOrder, VenueTrade
 
@@ -37,8 +52,13 @@ class RealLink(Link):
         self.holdings: dict[str, Decimal] = {"USDT": Decimal(1000)}
         self.strangers: list[VenueOrder] = []
         self.foreign: list[VenueTrade] = []
+        self.dealt: list[VenueTrade] = []  # by others, listed or not: the ledger has them all
         self.anonymous = self.silent = self.twice = False
         self.balance_calls = 0
+        self.payments: list[VenueEntry] = []
+        self.statements = 0
+        self.statement_error: Exception | None = None
+        self.hidden: tuple[str, ...] = ()
         self.numbers = itertools.count(1)
 
     # ------------------------------------------------------------ what is listed
@@ -69,6 +89,17 @@ class RealLink(Link):
         self.balance_calls += 1
         return {asset: amount for asset, amount in self.holdings.items() if amount}
 
+    async def statement(
+        self, symbols: Sequence[Symbol], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Return what moved holdings, whoever moved them."""
+        self.statements += 1
+        if self.statement_error is not None:
+            raise self.statement_error
+        trades = [traded(each, fill) for each in self.orders.values() for fill in each.fills]
+        entries = [*self.payments, *(e for t in [*trades, *self.dealt] for e in moved_by(t))]
+        return VenueStatement(tuple(e for e in entries if since <= e.at <= until), self.hidden)
+
     # ------------------------------------------------------------ what happens there
 
     async def fill(
@@ -85,12 +116,23 @@ class RealLink(Link):
 
     def _book(self, fill: Fill) -> None:
         sign = fill.side.sign
-        self.change(fill.symbol.base, sign * fill.quantity)
-        self.change(fill.symbol.quote, -sign * fill.cost)
-        self.change(fill.fee_asset, -fill.fee)
+        self._move(fill.symbol.base, sign * fill.quantity)
+        self._move(fill.symbol.quote, -sign * fill.cost)
+        self._move(fill.fee_asset, -fill.fee)
 
-    def change(self, asset: str, amount: Number) -> None:
+    def change(self, asset: str, amount: Number, kind: EntryKind = EntryKind.DEPOSIT) -> None:
         """Let money come in, or go out."""
+        self._move(asset, amount)
+        entry = VenueEntry(
+            id=f"L{next(self.numbers)}",
+            kind=kind,
+            asset=asset,
+            amount=Decimal(amount),
+            at=self.ground.clock.now(),
+        )
+        self.payments.append(entry)
+
+    def _move(self, asset: str, amount: Number) -> None:
         self.holdings[asset] = self.holdings.get(asset, Decimal(0)) + Decimal(amount)
 
     def trade(
@@ -119,10 +161,11 @@ class RealLink(Link):
             at=now,
         )
         self.strangers.append(self.stranger(client_id, trade.venue_order_id, side, amount, amount))
+        self.dealt.append(trade)
         if is_listed:
             self.foreign.append(trade)
-        self.change(symbol.base, side.sign * amount)
-        self.change(symbol.quote, -side.sign * trade.cost - trade.fee)
+        self._move(symbol.base, side.sign * amount)
+        self._move(symbol.quote, -side.sign * trade.cost - trade.fee)
         return trade
 
     def stranger(
@@ -144,6 +187,23 @@ class RealLink(Link):
             is_open=filled < quantity,
             created_at=self.ground.clock.now(),
         )
+
+
+def moved_by(trade: VenueTrade) -> list[VenueEntry]:
+    """Return a trade's rows in the venue's ledger."""
+    return list(
+        entries_of_trade(
+            trade_id=trade.id,
+            order_id=trade.venue_order_id,
+            symbol=trade.symbol,
+            side=trade.side,
+            quantity=trade.quantity,
+            cost=trade.cost,
+            fee=trade.fee,
+            fee_asset=trade.fee_asset,
+            at=trade.at,
+        )
+    )
 
 
 class RealVenue(Venue):

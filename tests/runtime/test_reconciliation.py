@@ -29,7 +29,6 @@ from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Side
 from tradefleet.domain.order import Order, OrderState
 from tradefleet.domain.user import ExternalChanges
-from tradefleet.runtime import reconciliation
 from tradefleet.runtime.reconciliation import AT_ONCE, BACK_OFF, FILLS_EVERY
 from tradefleet.store import SealedKey
 
@@ -124,7 +123,7 @@ async def test_a_fill_the_crash_left_booked_is_not_booked_again(ground):
     async with watched(ground, "host-2") as running:
         await ground.clock.pass_by(SETTLED)
         assert running.bot().engine.position == position
-        assert len(await entries(ground)) == 3
+        assert len(await entries(ground, "fill")) == 1
         await agrees(ground)
 
 
@@ -653,19 +652,6 @@ async def test_accounts_take_turns_and_few_are_looked_at_at_once():
         assert len(set(asked)) > 5, "they are spread over time"
         assert most <= AT_ONCE
         assert len(running.node.reconciliation.watches) == len(users)
-
-
-async def test_once_a_day_there_is_a_place_for_the_venues_own_statement(ground, monkeypatch):
-    seen = []
-
-    async def statement(check: Any) -> None:
-        seen.append(check.account_id)
-
-    monkeypatch.setattr(reconciliation, "STATEMENT_EVERY", 300)
-    async with watched(ground) as running:
-        running.node.reconciliation.statement = statement
-        await ground.clock.pass_by(700)
-        assert seen == [HERE, HERE]
 
 
 async def test_paper_accounts_are_not_looked_at(ground):

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from tradefleet.domain.ids import FillId
-from tradefleet.domain.ledger import EXTERNAL, FILL_OF, TRADE_OF, Balances, LedgerEntry
+from tradefleet.domain.ledger import EXTERNAL, Balances, LedgerEntry
+from tradefleet.engine.statement import BEGINNINGS, trade_of
 
 TRADES_KEPT = 5000  # the latest ids of booked trades of one account; older ones are in the store
 
@@ -15,16 +16,18 @@ class AccountBooks:
 
     compared_at: when a difference to the venue's balances was booked last, None before the
     first time: whatever was traded until then is in it. newest: when the latest entry was
-    booked; changes counts what was booked since.
+    booked; changes counts what was booked since. begun: from when on the daily statement has to
+    compare, None where nothing says so yet.
     """
 
-    __slots__ = ("balances", "changes", "compared_at", "newest", "trades")
+    __slots__ = ("balances", "begun", "changes", "compared_at", "newest", "trades")
 
     def __init__(self, entries: Iterable[LedgerEntry]) -> None:
         self.balances = Balances()
         self.trades: OrderedDict[FillId, None] = OrderedDict()
         self.compared_at: datetime | None = None
         self.newest: datetime | None = None
+        self.begun: datetime | None = None
         self.changes = 0
         for entry in entries:
             self.take(entry)
@@ -40,6 +43,8 @@ class AccountBooks:
         self.changes += 1
         if self.newest is None or entry.booked_at > self.newest:
             self.newest = entry.booked_at
+        if entry.kind in BEGINNINGS and (self.begun is None or entry.booked_at > self.begun):
+            self.begun = entry.booked_at
         if any(posting.place == EXTERNAL for posting in entry.postings):
             self.compared_at = max(self.compared_at or entry.booked_at, entry.booked_at)
 
@@ -48,11 +53,3 @@ class AccountBooks:
         self.trades[trade_id] = None
         while len(self.trades) > TRADES_KEPT:
             self.trades.popitem(last=False)
-
-
-def trade_of(entry: LedgerEntry) -> FillId | None:
-    """Return the venue's id of the trade that an entry books, None when it books none."""
-    for prefix in (FILL_OF, TRADE_OF):
-        if entry.id.startswith(prefix):
-            return FillId(entry.id.removeprefix(f"{prefix}{entry.account_id}:"))
-    return None

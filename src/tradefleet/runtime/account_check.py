@@ -7,7 +7,9 @@ where the ledger ends.
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -35,6 +37,7 @@ LOOK_BACK = timedelta(minutes=5)  # before the newest entry: what others did may
 LOOK_BACK_FIRST = timedelta(hours=1)  # without any entry
 LOOK_BACK_MOST = timedelta(days=7)  # venues list no more
 SAME_FOR = timedelta(seconds=20)  # a difference must stay the same for so long to be believed
+AGREED_KEPT = 8  # of the latest moments at which books and balances agreed
 ORDERS_READ = 1000  # a user's latest orders, among which one that nobody works on is sought
 SEQS_BACK, SEQS_AHEAD = 1000, 100  # a bot's orders whose names are tried
 
@@ -53,7 +56,7 @@ class AccountCheck:
 
     since: trades until then are taken; swept: the latest complete sweep; both None before the
     first. settled: how many changes the books had when they agreed with the venue last, -1
-    before; told: orders that were reported.
+    before; agreed: the latest moments at which they did; told: orders that were reported.
     """
 
     host: Host
@@ -64,6 +67,7 @@ class AccountCheck:
     settled: int = -1
     suspect: tuple[Finding, datetime] | None = None
     told: set[str] = field(default_factory=set)
+    agreed: deque[datetime] = field(default_factory=lambda: deque(maxlen=AGREED_KEPT))
 
     def _begin(self) -> datetime:
         """Return from when on things may have happened here that we do not know of."""
@@ -184,6 +188,19 @@ class AccountCheck:
             by_number = {order.venue_order_id: order.client_id for order in listed}
             names |= {t.id: by_number.get(t.venue_order_id, "") for t in unnamed}
         return names
+
+    async def ours_among(self, trade_ids: AbstractSet[FillId], since: datetime) -> set[FillId]:
+        """Return which of these trades are of our orders, as far as the venue lists them."""
+        listed = await self.lane.link.trades_since(self.symbols, since)
+        trades = [trade for trade in listed if trade.id in trade_ids]
+        names = await self._names_of(trades)
+        kept = await self._kept(names.values(), [trade.venue_order_id for trade in trades])
+        return {
+            trade.id
+            for trade in trades
+            if kept.order(names[trade.id], trade.venue_order_id) is not None
+            or self._is_named(names[trade.id])
+        }
 
     # --------------------------------------------------- C: open orders, E: orphans
 
@@ -309,6 +326,9 @@ class AccountCheck:
             " orders there.",
         )
 
+    def _is_named(self, name: str) -> bool:
+        return reconcile.may_be_ours(name) and self._named(name)[0] is not None
+
     def _named(self, name: str) -> tuple[HostedBot | None, int]:
         """Return whose order a name stands for, and its number."""
         for bot in self.bots:
@@ -333,6 +353,8 @@ class AccountCheck:
         if self.user.gone or not self.is_quiet or self.books.changes != changes:
             return False
         finding = self._judge(there)
+        if not finding.moved:
+            self.agreed.append(asked_at)
         if finding.is_clean:
             self.suspect, self.settled = None, changes
             return True

@@ -121,6 +121,7 @@ class Node:
             "set_aside_bots": rated(sum(bool(b.fault) for b in host.bots.values()), 1, 1e9),
             "unprotected_positions": rated(len(self.protection.bare), 1, 1e9),
             "accounts_not_compared": rated(self.reconciliation.in_trouble, 1, 1e9),
+            "statements_that_disagree": rated(self.reconciliation.statement.differing, 1, 1e9),
             "active_users": {"value": len(host.users), "status": "healthy"},
             "active_bots": {
                 "value": sum(bot.engine.running for bot in host.bots.values()),

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from tradefleet.domain.credentials import KeyRefused
@@ -19,6 +18,7 @@ from tradefleet.engine.pace import Backoff
 from tradefleet.runtime.account_check import AccountCheck
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedUser
+from tradefleet.runtime.statement import DailyStatement
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ SWEEP_EVERY = 300.0
 BALANCES_EVERY = (60.0, 120.0)
 BALANCES_AFTER_FILL = 5.0
 BALANCES_AGAIN = 15.0  # after a moment that was not quiet, or a difference seen once
-STATEMENT_EVERY = 86_400.0
+STATEMENT_WITHIN = 3600.0  # after a takeover it is seen within so long when one is due
 AT_ONCE = 64  # accounts of one venue
 BACK_OFF = Backoff(first=5, factor=2, most=300)
 TROUBLE = 3  # failures in a row that a monitor and the user should hear of
@@ -39,15 +39,6 @@ AWAY = (
     "whatever else is to be sold is sold once it answers."
 )
 BACK = "✅ {name} answers again for your account."
-
-Statement = Callable[[AccountCheck], Awaitable[None]]
-
-
-async def no_statement(check: AccountCheck) -> None:
-    """Loop G goes here: once a day, balances rebuilt from the venue's own ledger export.
-
-    No AccountLink exports a ledger yet; whoever adds that compares its sums to `check.books`.
-    """
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +67,7 @@ class Reconciliation:
     """The rounds of all accounts at real venues whose users this host owns."""
 
     host: Host
-    statement: Statement = no_statement
+    statement: DailyStatement = field(default_factory=DailyStatement)
     watches: dict[tuple[UserId, AccountId], Watch] = field(default_factory=dict)
     _running: Counter[str] = field(default_factory=Counter)
 
@@ -119,7 +110,7 @@ class Reconciliation:
             sweep_at=now + share * FIRST_WITHIN,
             fills_at=now + share * FILLS_EVERY,
             balances_at=now + share * BALANCES_EVERY[0],
-            statement_at=now + share * STATEMENT_EVERY,
+            statement_at=now + share * STATEMENT_WITHIN,
         )
 
     def _hurry(self, watch: Watch, now: float) -> None:
@@ -173,9 +164,11 @@ class Reconciliation:
             settled = await check.balances()
             pause = between(BALANCES_EVERY, share_of(check.account_id))
             watch.balances_at = monotonic() + (pause if settled else BALANCES_AGAIN)
+        if check.books.begun is None and check.agreed and not check.user.gone:
+            await self.statement.begin(check)
         if monotonic() >= watch.statement_at and not check.user.gone:
-            await self.statement(check)
-            watch.statement_at = monotonic() + STATEMENT_EVERY
+            wait = await self.statement.make(check, share_of(check.account_id))
+            watch.statement_at = monotonic() + wait
 
     @staticmethod
     def _fills_every(check: AccountCheck) -> float:
