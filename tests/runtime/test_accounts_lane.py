@@ -12,6 +12,7 @@ from tests.makers import ETH, bar
 from tests.runtime.live_rig import ALICE, Answer, Ground, Link, Running, enter, leave, quiet
 from tradefleet.domain.effects import OrderChanged, OrderPlaced
 from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
+from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Stream, Timeframe
 from tradefleet.domain.order import CancelState, Order, OrderState, Purpose
 from tradefleet.runtime.accounts import Job
@@ -118,6 +119,24 @@ async def test_the_orders_of_one_account_leave_one_after_the_other(ground, runni
     link.gate.set()
     await quiet()
     assert len(link.submitted) == 2
+
+
+async def test_an_entry_that_waits_its_turn_through_a_kill_switch_is_not_sent(ground, running):
+    """The switch is obeyed by then, so its version alone would let the entry pass."""
+    await ground.ask("/addpair ETH/USDT 1000 strategy=script timeframe=1m", "/start_trading")
+    await running.poll()
+    link = ground.link()
+    link.gate = asyncio.Event()
+    await running.bar(0)
+    await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
+    await running.price(100)
+    await running.price(100, ETH)
+    await ground.switch(Halt.STOP)
+    await running.poll()
+    link.gate.set()
+    await quiet()
+    assert len(link.submitted) == 1
+    assert sorted(await ground.states()) == ["open", "void"]
 
 
 def held_up(ground: Ground, running: Running) -> tuple[asyncio.Event, list[str]]:

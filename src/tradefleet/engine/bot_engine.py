@@ -201,6 +201,11 @@ class BotEngine:
         return sum((reserve_left(order) for order in entries), ZERO)
 
     @property
+    def is_halted(self) -> bool:
+        """Whether a kill switch keeps the bot from buying."""
+        return self.guard.halt_for(self.spec.id, self.spec.account_id) is not Halt.RUN
+
+    @property
     def levels(self) -> Protect:
         """The stop and target to watch now: none for what is on sale already."""
         position = self.position
@@ -372,8 +377,8 @@ class BotEngine:
     def _why_void(self, order: Order, event: EntryDue) -> str:
         if not self.running:
             return "the bot was stopped"
-        if self.guard.halt_for(self.spec.id, self.spec.account_id) is not Halt.RUN:
-            return "trading was switched off"
+        if self.is_halted:
+            return HALTED
         for guard in self._guards():
             memory = guard.memory
             until = memory.circuit_open_until
@@ -942,6 +947,7 @@ BLANK = Order(
 )
 NOT_CANCELED = CancelState.NONE
 NOTHING_TO_WATCH = Protect(None, None)
+HALTED = "trading was switched off"
 
 # By the class of an event; one that is not here is news of an order.
 HANDLERS: Mapping[type, Callable[[BotEngine, Any], list[Effect]]] = {

@@ -33,10 +33,11 @@ from tradefleet.domain.order import (
     Purpose,
     Quarantined,
     Rejected,
+    Voided,
 )
 from tradefleet.domain.values import changed
 from tradefleet.engine import order_life, reconcile
-from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.bot_engine import HALTED, BotEngine
 from tradefleet.venue import AccountLink
 
 MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
@@ -136,10 +137,13 @@ class AccountLane(Generic[BotT]):
         """Write down that the order is about to leave, then let it leave, once."""
         if order.state is not OrderState.CREATED:
             return
+        opens = order.purpose is Purpose.ENTRY
+        if opens and bot.engine.is_halted:  # since it was put here: it waited its turn
+            await self.owner.tell(bot, Voided(order.id, HALTED))
+            return
         now = self.owner.clock.now()
         armed = Armed(order.id, bot.epoch, now, now + self.link.timing.deadline)
         sending = order_life.after(order, armed)
-        opens = order.purpose is Purpose.ENTRY
         if not await self.owner.arm(bot, OrderChanged(sending), opens=opens):
             return
         bot.engine.step(armed)  # written down already
