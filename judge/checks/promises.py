@@ -12,6 +12,8 @@ from judge.journals import VenueOrder
 
 PROTECTED_WITHIN_S = 5.0
 TOLD_OF_SWITCHES = ("user_id", "account_id", "bot_id", "venue", "scope", "scope_id")
+MADE_LATE = ("request delayed", "request duplicated")
+WOKEN_MS = 2_000  # what a host had begun when it stood still has left by then
 LIMITS = frozenset({403, 418, 429})
 
 
@@ -124,6 +126,8 @@ def _fence(
     epochs, times = leases
     patience, tolerance = case.patience(intent.account_id), case.tolerance_ms
     at_ms = order.first_ms
+    if intent.sent_ms is None:
+        return  # the database lost that it was sent: nothing says under which epoch it was
     after = bisect_right(epochs, intent.epoch)
     if after < len(epochs) and at_ms > times[after] + patience.late_ms + tolerance:
         yield Finding(
@@ -136,7 +140,7 @@ def _fence(
         )
         return
     sent_ms, deadline_ms = intent.sent_ms, intent.deadline_ms
-    if sent_ms is None or deadline_ms is None:
+    if deadline_ms is None:
         return
     last_ms = max(deadline_ms, sent_ms + patience.late_ms)
     if at_ms > last_ms + tolerance:
@@ -200,13 +204,22 @@ def excess(seconds: list[float], positions: int) -> float:
 
 
 def venue_limits(case: Case) -> Iterable[Finding]:
-    """Find calls that a venue itself refused for their nonce or their number."""
+    """Find calls that a venue itself refused for their nonce or their number.
+
+    Not those whose nonce was good when it was drawn: the network or their host's standing still
+    made them late, or the network brought them twice.
+    """
+    thawed = [each.at_ms for each in case.happened("thawed")]
     for venue, journal in case.journals.items():
         for call in journal.calls:
             refusal = call.code.lower()
             owned = case.places.get((venue, call.account))
             account = owned.account_id if owned is not None else call.account
             if "nonce" in refusal:
+                since = bisect_right(thawed, call.arrived_ms or call.at_ms)
+                woken = since and call.at_ms - thawed[since - 1] <= WOKEN_MS
+                if woken or call.fault.startswith(MADE_LATE):
+                    continue
                 counter, text = "nonce_errors", f"{venue} refused a nonce: {call.code}"
             elif call.status in LIMITS or "rate limit" in refusal:
                 counter = "bans"

@@ -55,13 +55,16 @@ class VenueTiming:
 
     deadline: after it the venue refuses an order that was sent; visibility: an accepted order
     may be invisible this long; grace: added to the deadline before absence can be proven.
-    clock_step: in what steps it tells its own time.
+    margin: how much of the deadline must be left when an order leaves: what its way may take,
+    and what the venue wants to be left when it arrives. clock_step: in what steps it tells its
+    own time.
     """
 
     deadline: timedelta = timedelta(seconds=5)
     visibility: timedelta = timedelta(seconds=3)
     grace: timedelta = timedelta(seconds=15)
     negatives: int = 3
+    margin: timedelta = timedelta(seconds=1)
     clock_step: timedelta = timedelta(0)
 
 

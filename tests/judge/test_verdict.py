@@ -403,6 +403,22 @@ def test_what_a_venue_refuses_for_nonce_or_number_is_found(counter, line):
     assert raised(made.end()) == {counter: 1}
 
 
+def test_a_nonce_that_the_network_or_a_standstill_made_late_is_no_error_of_ours():
+    made = traded()
+    refused = {"status": 200, "code": "invalid nonce"}
+    for fault in ("request delayed, 20 s", "request duplicated"):
+        made.call("alice", "orders", fault=fault, **refused)
+    made.happened("frozen", host="host of alice", seconds=30)
+    made.wait(30)
+    made.happened("thawed", host="host of alice")
+    made.wait(1)
+    made.call("alice", "orders", **refused)
+    assert raised(made.end()) == {}
+    made.wait(5)
+    made.call("alice", "orders", **refused)
+    assert raised(made.end()) == {"nonce_errors": 1}
+
+
 def test_positions_without_a_stop_are_found_from_the_99th_percentile_on():
     made = traded()
     made.happened("unprotected", account_id="alice account", symbol="ETH/USDT", seconds=9.0)

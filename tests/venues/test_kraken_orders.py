@@ -307,12 +307,22 @@ async def test_what_the_venue_refuses_is_rejected(order, text):
 
 async def test_an_order_the_venue_would_get_too_late_is_not_taken():
     async with world() as at:
-        soon = replace(armed("0.001"), deadline=RealClock().now() + timedelta(seconds=1.5))
+        link = await at.link(name="bob", balances={"USDT": "100"})
+        await link.balances()
+        for seconds in (2.9, 1.9, 0.5):
+            over = replace(armed("0.001"), deadline=RealClock().now() + timedelta(seconds=seconds))
+            with pytest.raises(VenueUnavailable, match="nothing was sent"):
+                await link.submit(over)
+        assert at.sim.server.calls["create"] == 0
+
+
+async def test_an_order_that_arrives_with_less_than_two_seconds_left_is_refused():
+    """The venue takes deadlines from two seconds ahead on, so an order leaves three before."""
+    async with world() as at:
+        delayed = Fault(kind=FaultKind.REQUEST_DELAYED, seconds=1.3)
+        at.sim.faults.once(fault=delayed, action="create")
+        soon = replace(armed("0.001"), deadline=RealClock().now() + timedelta(seconds=3.25))
         await refused(at, soon, "^EGeneral:Invalid arguments:deadline")
-        link = await at.link()
-        over = replace(armed("0.001"), deadline=RealClock().now() + timedelta(seconds=0.5))
-        with pytest.raises(VenueUnavailable, match="nothing was sent"):
-            await link.submit(over)
 
 
 async def test_an_order_that_was_delayed_past_its_deadline_is_not_taken_either():
@@ -321,8 +331,8 @@ async def test_an_order_that_was_delayed_past_its_deadline_is_not_taken_either()
         link = await at.link()
         await link.balances()
         await at.ours.joined()
-        late = replace(armed("0.001"), deadline=RealClock().now() + timedelta(seconds=2.1))
-        delayed = Fault(kind=FaultKind.REQUEST_DELAYED, seconds=2.2)
+        late = replace(armed("0.001"), deadline=RealClock().now() + timedelta(seconds=3.25))
+        delayed = Fault(kind=FaultKind.REQUEST_DELAYED, seconds=3.3)
         at.sim.faults.once(fault=delayed, action="create")
         with pytest.raises(OutcomeUnknown, match="Deadline elapsed"):
             await link.submit(late)
@@ -424,8 +434,10 @@ async def test_the_governor_keeps_an_account_of_the_lowest_tier_within_its_limit
         at.desk.floor.limits.default = STARTER
         link = await at.link()
         async with asyncio.TaskGroup() as sending:
+            until = RealClock().now() + link.timing.deadline
             for number in range(1, 20):
-                sending.create_task(link.submit(armed("0.001", number)))
+                order = replace(armed("0.001", number), deadline=until)
+                sending.create_task(link.submit(order))
         assert len(at.orders()) == 19
         for number in range(1, 4):
             assert await link.look_up(armed("0.001", number)) is not None

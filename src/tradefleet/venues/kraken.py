@@ -73,6 +73,7 @@ FEE = Decimal("0.004")  # of who trades least, where the list of markets does no
 CANCEL_COSTS = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))  # below so many s of age
 HISTORY_COST = 2  # of a call for the history of trades or the ledger, where others cost 1
 SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
+DEADLINE_LEAST = timedelta(seconds=2)  # which an order must have left when it arrives
 OPEN = frozenset({"pending", "open"})
 CLOSED = frozenset({"closed", "canceled", "expired"})
 PAGE = 50  # orders or trades in one answer
@@ -94,7 +95,10 @@ class Kraken:
     title: str = "Kraken"
     modes: tuple[Mode, ...] = VENUE.modes
     timing: VenueTiming = VenueTiming(
-        visibility=timedelta(seconds=2), clock_step=timedelta(seconds=1)
+        deadline=DEADLINE_LEAST + timedelta(seconds=5),  # five until it does not take it any more
+        visibility=timedelta(seconds=2),
+        margin=DEADLINE_LEAST + timedelta(seconds=1),
+        clock_step=timedelta(seconds=1),
     )
     bars_page: int = BARS_PAGE
     signs_sent_at: bool = False  # an order says itself until when it may be taken

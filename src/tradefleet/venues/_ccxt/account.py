@@ -37,7 +37,6 @@ from tradefleet.venues._ccxt.listings import Listing
 from tradefleet.venues._ccxt.valuation import Valuation
 
 ORDER_SECONDS = 8.0  # until an order's answer is given up: it is refused by then, or taken
-SEND_MARGIN = timedelta(seconds=1)  # what the way to the venue may take of the deadline
 UNDER_WAY = frozenset({OrderState.SENDING, OrderState.UNKNOWN, OrderState.OPEN, OrderState.CLOSING})
 REMEMBERED_MAX = 500  # orders of one account whose id at the venue is remembered
 
@@ -92,7 +91,7 @@ class CcxtLink:
             stamp=to_ms(sent_at) if environment.dialect.signs_sent_at else None,
             check=partial(self._in_time, deadline),
             seconds=ORDER_SECONDS,
-            patience=max(0.0, (deadline - SEND_MARGIN - environment.clock.now()).total_seconds()),
+            patience=max(0.0, self._left(deadline).total_seconds()),
         )
         match outcome:
             case Done(payload):
@@ -111,9 +110,13 @@ class CcxtLink:
             case Garbled(what):
                 raise OutcomeUnknown(f"{title}: {what}")
 
+    def _left(self, deadline: datetime) -> timedelta:
+        """Return how long an order may still wait here."""
+        return deadline - self.timing.margin - self.asker.environment.clock.now()
+
     def _in_time(self, deadline: datetime) -> None:
         """Refuse to send what the venue would get too late."""
-        if self.asker.environment.clock.now() >= deadline - SEND_MARGIN:
+        if self._left(deadline) <= timedelta(0):
             raise VenueUnavailable("its turn came too late; nothing was sent")
 
     def _note(self, order_id: OrderId, venue_order_id: str, *, is_open: bool) -> None:
