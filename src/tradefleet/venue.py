@@ -193,6 +193,7 @@ class VenueCall:
     key: the account it is signed for, "" for public calls. costs: what it takes of which of
     the venue's budgets by name, "weight" being the address's own (Binance weight, Bybit
     requests); the others belong to the key (Kraken "counter" and "pair:XBTUSD", order counts).
+    patience: the seconds it may wait for its turn.
     """
 
     venue: str
@@ -200,13 +201,17 @@ class VenueCall:
     user_id: UserId
     priority: Priority
     costs: Mapping[str, float]
+    patience: float | None = None
 
 
 class Pacer(Protocol):
     """Who says when a request may go to a venue: one for the process, shared by all accounts."""
 
     async def turn(self, call: VenueCall) -> None:
-        """Wait for the call's turn; VenueUnavailable while the venue has closed its door to us."""
+        """Wait for the call's turn; VenueUnavailable when it does not come in time.
+
+        That, too, while the venue has closed its door to us.
+        """
 
     def heard(self, call: VenueCall, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer's status and headers (lower-case names)."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -81,6 +82,16 @@ async def test_a_request_waits_until_the_budget_has_room(desk: Desk):
     await desk.clock.pass_by(0.9)
     assert desk.went == []
     await desk.clock.pass_by(0.2)
+    assert desk.went == ["exit"]
+
+
+async def test_who_waits_longer_than_they_can_is_told_and_takes_nothing(desk: Desk):
+    await desk.use_up()
+    await desk.send("entry", replace(call(Priority.ENTRY, weight=54), patience=0.01))
+    assert "did not come in time; nothing was sent" in desk.refused["entry"]
+    assert len(desk.governor.entrances["binance"].door) == 0
+    desk.send("exit", call(Priority.EXIT, weight=54))
+    await desk.clock.pass_by(1.1)
     assert desk.went == ["exit"]
 
 

@@ -44,8 +44,13 @@ class FreePacer:
         if self.closed:
             raise VenueUnavailable(self.closed)
         self.calls.append(call)
-        if self.before is not None:
-            await self.before(call)
+        if self.before is None:
+            return
+        try:
+            async with asyncio.timeout(call.patience):
+                await self.before(call)
+        except TimeoutError:
+            raise VenueUnavailable("its turn did not come in time; nothing was sent") from None
 
     def heard(self, call: VenueCall, status: int, headers: Mapping[str, str]) -> None:
         self.heard_statuses.append(status)

@@ -12,6 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from tradefleet.domain.errors import VenueUnavailable, ensure
@@ -288,9 +289,9 @@ class Door:
 
         Raise VenueUnavailable when too many wait already and none of them matters less.
         """
-        names = tuple(sorted(name for name in costs if name != "weight"))
+        names = names_of(tuple(costs))
         weight = costs.get("weight", 0.0)
-        keyed = tuple((self.budget(now, key, name), costs[name]) for name in names)
+        keyed = tuple([(self.budget(now, key, name), costs[name]) for name in names])
         gate = self._gates.get((key, names)) if names else None
         if self._may_pass(now, gate, priority, weight, keyed):
             return None
@@ -497,3 +498,9 @@ class Door:
         """Take the venue's word for what is used."""
         own = reading.name == "weight"
         (self.weight if own else self.budget(now, key, reading.name)).learn(now, reading)
+
+
+@lru_cache(maxsize=1024)
+def names_of(costs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the key's budgets among what a request costs."""
+    return tuple(sorted(name for name in costs if name != "weight"))

@@ -90,7 +90,13 @@ class Governor:
         waiting.tell = partial(settle, future)
         self._set_timer(entrance, now)
         try:
-            await future
+            async with asyncio.timeout(call.patience):
+                await future
+        except TimeoutError:
+            self._leave(entrance, waiting)
+            raise VenueUnavailable(
+                f"{call.venue}: its turn did not come in time; nothing was sent"
+            ) from None
         except asyncio.CancelledError:
             self._leave(entrance, waiting)
             raise

@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-GROUP_MAX = 2000  # items in one write
+# Items in one write: what follows from the first is under way while the last are being written.
+GROUP_MAX = 256
 
 
 class Work:

@@ -9,8 +9,7 @@ host, and starting again is the recovery.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -494,14 +493,27 @@ class Host:
         )
         self.deliver(bot, StopAsked(now))
 
-    @contextmanager
-    def catch(self) -> Iterator[list[Exception]]:
+    def catch(self) -> "Caught":
         """Catch what a bot's own code raises; the store's errors concern everybody and go on."""
-        caught: list[Exception] = []
-        try:
-            yield caught
-        except StoreError:
-            raise
-        except Exception as error:  # the one place: faults stay in their bot
-            logger.debug("fault", exc_info=True)
-            caught.append(error)
+        return Caught()
+
+
+class Caught(list[Exception]):
+    """What was raised inside: the one place where any error is caught, for it stays in its bot."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, StoreError):
+            return False
+        logger.debug("fault", exc_info=error)
+        self.append(error)
+        return True

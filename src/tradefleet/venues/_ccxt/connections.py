@@ -10,7 +10,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -18,6 +18,7 @@ CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 20.0  # a connection that was idle longer is not used: the venue may close it
 BODY_MAX = 64 * 1024 * 1024  # bytes, unpacked
 HEADERS_MAX = 200
+OPENED_AT_ONCE = 10  # connections, ahead of those who will need them
 UNPACK_ANY = 47  # zlib's word for: gzip or zlib, whatever the header says
 
 
@@ -29,8 +30,7 @@ class HungUp(Broken):
     """A connection ended without a word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP response, read to its end; names of headers are in lower case."""
 
     status: int
@@ -38,13 +38,37 @@ class Answer:
     body: bytes
 
 
+class Exchange:
+    """A request, and the answer somebody waits for: None bids them open a connection for it.
+
+    begun: a byte of it may have left; reused: on a connection that had served others before.
+    """
+
+    __slots__ = ("answered", "begun", "connection", "request", "reused")
+
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+        self.answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self.begun = False
+        self.reused = False
+        self.connection: Connection | None = None
+
+    def fail(self, why: Exception) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(why)
+
+    def too_late(self) -> None:
+        self.fail(TimeoutError())
+
+
 class Connection(asyncio.Protocol):
     """One connection to a host: it is asked, and answers, before it is asked again."""
 
     __slots__ = (
-        "_asked",
         "_body",
+        "_exchange",
         "_headers",
+        "_host",
         "_parser",
         "_size",
         "_transport",
@@ -53,34 +77,32 @@ class Connection(asyncio.Protocol):
         "was_used",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, host: "Host") -> None:
         self.is_alive = False
         self.was_used = False
         self.idle_since = 0.0
+        self._host = host
         self._transport: asyncio.Transport | None = None
-        self._asked: asyncio.Future[Answer] | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        self._exchange: Exchange | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._size = 0
 
-    async def ask(self, request: bytes) -> Answer:
-        """Write a request and return its answer; Broken when there is none."""
-        transport = self._transport
-        if transport is None or not self.is_alive:
-            raise HungUp("it hung up without an answer")
-        asked: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._asked = asked
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers, self._body, self._size = {}, [], 0
-        transport.write(request)
-        try:
-            return await asked
-        except BaseException:
+    def carry(self, exchange: Exchange) -> None:
+        """Write a request; whoever waits for its answer is told it, or why there is none."""
+        exchange.begun, exchange.reused, exchange.connection = True, self.was_used, self
+        self._exchange = exchange
+        if self._transport is None or not self.is_alive:
+            self._fail(HungUp("it hung up without an answer"))
+            return
+        self._transport.write(exchange.request)
+
+    def forget(self, exchange: Exchange) -> None:
+        """Nobody waits for an answer any more: hang up, unless it is here already."""
+        if self._exchange is exchange:
+            self._exchange = None
             self.abort()
-            raise
-        finally:
-            self._asked = None
 
     def abort(self) -> None:
         self.is_alive = False
@@ -92,6 +114,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # or uvloop's, which is no kind of it
         self.is_alive = True
+        self._host.opened(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_alive = False
@@ -99,22 +122,32 @@ class Connection(asyncio.Protocol):
             self._fail(Broken("its answer was cut off"))
         else:
             self._fail(HungUp("it hung up without an answer"))
+        self._host.lost(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._asked is None or self._parser is None:
-            self.abort()  # nobody asked: whoever talks now is not to be trusted with an order
+        if self._exchange is None:
+            self.abort()  # whoever talks unasked is not to be trusted with an order
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError):
             self._fail(Broken("its answer is no HTTP"))
             self.abort()
+        if self._exchange is None and self.is_alive:
+            self.was_used = True
+            self._host.ready(self)
 
     def _fail(self, why: Broken) -> None:
-        if self._asked is not None and not self._asked.done():
-            self._asked.set_exception(why)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.fail(why)
 
     # ---------------------------------------------------- told by the parser
+
+    def on_message_begin(self) -> None:
+        if self._exchange is None:
+            raise ValueError("two answers to one request")
+        self._headers, self._body, self._size = {}, [], 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self._headers) >= HEADERS_MAX:
@@ -128,21 +161,25 @@ class Connection(asyncio.Protocol):
         self._body.append(piece)
 
     def on_message_complete(self) -> None:
-        asked, parser = self._asked, self._parser
-        if asked is None or parser is None or asked.done():
+        exchange = self._exchange
+        if exchange is None or exchange.answered.done():
             self.abort()
             return
-        status = parser.get_status_code()
+        status = self._parser.get_status_code()
         if status < 200:  # an interim word, the answer comes after it
-            self._headers, self._body, self._size = {}, [], 0
             return
-        self.is_alive = self.is_alive and parser.should_keep_alive()
-        try:
-            body = unpacked(b"".join(self._body), self._headers.get("content-encoding", ""))
-        except zlib.error:
-            self._fail(Broken("its answer was cut off"))
-            return
-        asked.set_result(Answer(status, self._headers, body))
+        if not self._parser.should_keep_alive():
+            self.abort()
+        headers, pieces = self._headers, self._body
+        self._headers, self._body, self._exchange = {}, [], None
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if "content-encoding" in headers:
+            try:
+                body = unpacked(body, headers["content-encoding"])
+            except zlib.error:
+                exchange.fail(Broken("its answer was cut off"))
+                return
+        exchange.answered.set_result(Answer(status, headers, body))
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
@@ -158,61 +195,142 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class Host:
-    """All connections to one host; at most so many are open, whoever comes after them waits."""
+    """All connections to one host; at most so many are open, whoever comes after them waits.
+
+    A connection carries the next request that waits as soon as an answer is read, before
+    anybody looks at it. needed: the most requests that were under way or waiting at once.
+    """
 
     name: str
     port: int
     context: ssl.SSLContext | None
     most: int
-    _idle: deque[Connection] = field(default_factory=deque)
-    _room: asyncio.Semaphore = field(init=False)
+    needed: int = 0
+    _idle: dict[Connection, None] = field(default_factory=dict)  # the last used at the end
+    _waiting: deque[Exchange] = field(default_factory=deque)
     _all: set[Connection] = field(default_factory=set)
+    _opening: int = 0
 
-    def __post_init__(self) -> None:
-        self._room = asyncio.Semaphore(self.most)
+    async def ask(self, exchange: Exchange, due: float, *, fresh: bool = False) -> Answer:
+        """Let a request leave and return its answer: Broken when there is none, or TimeoutError.
 
-    async def take(self, *, fresh: bool = False) -> Connection:
-        """Return a connection that nobody uses, a new one if it is to be fresh; give it back."""
-        await self._room.acquire()
+        due: by the loop's clock; fresh: on a connection that is opened for it.
+        """
+        connection = None if fresh else self._free()
+        if connection is not None:
+            connection.carry(exchange)
+        elif fresh or self._has_room:
+            self._opening += 1
+            await self._open_for(exchange, due)
+        else:
+            self._waiting.append(exchange)
+        self.needed = max(self.needed, len(self._all) - len(self._idle) + len(self._waiting))
+        while True:
+            answer = await self._answer(exchange, due)
+            if answer is not None:
+                return answer
+            exchange.answered = asyncio.get_running_loop().create_future()
+            await self._open_for(exchange, due)
+
+    async def _answer(self, exchange: Exchange, due: float) -> Answer | None:
+        timer = asyncio.get_running_loop().call_at(due, exchange.too_late)
+        answered = exchange.answered
         try:
-            now = asyncio.get_running_loop().time()
-            while self._idle and not fresh:
-                connection = self._idle.pop()
-                if connection.is_alive and now - connection.idle_since <= IDLE_SECONDS:
-                    return connection
-                self._forget(connection)
-            return await self._connect()
+            return await answered
         except BaseException:
-            self._room.release()
+            if exchange.connection is not None:
+                exchange.connection.forget(exchange)
+            elif answered.done() and not answered.cancelled() and not answered.exception():
+                self._opening -= 1  # it was bidden to open one, and went away
+                self._invite()
             raise
+        finally:
+            timer.cancel()
 
-    async def _connect(self) -> Connection:
+    @property
+    def _has_room(self) -> bool:
+        return len(self._all) + self._opening < self.most
+
+    def _free(self) -> Connection | None:
+        """Return the connection that was used last, if it is not too long ago."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.is_alive and now - connection.idle_since <= IDLE_SECONDS:
+                return connection
+            connection.abort()
+        return None
+
+    async def _open_for(self, exchange: Exchange, due: float) -> None:
+        """Open a connection, which was counted already, and let it carry a request."""
+        connection = await self._open(due)
+        connection.carry(exchange)
+
+    async def _open(self, due: float) -> Connection:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await loop.create_connection(
-                Connection,
-                self.name,
-                self.port,
-                ssl=self.context,
-                server_hostname=self.name if self.context is not None else None,
-            )
-        self._all.add(connection)
+        try:
+            async with asyncio.timeout_at(min(due, loop.time() + CONNECT_SECONDS)):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self),
+                    self.name,
+                    self.port,
+                    ssl=self.context,
+                    server_hostname=self.name if self.context is not None else None,
+                )
+        finally:
+            self._opening -= 1
+            self._invite()
         return connection
 
-    def give_back(self, connection: Connection) -> None:
-        self._room.release()
-        if connection.is_alive:
-            connection.was_used = True
-            connection.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(connection)
-        else:
-            self._forget(connection)
+    async def open_ahead(self, count: int) -> None:
+        """Open connections until so many are free, for those who will need them soon.
 
-    def _forget(self, connection: Connection) -> None:
+        OSError or TimeoutError when the host does not let us.
+        """
+        loop = asyncio.get_running_loop()
+        for connection in list(self._idle):
+            if loop.time() - connection.idle_since > IDLE_SECONDS / 2:
+                del self._idle[connection]
+                connection.abort()
+        while len(self._idle) < count and self._has_room:
+            missing = min(OPENED_AT_ONCE, count - len(self._idle))
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(missing, self.most - len(self._all) - self._opening)):
+                    self._opening += 1
+                    tasks.create_task(self._open_free(loop.time() + CONNECT_SECONDS))
+
+    async def _open_free(self, due: float) -> None:
+        self.ready(await self._open(due))
+
+    # -------------------------------------------------- told by connections
+
+    def opened(self, connection: Connection) -> None:
+        self._all.add(connection)
+
+    def ready(self, connection: Connection) -> None:
+        """Let a connection carry the next request that waits, or be idle."""
+        while self._waiting:
+            exchange = self._waiting.popleft()
+            if not exchange.answered.done():
+                connection.carry(exchange)
+                return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle[connection] = None
+
+    def lost(self, connection: Connection) -> None:
         self._all.discard(connection)
-        connection.abort()
+        self._idle.pop(connection, None)
+        self._invite()
+
+    def _invite(self) -> None:
+        """Bid those who wait open connections, as far as there is room."""
+        while self._waiting and self._has_room:
+            exchange = self._waiting.popleft()
+            if not exchange.answered.done():
+                self._opening += 1
+                exchange.answered.set_result(None)
 
     def close(self) -> None:
         for connection in list(self._all):
-            self._forget(connection)
+            connection.abort()
         self._idle.clear()

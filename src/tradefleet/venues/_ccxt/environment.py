@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -202,21 +202,18 @@ class Environment:
         make: Callable[[], Wire],
         seconds: float,
         alone: AbstractAsyncContextManager[None] | None = None,
-        patience: float | None = None,
     ) -> Answer:
         """Wait for the turn, then make the request, send it, and let the governor hear.
 
-        alone is held from making to answering; patience: how long to wait for the turn. Raise
-        VenueUnavailable when nothing was sent, OutcomeUnknown when something may have been.
+        alone is held from making to answering. Raise VenueUnavailable when nothing was sent,
+        OutcomeUnknown when something may have been.
         """
-        try:
-            async with nullcontext() if patience is None else asyncio.timeout(patience):
-                await self.pacer.turn(call)
-        except TimeoutError:
-            title = self.dialect.title
-            raise Unserved(f"{title}: its turn did not come; nothing was sent") from None
-        async with alone or nullcontext():
+        await self.pacer.turn(call)
+        if alone is None:
             answer = await self.transport.send(make(), seconds)
+        else:
+            async with alone:
+                answer = await self.transport.send(make(), seconds)
         self.pacer.heard(call, answer.status, answer.headers)
         return answer
 
@@ -291,6 +288,7 @@ class Asker:
             user_id=self.user_id,
             priority=priority,
             costs=call.costs,
+            patience=patience,
         )
 
         turnstile = self._turnstile if call.signed else None
@@ -305,7 +303,7 @@ class Asker:
             return wire
 
         alone = turnstile.passing(priority) if turnstile is not None else None
-        answer = await self.environment.deliver(paced, make, seconds, alone, patience)
+        answer = await self.environment.deliver(paced, make, seconds, alone)
         outcome = self.environment.dialect.read(answer)
         if turnstile is not None and refuses_number(outcome):
             turnstile.refused(number)

@@ -14,7 +14,7 @@ import aiohttp
 from tradefleet.domain.errors import OutcomeUnknown
 from tradefleet.venues._ccxt.calls import Unserved
 from tradefleet.venues._ccxt.connections import Answer as Answer
-from tradefleet.venues._ccxt.connections import Broken, Connection, Host, HungUp
+from tradefleet.venues._ccxt.connections import Broken, Exchange, Host, HungUp
 
 CONNECTIONS_MAX = 200  # to one host
 PORTS = {"https": 443, "http": 80}
@@ -61,30 +61,22 @@ class Transport:
         Raise Unserved when provably not one byte left, OutcomeUnknown when one may have. A
         question alone (GET) is asked again, once, when the connection proves to be dead already.
         """
-        begun = False
+        exchange = None
+        due = asyncio.get_running_loop().time() + seconds
         try:
             host, request = self._written(wire)
-            async with asyncio.timeout(seconds):
-                connection = await host.take()
-                begun = True
-                try:
-                    return await self._ask(host, connection, request)
-                except HungUp:
-                    if wire.method != "GET" or not connection.was_used:
-                        raise
-                    return await self._ask(host, await host.take(fresh=True), request)
+            exchange = Exchange(request)
+            try:
+                return await host.ask(exchange, due)
+            except HungUp:
+                if wire.method != "GET" or not exchange.reused:
+                    raise
+            return await host.ask(Exchange(request), due, fresh=True)
         except (Broken, OSError, ValueError, TimeoutError) as error:
             what = said(error)
-        if begun:
+        if exchange is not None and exchange.begun:
             raise OutcomeUnknown(f"{self.venue}: {what}, and the request may have arrived")
         raise Unserved(f"{self.venue}: {what}; nothing was sent")
-
-    @staticmethod
-    async def _ask(host: Host, connection: Connection, request: bytes) -> Answer:
-        try:
-            return await connection.ask(request)
-        finally:
-            host.give_back(connection)
 
     def _written(self, wire: Wire) -> tuple[Host, bytes]:
         """Return where a request goes, and its bytes; ValueError for what cannot be sent."""
