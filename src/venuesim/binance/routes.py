@@ -191,6 +191,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/sapi/v1/capital/config/getall"): _wallet(wallet.coins, 10),
     ("GET", "/sapi/v1/capital/deposit/hisrec"): _wallet(wallet.deposits, 1),
     ("GET", "/sapi/v1/capital/withdraw/history"): _wallet(wallet.withdrawals, 1),
+    ("GET", "/sapi/v1/asset/dribblet"): _wallet(wallet.dust, 1),
+    ("GET", "/sapi/v1/asset/assetDividend"): _wallet(wallet.dividends, 10),
     ("POST", "/sapi/v1/capital/withdraw/apply"): _wallet(
         wallet.withdraw, 600, right="withdraw"
     ),

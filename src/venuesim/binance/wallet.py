@@ -1,14 +1,20 @@
 """The wallet's part of the API (sapi): a key's rights, coins, fees, payments and the system."""
 
+from datetime import UTC, datetime
+from hashlib import sha256
+
 from venuesim.binance.account import assets
-from venuesim.binance.denials import not_authorized
+from venuesim.binance.denials import Denied, not_authorized
 from venuesim.binance.floor import Ask, Payment, Reply
 from venuesim.binance.signatures import expired
-from venuesim.binance.words import symbol_of
+from venuesim.binance.words import DAY_MS, symbol_of
 from venuesim.exchange import MILLION
 from venuesim.units import UNITS, short, text
 
 Json = dict[str, object]
+PAYMENTS_SPAN_MS = 90 * DAY_MS
+DEPOSITED, WITHDRAWN = 1, 6  # the statuses of what is done; nothing is ever under way here
+DIVIDENDS_SPAN_MS = 180 * DAY_MS
 
 
 def system_status(ask: Ask) -> Reply:
@@ -167,8 +173,7 @@ def deposits(ask: Ask) -> Reply:
                 "unlockConfirm": 0,
                 "walletType": 0,
             }
-            for payment in _payments(ask)
-            if payment.amount > 0
+            for payment in _payments(ask, DEPOSITED)
         ]
     )
 
@@ -177,37 +182,69 @@ def withdrawals(ask: Ask) -> Reply:
     return Reply(
         body=[
             {
-                "id": str(payment.number),
+                "id": sha256(f"withdrawal {payment.number}".encode()).hexdigest()[:32],
                 "amount": short(-payment.amount),
                 "transactionFee": "0",
                 "coin": payment.asset,
                 "status": 6,
                 "address": "simulated",
                 "txId": f"withdrawal-{payment.number}",
-                "applyTime": payment.at_ms,
+                "applyTime": written(payment.at_ms),
+                "completeTime": written(payment.at_ms),
                 "network": payment.asset,
                 "transferType": 0,
+                "info": "",
                 "confirmNo": 1,
                 "walletType": 0,
+                "txKey": "",
             }
-            for payment in _payments(ask)
-            if payment.amount < 0
+            for payment in _payments(ask, WITHDRAWN)
         ]
     )
 
 
-def _payments(ask: Ask) -> list[Payment]:
-    """Return the account's payments in the asset and span asked for, latest first."""
+def written(at_ms: int) -> str:
+    """Return a time as the list of withdrawals has it: UTC, to the second."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _payments(ask: Ask, done: int) -> list[Payment]:
+    """Return one page of the account's deposits, or withdrawals, as asked for, latest first."""
     sent = ask.sent
-    coin, start, end = sent.optional("coin"), sent.moment("startTime"), sent.moment("endTime")
-    return [
+    coin, status, offset = sent.optional("coin"), sent.long("status"), sent.long("offset") or 0
+    start, end = _span(ask, PAYMENTS_SPAN_MS)
+    found = [
         payment
         for payment in reversed(ask.floor.payments[ask.account.name])
-        if (coin is None or payment.asset == coin)
-        and (start is None or payment.at_ms >= start)
-        and (end is None or payment.at_ms <= end)
-        and payment.at_ms <= ask.floor.visible_until_ms
-    ][: sent.limit(1000, 1000)]
+        if (payment.amount > 0) == (done == DEPOSITED)
+        and coin in (None, payment.asset)
+        and status in (None, done)
+        and start <= payment.at_ms <= min(end, ask.floor.visible_until_ms)
+    ]
+    return found[offset : offset + sent.limit(1000, 1000)]
+
+
+def _span(ask: Ask, most_ms: int) -> tuple[int, int]:
+    """Return the time asked for, or the latest so long; Denied when it is longer than that."""
+    start, end = ask.sent.moment("startTime"), ask.sent.moment("endTime")
+    if start is not None and end is not None and end - start >= most_ms:
+        hours = most_ms // 3_600_000
+        raise Denied(-1127, f"More than {hours} hours between startTime and endTime.")
+    end = ask.now_ms if end is None else end
+    return (end - most_ms if start is None else start), end
+
+
+def dust(ask: Ask) -> Reply:
+    """Return what was changed into BNB: nothing ever is, here."""
+    _span(ask, PAYMENTS_SPAN_MS)
+    return Reply(body={"total": 0, "userAssetDribblets": []})
+
+
+def dividends(ask: Ask) -> Reply:
+    """Return what was distributed: nothing ever is, here."""
+    _span(ask, DIVIDENDS_SPAN_MS)
+    ask.sent.limit(20, 500)
+    return Reply(body={"rows": [], "total": 0})
 
 
 def withdraw(ask: Ask) -> Reply:

@@ -36,13 +36,14 @@ class Recorder:
     def _write(self, change: BalanceChanged) -> None:
         trade = self._trades.get(change.account) if change.cause == "trade" else None
         fee = trade.fee if trade is not None and trade.fee_asset == change.asset else 0
+        is_fee_alone = trade is not None and change.asset not in trade.symbol.split("/")
         self._lines += 1
         self.memory.log[change.account].append(
             LogLine(
                 number=self._lines,
                 kind=KINDS[change.cause],
                 asset=change.asset,
-                flow=change.change,
+                flow=0 if is_fee_alone else change.change,
                 fee=fee,
                 balance=change.free + change.locked,
                 at_ms=trade.at_ms if trade is not None else self.memory.now_ms,

@@ -1,4 +1,7 @@
-"""Kraken's account ledger: two entries for a trade, one for a deposit or a withdrawal."""
+"""Kraken's account ledger: two entries for a trade, one for a deposit or a withdrawal.
+
+A fee is in the entry of its asset; paid from a third one, it has an entry of its own, of nothing.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -51,6 +54,8 @@ class Ledger:
         changes = [(base, sign * trade.quantity), (quote, -sign * trade.cost)]
         if trade.side is Side.BUY:
             changes.reverse()  # what is given first
+        if trade.fee and trade.fee_asset not in (base, quote):
+            changes.append((trade.fee_asset, 0))
         entries = [
             self._write(
                 trade.account,
