@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from tradefleet.clock import Clock
 from tradefleet.domain.effects import Notify
-from tradefleet.domain.errors import LeaseLost, StoreError, ensure
+from tradefleet.domain.errors import StoreError, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import Scope, Switch
@@ -20,13 +20,13 @@ from tradefleet.store import (
     ABSENT_WATCHED,
     Batch,
     HostMessage,
-    KillSwitched,
     Lease,
     OutboxNotice,
     ReplayRun,
     SignalNote,
     UserLoad,
 )
+from tradefleet.stores._gate import refusal
 from tradefleet.stores.memory.journal import fault_in, keep
 from tradefleet.stores.memory.paper_books import MemoryPaperBooks
 from tradefleet.stores.memory.rows import Draft, Rows
@@ -164,10 +164,9 @@ class MemoryStore:
 
     def _write(self, batch: Batch) -> StoreError | None:
         lease = self._shared.leases.get(batch.user_id)
-        if lease is None or lease.epoch != batch.epoch or lease.epoch == 0:
-            return LeaseLost(f"user {batch.user_id} is no longer ours")
-        if batch.kill_version is not None and batch.kill_version != lease.kill_version:
-            return KillSwitched(f"a kill switch over user {batch.user_id} was changed")
+        known = {} if lease is None else {batch.user_id: (lease.epoch, lease.kill_version)}
+        if (refused := refusal(batch, known)) is not None:
+            return refused
         rows = self._rows[batch.user_id]
         fault = fault_in(batch, rows)
         if fault:

@@ -7,8 +7,8 @@ import asyncpg  # type: ignore[import-untyped]
 
 from tradefleet.domain.errors import StoreError
 from tradefleet.store import Batch, BatchRefused, PaperChange, ReplayRun
+from tradefleet.stores._gate import refusals
 from tradefleet.stores.sql.journal import paper_plan, sheets
-from tradefleet.stores.sql.journal.gate import refusals
 from tradefleet.stores.sql.journal.plan import Rows, plan_of, run_row
 from tradefleet.stores.sql.journal.postgres_statements import json_places, statement_of
 from tradefleet.stores.sql.journal.postgres_writer import PostgresWriter

@@ -8,8 +8,8 @@ import orjson
 
 from tradefleet.domain.errors import StoreError
 from tradefleet.store import Batch, BatchRefused, PaperChange, ReplayRun
+from tradefleet.stores._gate import refusals
 from tradefleet.stores.sql.journal import paper_plan, sheets
-from tradefleet.stores.sql.journal.gate import refusals
 from tradefleet.stores.sql.journal.plan import Rows, plan_of, run_row
 from tradefleet.stores.sql.journal.sheets import Sheet, Verb
 from tradefleet.stores.sql.journal.sqlite_statements import chunks, writers_of
