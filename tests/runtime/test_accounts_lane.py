@@ -308,6 +308,21 @@ async def test_a_venue_that_does_not_answer_is_asked_less_and_less_often(ground,
     assert set(pauses[7:]) == {60}
 
 
+async def test_a_venue_that_said_when_it_opens_is_asked_then(ground, running):
+    link, opens_at = ground.link(), ground.clock.now() + timedelta(seconds=100)
+    link.answers.append(Answer.LOSE_REQUEST)
+    asked_at: list[float] = []
+
+    async def shut(order: Order) -> None:
+        asked_at.append(round((opens_at - ground.clock.now()).total_seconds()))
+        raise VenueUnavailable("banned", opens_at=opens_at)
+
+    link.look_up = shut  # type: ignore[method-assign]
+    await entered(running)
+    await ground.clock.pass_by(110)
+    assert 0 in asked_at
+
+
 async def test_whatever_a_venue_answers_the_orders_it_was_silent_about_are_asked_for_at_once(
     ground, running
 ):

@@ -434,7 +434,7 @@ async def test_the_governor_keeps_an_account_of_the_lowest_tier_within_its_limit
         at.desk.floor.limits.default = STARTER
         link = await at.link()
         async with asyncio.TaskGroup() as sending:
-            until = RealClock().now() + link.timing.deadline
+            until = RealClock().now() + WITHIN
             for number in range(1, 20):
                 order = replace(armed("0.001", number), deadline=until)
                 sending.create_task(link.submit(order))

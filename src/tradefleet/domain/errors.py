@@ -12,6 +12,8 @@ TradefleetError
 └── BrokenInvariant    our own bug: set the bot aside, wake a human
 """
 
+from datetime import datetime
+
 
 class TradefleetError(Exception):
     """Base of all errors raised on purpose."""
@@ -30,7 +32,14 @@ class VenueRejected(VenueError):
 
 
 class VenueUnavailable(VenueError):
-    """The venue did not receive the request; sending it again is safe."""
+    """The venue did not receive the request; sending it again is safe.
+
+    opens_at: when it may get through again, where that is known.
+    """
+
+    def __init__(self, text: str, *, opens_at: datetime | None = None) -> None:
+        super().__init__(text)
+        self.opens_at = opens_at
 
 
 class OutcomeUnknown(VenueError):

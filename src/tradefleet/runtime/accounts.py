@@ -43,6 +43,7 @@ from tradefleet.venue import AccountLink
 MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
 WAKES_EARLY = 0.1  # seconds; what is put here by then may be under way already
 SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
+SILENT_LEAST = timedelta(seconds=1)
 SILENT_MOST = timedelta(seconds=60)  # the longest pause while a venue does not answer at all
 SILENT_CANCEL_MOST = timedelta(seconds=8)  # for a cancel, after which something is to be sold
 
@@ -177,8 +178,8 @@ class AccountLane(Generic[BotT]):
         try:
             report = await self._ask(order)
             fills = await self._fills_of(order, report) if report is not None else ()
-        except VenueUnavailable:
-            self._look_when_back(bot, order)
+        except VenueUnavailable as silence:
+            self._look_when_back(bot, order, silence.opens_at)
             return
         self._silent.pop(order.id, None)
         self.answered()
@@ -264,12 +265,15 @@ class AccountLane(Generic[BotT]):
             return
         self._look_again(bot, order, due - now)
 
-    def _look_when_back(self, bot: BotT, order: Order) -> None:
+    def _look_when_back(self, bot: BotT, order: Order, opens_at: datetime | None) -> None:
         """Ask again after 1, 2, 4, 8 … seconds, or as soon as the venue answers anything."""
         _, times = self._silent.get(order.id, (bot, 0))
         self._silent[order.id] = bot, times + 1
         most = SILENT_MOST if order.cancel is CancelState.NONE else SILENT_CANCEL_MOST
-        self._look_again(bot, order, min(timedelta(seconds=2 ** min(times, 6)), most))
+        wait = min(timedelta(seconds=2 ** min(times, 6)), most)
+        if opens_at is not None:
+            wait = min(wait, max(opens_at - self.owner.clock.now(), SILENT_LEAST))
+        self._look_again(bot, order, wait)
 
     def answered(self) -> None:
         """The venue answers: ask at once about the orders it was silent about."""

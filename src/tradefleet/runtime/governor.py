@@ -211,7 +211,8 @@ def stopping() -> VenueUnavailable:
 def closed(entrance: Entrance) -> VenueUnavailable:
     until = f"{entrance.closed_until:%Y-%m-%d %H:%M:%S} UTC"
     return VenueUnavailable(
-        f"{entrance.venue} takes no requests from us until {until}: {entrance.closed_why}"
+        f"{entrance.venue} takes no requests from us until {until}: {entrance.closed_why}",
+        opens_at=entrance.closed_until,
     )
 
 

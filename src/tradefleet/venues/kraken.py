@@ -95,7 +95,6 @@ class Kraken:
     title: str = "Kraken"
     modes: tuple[Mode, ...] = VENUE.modes
     timing: VenueTiming = VenueTiming(
-        deadline=DEADLINE_LEAST + timedelta(seconds=5),  # five until it does not take it any more
         visibility=timedelta(seconds=2),
         margin=DEADLINE_LEAST + timedelta(seconds=1),
         clock_step=timedelta(seconds=1),
