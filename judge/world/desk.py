@@ -151,7 +151,7 @@ class DirectVenue:
             status=answer.status,
             order=answer.order,
             fault=fault,
-            refusal=answer.code,
+            code=answer.code,
         )
         return answer
 

@@ -34,8 +34,9 @@ class Events:
         self.world = world
         self._roll = world.chance.of("events")
         self._next: dict[str, float] = {}
-        self._thrown: list[tuple[float, Switch, list[str]]] = []
-        self._bare: dict[str, float] = {}
+        self._thrown: list[tuple[float, Switch, UserId, dict[str, str]]] = []
+        self.specs: dict[BotId, BotSpec] = {}
+        self._since: dict[tuple[str, str], float] = {}
 
     # ------------------------------------------------------------ the beginning
 
@@ -51,6 +52,7 @@ class Events:
             world.venue.books.deposit(account, "USDT", DEPOSIT)
             world.venue.books.deposit(account, THIRD, units("50"))
             specs = [self._spec(user, account, name) for name in world.size.symbols]
+            self.specs |= {spec.id: spec for spec in specs}
             await self._register(user, account, specs)
             contracts = [
                 Contract(bot_id=spec.id, symbol=str(spec.symbol), cost_max=COST_MAX)
@@ -224,7 +226,7 @@ class Events:
         user = UserId(roll.choice(sorted(set(world.accounts.values()))))
         scope = roll.choice((Scope.BOT, Scope.ACCOUNT, Scope.USER, Scope.PLATFORM))
         halt = roll.choice((Halt.STOP, Halt.FLATTEN))
-        (spec, *_) = world.base._rows[user].bots.values()
+        spec = roll.choice([spec for spec in self.specs.values() if spec.user_id == user])
         name = {
             Scope.BOT: spec.id,
             Scope.ACCOUNT: spec.account_id,
@@ -234,12 +236,14 @@ class Events:
         switch = Switch(
             scope=scope, scope_id=name, halt=halt, reason=BY_HAND, changed_at=world.clock.now()
         )
-        users = sorted(set(world.accounts.values())) if scope is Scope.PLATFORM else [user]
         await self._set(switch, user)
-        for each in users:
-            world.note("kill", user_id=each, scope=scope.value, mode=halt.value, scope_id=name)
-        until = world.loop.time() + roll.uniform(6, 20)
-        self._thrown.append((until, switch, [str(each) for each in users]))
+        covers = {
+            "user_id": "" if scope is Scope.PLATFORM else str(user),
+            "account_id": spec.account_id if scope in (Scope.ACCOUNT, Scope.BOT) else "",
+            "bot_id": spec.id if scope is Scope.BOT else "",
+        }
+        world.note("kill", scope=scope.value, mode=halt.value, **covers)
+        self._thrown.append((world.loop.time() + roll.uniform(6, 20), switch, user, covers))
         world.counts["kills"] += 1
 
     async def _set(self, switch: Switch, user: UserId) -> None:
@@ -256,38 +260,32 @@ class Events:
         now = self.world.loop.time()
         due = [each for each in self._thrown if each[0] <= now]
         self._thrown = [each for each in self._thrown if each[0] > now]
-        for _, switch, users in due:
+        for _, switch, user, covers in due:
+            # The word goes first: what is sent the moment it is written is sent rightly.
+            self.world.note("released", scope=switch.scope.value, **covers)
             released = replace(switch, halt=Halt.RUN, changed_at=self.world.clock.now())
-            await self._set(released, UserId(users[0]))
-            for user in users:
-                self.world.note("released", user_id=user, scope=switch.scope.value)
+            await self._set(released, user)
 
     async def release_all(self) -> None:
-        self._thrown = [(0.0, switch, users) for _, switch, users in self._thrown]
+        self._thrown = [(0.0, *rest) for _, *rest in self._thrown]
         await self._release_due()
 
     async def restart_bots(self) -> None:
         """Do what an owner does who is told: resume what was stopped, start what was set aside."""
         world = self.world
-        for user, rows in list(world.base._rows.items()):
-            switches = [
-                switch
-                for switch in rows.switches.values()
-                if switch.halt is not Halt.RUN and switch.reason != BY_HAND
-            ]
-            bots = [spec for spec in rows.bots.values() if spec.status is BotStatus.SET_ASIDE]
-            if not switches and not bots:
-                continue
-            for switch in switches:
-                world.counts["stopped"] += 1
-                world.note("note", text=f"{user}: entries stopped: {switch.reason}"[:200])
-            async with world.base.open(user) as store:
-                for switch in switches:
-                    await store.set_switch(
-                        replace(switch, halt=Halt.RUN, changed_at=world.clock.now())
-                    )
+        for user in world.keeping.troubled():
+            async with world.base.open(UserId(user)) as store:
+                for switch in await store.switches():
+                    if switch.halt is Halt.RUN or switch.reason == BY_HAND:
+                        continue
+                    world.counts["stopped"] += 1
+                    world.note("note", text=f"{user}: entries stopped: {switch.reason}"[:200])
+                    now = world.clock.now()
+                    await store.set_switch(replace(switch, halt=Halt.RUN, changed_at=now))
                     await store.ask_host("switches_changed", {})
-                for spec in bots:
+                for spec in await store.bots():
+                    if spec.status is not BotStatus.SET_ASIDE:
+                        continue
                     world.counts["set aside"] += 1
                     world.deaths.append(f"{spec.id}: {spec.note}")
                     world.note("note", text=f"{spec.id} was set aside: {spec.note}"[:300])
@@ -313,31 +311,45 @@ class Events:
                 del world.away[user]
                 world.note("recovered", host=process.name, user_id=user)
         now = world.loop.time()
-        for user, rows in world.base._rows.items():
-            for bot_id, memory in rows.memories.items():
-                bare = memory.position is not None and not self._is_guarded(
-                    user, bot_id, str(memory.position.symbol), running.get(user)
-                )
-                if bare:
-                    self._bare.setdefault(bot_id, now)
-                elif bot_id in self._bare:
-                    began = self._bare.pop(bot_id)
-                    spec = rows.bots[bot_id]
-                    world.note(
-                        "unprotected",
-                        account_id=spec.account_id,
-                        symbol=str(spec.symbol),
-                        seconds=round(now - began, 3),
-                    )
+        held = {each.bot_id: each for each in world.keeping.held()}
+        for spec in self.specs.values():
+            position = held.get(spec.id)
+            bare = position is not None and not self._rests(spec)
+            process = running.get(spec.user_id) if bare else None
+            bot = process.host.bots.get(spec.id) if process is not None else None
+            watched = bot is not None and watches(process, bot)
+            self._count(spec, "unprotected", bare and bot is not None and not watched, now)
+            self._count(spec, "alone", bare and bot is None, now)
 
-    def _is_guarded(self, user: str, bot_id: str, symbol: str, process: Any) -> bool:
-        """Say whether a sell is at the venue, or a host that is awake watches the stop."""
-        world = self.world
-        if process is not None and BotId(bot_id) in process.host.bots:
-            return True
-        account = f"{user}:{world.venue_name}"
-        live = world.venue.books.accounts[account].live.values()
+    def _count(self, spec: BotSpec, kind: str, lasts: bool, now: float) -> None:
+        """Measure how long something lasts for a bot, and note it once it is over."""
+        key = kind, spec.id
+        if lasts:
+            self._since.setdefault(key, now)
+        elif key in self._since:
+            self.world.note(
+                kind,
+                account_id=spec.account_id,
+                symbol=str(spec.symbol),
+                seconds=round(now - self._since.pop(key), 3),
+            )
+
+    def _rests(self, spec: BotSpec) -> bool:
+        """Say whether a sell of ours is live at the venue."""
+        live, symbol = (
+            self.world.venue.books.accounts[spec.account_id].live.values(),
+            str(spec.symbol),
+        )
         return any(o.symbol == symbol and o.side is Side.SELL and o.client_id for o in live)
+
+
+def watches(process: Any, bot: Any) -> bool:
+    """Say whether a host that is awake sells a bot's position, or waits for its stop's price."""
+    engine, spec = bot.engine, bot.engine.spec
+    if any(order.side.value == "sell" and order.is_working for order in engine.working.values()):
+        return True
+    book = process.host.books[spec.venue, spec.symbol]
+    return engine.levels.stop is not None and book.stop_of(spec.id) == engine.levels.stop
 
 
 FREEZING = frozenset({menu.STOOD_STILL, menu.TAKEN_OVER})

@@ -9,11 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 from judge.evidence import Evidence, Happened, Owned
-from judge.world import memory, menu, rules, trading
+from judge.world import menu, rules, trading
 from judge.world.chance import Chance
 from judge.world.clocks import HostClock, WorldClock
 from judge.world.desk import DirectVenue
 from judge.world.events import Events
+from judge.world.keeping import Keeping
 from judge.world.link import WorldLink
 from judge.world.market import HostMarket, Prices
 from judge.world.network import Network
@@ -23,13 +24,11 @@ from judge.world.size import Size
 from judge.world.watch import HostWatch
 from tradefleet.domain.effects import FillBooked, OrderChanged, OrderPlaced
 from tradefleet.domain.errors import StoreUnavailable
-from tradefleet.domain.ids import OrderId, UserId
-from tradefleet.domain.ledger import OUTSIDE
+from tradefleet.domain.ids import OrderId
 from tradefleet.domain.limits import Tier
-from tradefleet.domain.order import CancelState, Order, OrderKind, OrderState
+from tradefleet.domain.order import CancelState, Order, OrderState
 from tradefleet.domain.user import Account
 from tradefleet.store import Batch, Lease
-from tradefleet.stores.memory import MemoryStore
 from tradefleet.venues._ccxt.turnstile import Turnstile
 from venuesim.exchange import Happening, Ticked
 from venuesim.exchange import OrderChanged as VenueOrderChanged
@@ -64,7 +63,7 @@ class Machine:
 class World:
     """Everything there is in one run. run() plays it once, to its end."""
 
-    def __init__(self, seed: int, venue: str, size: Size) -> None:
+    def __init__(self, seed: int, venue: str, size: Size, keeping: Keeping) -> None:
         self.seed, self.size, self.venue_name = seed, size, venue
         self.rules = rules.ALL[venue]
         self.loop = asyncio.get_running_loop()
@@ -82,7 +81,8 @@ class World:
         )
         self.network = Network(venue=self.venue, chance=self.chance, weather=self.plan)
         self.prices = Prices(self.venue, self.clock, self.chance, venue)
-        self.base = MemoryStore(self.clock)  # type: ignore[arg-type]
+        self.keeping = keeping
+        self.base = keeping.base
         self.machines = [Machine(number) for number in range(1, size.hosts + 1)]
         self.diary: list[Happened] = []
         self.counts: Counter[str] = Counter()
@@ -97,7 +97,7 @@ class World:
         self.kept: deque[Any] = deque(maxlen=FAILOVER_LOSES)
         self.unbooked: dict[str, set[str]] = {}  # account → fills that a host has read only
         self.disk_full_until = 0.0
-        self.is_calm = False
+        self.is_calm = self.ends = False
         self._bell_number = 0
         self._hosts = self.chance.of("hosts")
         self._pauses = self.chance.of("pauses")
@@ -222,7 +222,7 @@ class World:
         season = self.plan.season
         wanted = season is not None and ("P11" in season.points or season.kind == menu.FAILOVER)
         if wanted and not self.plan.calm:
-            self.kept.append(memory.snapshot(self.base))
+            self.kept.append(self.keeping.snapshot())
 
     async def before_write(self, process: HostProcess, batches: Sequence[Batch]) -> None:
         """Let the database fail, or the host, before anything is kept."""
@@ -294,9 +294,12 @@ class World:
 
     def fail_over(self) -> None:
         """Let the database be as it was some commits ago; nobody's connection survives that."""
-        if self.kept:
-            back = self._hosts.randrange(1, len(self.kept) + 1)
-            memory.set_back(self.base, self.kept[-back])
+        back = self._hosts.randrange(1, len(self.kept) + 1) if self.kept else 0
+        # An intent that was sent may lose its send, and never itself: see docs/order-safety.md.
+        while back and not self.keeping.knows_what_was_sent(self.kept[-back]):
+            back -= 1
+        if back:
+            self.keeping.set_back(self.kept[-back])
             self.note("note", text=f"the database lost its last {back} commits")
         self.kept.clear()
         for machine in self.machines:
@@ -402,7 +405,7 @@ class World:
         for user, owner in self.owner.items():
             if owner is process:
                 self.away[user] = "crashed"
-        if not self.loop.is_closed():
+        if not self.ends:
             self.loop.call_later(self._hosts.uniform(0.2, 2.0), self.start, machine)
 
     def leases_taken(self, process: HostProcess, leases: Sequence[Lease]) -> None:
@@ -444,10 +447,19 @@ class World:
             owned=self.owned,
             journals={self.venue_name: self.venue.lines()},
             diary=self.diary,
-            database=memory.read(self.base),
+            database=self.keeping.read(),
             crash_points=tuple(menu.POINTS),
             fault_kinds=menu.KINDS,
         )
+
+    async def end(self) -> None:
+        """Let every host be gone, and return when none has anything left to do."""
+        self.ends = True
+        tasks = [m.process.task for m in self.machines if m.process and m.process.task]
+        for machine in self.machines:
+            if machine.process is not None:
+                machine.process.kill()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _trade(self) -> None:
         begin, (least, most) = self.loop.time(), self.size.seconds
@@ -482,22 +494,11 @@ class World:
 
     def is_settled(self) -> bool:
         """Say whether every order is over or rests, and the ledger says what the venue has."""
-        for rows in self.base._rows.values():
-            for order in rows.working.values():
-                rests = order.kind is OrderKind.RESTING_STOP and order.state is OrderState.OPEN
-                if not rests or order.cancel is not CancelState.NONE:
-                    return False
-        return all(self.ledger_agrees(account) for account in self.accounts)
+        return self.keeping.is_settled() and all(map(self.ledger_agrees, self.accounts))
 
     def ledger_agrees(self, account: str) -> bool:
         """Say whether the stored entries of an account sum to what the venue says it holds."""
-        totals: dict[str, Decimal] = {}
-        for entry in self.base._rows[UserId(self.accounts[account])].entries.values():
-            if entry.account_id == account:
-                for posting in entry.postings:
-                    if posting.place not in OUTSIDE:
-                        asset = posting.asset
-                        totals[asset] = totals.get(asset, Decimal(0)) + posting.amount
+        totals = self.keeping.totals(self.accounts[account], account)
         book = self.venue.books.accounts[account]
         assets = {*totals, *book.free, *book.locked}
         return all(

@@ -1,13 +1,86 @@
 """The store in memory, as a database that can be set back, and read by the judge."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from judge.evidence import Database, Held, Posting, StoredFill, StoredOrder
-from judge.world.clocks import to_ms
-from tradefleet.domain.order import Fill, Order
+from judge.world.clocks import WorldClock, to_ms
+from judge.world.keeping import Holding
+from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.ids import UserId
+from tradefleet.domain.ledger import OUTSIDE
+from tradefleet.domain.limits import Halt
+from tradefleet.domain.order import CancelState, Fill, Order, OrderKind, OrderState
 from tradefleet.stores.memory import MemoryStore
+
+
+class MemoryKeeping:
+    """Everything in the process's own memory: the quickest."""
+
+    def __init__(self, clock: WorldClock) -> None:
+        self.base: Any = MemoryStore(clock)
+
+    def snapshot(self) -> Any:
+        return snapshot(self.base)
+
+    def set_back(self, kept: Any) -> None:
+        self.base._rows, self.base._shared = kept
+
+    def knows_what_was_sent(self, kept: Any) -> bool:
+        before, _ = kept
+        return all(
+            order.id in before[user].orders
+            for user, rows in self.base._rows.items()
+            for order in rows.orders.values()
+            if order.sent_at is not None
+        )
+
+    def is_settled(self) -> bool:
+        return all(rests(o) for rows in self.base._rows.values() for o in rows.working.values())
+
+    def totals(self, user: str, account: str) -> Mapping[str, Decimal]:
+        totals: dict[str, Decimal] = {}
+        for entry in self.base._rows[UserId(user)].entries.values():
+            for posting in entry.postings if entry.account_id == account else ():
+                if posting.place not in OUTSIDE:
+                    asset = posting.asset
+                    totals[asset] = totals.get(asset, Decimal(0)) + posting.amount
+        return totals
+
+    def booked(self, user: str, account: str, order: str) -> set[str]:
+        rows = self.base._rows[UserId(user)]
+        return {fill.id for fill in rows.fills.values() if fill.order_id == order}
+
+    def held(self) -> Sequence[Holding]:
+        return [
+            Holding(user, memory.bot_id, str(memory.position.symbol))
+            for user, rows in self.base._rows.items()
+            for memory in rows.memories.values()
+            if memory.position is not None
+        ]
+
+    def troubled(self) -> Sequence[str]:
+        return [
+            user
+            for user, rows in self.base._rows.items()
+            if any(switch.halt is not Halt.RUN for switch in rows.switches.values())
+            or any(spec.status is BotStatus.SET_ASIDE for spec in rows.bots.values())
+        ]
+
+    def read(self) -> Database:
+        return read(self.base)
+
+    async def close(self) -> None:
+        pass
+
+
+def rests(order: Order) -> bool:
+    """Say whether an order waits at the venue, as it should in the end."""
+    waits = order.kind is OrderKind.RESTING_STOP and order.state is OrderState.OPEN
+    return waits and order.cancel is CancelState.NONE
 
 
 def copied(each: Any) -> Any:
@@ -27,11 +100,6 @@ def snapshot(store: MemoryStore) -> tuple[Any, Any]:
     return rows, replace(
         shared, **{f.name: copied(getattr(shared, f.name)) for f in fields(shared)}
     )
-
-
-def set_back(store: MemoryStore, kept: tuple[Any, Any]) -> None:
-    """Let the store be as it was: what was committed since is lost."""
-    store._rows, store._shared = kept
 
 
 def read(store: MemoryStore) -> Database:

@@ -1,5 +1,6 @@
 """Plays a world from its seed, apart from whatever else this process does."""
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,9 +8,13 @@ from dataclasses import dataclass
 
 from judge.evidence import Evidence
 from judge.world import menu
+from judge.world.clocks import WorldClock
 from judge.world.ground import World
+from judge.world.keeping import Keeping
 from judge.world.loop import run_virtual
+from judge.world.memory import MemoryKeeping
 from judge.world.size import Size, hostile
+from judge.world.sqlite import SqliteKeeping, empty_database, without_threads
 from tradefleet.runtime import node
 
 KINDS_OF_A_SEED = 4
@@ -38,11 +43,13 @@ def play(seed: int, venue: str, *, size: Size | None = None) -> Played:
     given = size or hostile(kinds_of(seed))
 
     async def main() -> Played:
-        world = World(seed, venue, given)
-        evidence = await world.run()
-        for machine in world.machines:
-            if machine.process is not None:
-                machine.process.kill()
+        keeping = await kept_in(given.store)
+        world = World(seed, venue, given, keeping)
+        try:
+            evidence = await world.run()
+        finally:
+            await world.end()
+            await keeping.close()
         return Played(
             evidence=evidence,
             counts=dict(world.counts),
@@ -52,8 +59,18 @@ def play(seed: int, venue: str, *, size: Size | None = None) -> Played:
             carried=world.network.carried,
         )
 
-    with in_silence():
+    if given.store == "sqlite":
+        empty_database()  # made outside of the world's time
+    with in_silence(), without_threads():
         return run_virtual(main())
+
+
+async def kept_in(store: str) -> Keeping:
+    """Open an empty database of a kind."""
+    clock = WorldClock(asyncio.get_running_loop())
+    if store == "sqlite":
+        return await SqliteKeeping.opened(clock, empty_database())
+    return MemoryKeeping(clock)
 
 
 def run(seed: int, venue: str, *, size: Size | None = None) -> Evidence:

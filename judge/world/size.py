@@ -14,7 +14,7 @@ class Size:
     kinds: the faults that have their season in it, in this order; none for a world in which
     nothing goes wrong at all. seconds: how long it trades, at least and at most. symbols: what
     each user's bots trade. freeze_every, kill_every, owner_every: about how many seconds pass
-    between two hosts standing still, kill switches, moves by accounts' owners; 0 for never.
+    between two hosts standing still, kill switches, moves by accounts' owners; 0 for never. store: memory or sqlite.
     """
 
     users: int = 6
@@ -29,6 +29,7 @@ class Size:
     kill_every: float = 40.0
     owner_every: float = 15.0
     quiet_most: float = 420.0
+    store: str = "memory"
 
 
 def calm(users: int = 2, seconds: float = 60.0) -> Size:

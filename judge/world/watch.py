@@ -29,8 +29,8 @@ class HostWatch:
     async def read_fills(self, account: str, order_id: str, fills: Sequence[Fill]) -> None:
         """Fills were read: those that are not stored yet are at stake."""
         world = self._world
-        rows = world.base._rows[world.accounts[account]]
-        fresh = {fill.id for fill in fills if (account, fill.id) not in rows.fills}
-        world.unbooked[account] = set(fresh)
+        booked = world.keeping.booked(world.accounts[account], account, order_id)
+        fresh = {fill.id for fill in fills} - booked
+        world.unbooked[account] = {*fresh}
         if fresh:
             await world.at(self._process, "P6", account, order_id)
