@@ -6,14 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from tests.doors import ALICE, START, Door, trade
+from tests.doors import ALICE, BINANCE, PAPER, START, Door, trade
 from tradefleet.domain.effects import Decided, GuardChanged, MemoryChanged, TradeClosed
 from tradefleet.domain.ids import AccountId
 from tradefleet.domain.ledger import EXTERNAL, OWN, LedgerEntry
 from tradefleet.domain.limits import GuardMemory, Halt, RiskLimits, Scope, Switch
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.position import Lot, Position, Trade
-from tradefleet.domain.user import AccountKey
+from tradefleet.domain.user import AccountKey, Mode
 from tradefleet.store import SignalNote
 
 
@@ -182,6 +182,23 @@ async def test_what_a_user_keeps_besides_is_shown_and_is_not_unallocated():
     (line,) = reply.data.balances
     assert (line.total, line.in_pairs, line.unallocated, line.kept) == (1050, 1000, 0, 50)
     assert "paper: $50.00 is your own and is not traded." in reply.text
+
+
+async def test_what_a_real_account_holds_is_not_said_before_its_exchange_was_asked():
+    door = Door(PAPER, BINANCE)
+    await door.ask("/start")
+    await door.ask("/connect binance")
+    async with door.store.open(ALICE) as store:
+        (account,) = await store.accounts()
+        await store.save_account(replace(account, mode=Mode.TESTNET))
+    await door.ask("/addpair BTC/USDT 1000")
+    reply = await door.ask("/balance")
+    (line,) = reply.data.balances
+    assert (line.total, line.in_pairs, line.unallocated) == (None, 1000, None)
+    assert reply.rows == (
+        ("binance (testnet)", "USDT", "not compared yet", "$1000.00", "not compared yet"),
+    )
+    assert "The exchange is asked what there is within the next two minutes." in reply.text
 
 
 # ---- figures

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Reply
-from tradefleet.domain.ledger import FREE, OWN, Balances
+from tradefleet.domain.ledger import EXTERNAL, FREE, OWN, Balances
 from tradefleet.domain.user import Account
 from tradefleet.drawing import account_name, money
 
@@ -18,14 +18,15 @@ class Balance:
 class AssetBalance:
     """One asset of one account: total = what its pairs own + unallocated + kept.
 
-    kept is the user's own besides: deposits and trades that are none of ours.
+    kept is the user's own besides: deposits and trades that are none of ours. total and
+    unallocated are None until a real account was held against its venue for the first time.
     """
 
     account: str
     asset: str
-    total: Decimal
+    total: Decimal | None
     in_pairs: Decimal
-    unallocated: Decimal
+    unallocated: Decimal | None
     kept: Decimal = Decimal(0)
 
 
@@ -50,6 +51,8 @@ async def balance(request: Balance, context: Context) -> Reply:
         for each in found
         if each.kept
     ]
+    if any(each.total is None for each in found):
+        apart.append("The exchange is asked what there is within the next two minutes.")
     return Reply(
         text="\n".join(["🏦 Your Balances", *apart]),
         columns=("Account", "Asset", "Total", "In pairs", "Unallocated"),
@@ -59,21 +62,28 @@ async def balance(request: Balance, context: Context) -> Reply:
 
 
 async def of_account(account: Account, context: Context) -> list[AssetBalance]:
-    books = Balances()
+    books, is_compared = Balances(), False
     for entry in await context.store.entries(account.id):
         books.book(entry)
-    found = []
+        is_compared |= any(posting.place == EXTERNAL for posting in entry.postings)
+    name, found = account_name(account), []
     for asset, total in sorted(books.account_totals().items()):
         free, kept = books.of(FREE, asset), books.of(OWN, asset)
-        if total or free or kept:
-            name = account_name(account)
-            found.append(AssetBalance(name, asset, total, total - free - kept, free, kept))
+        in_pairs = total - free - kept
+        if is_compared and (total or free or kept):
+            found.append(AssetBalance(name, asset, total, in_pairs, free, kept))
+        elif not is_compared and in_pairs:
+            found.append(AssetBalance(name, asset, None, in_pairs, None, kept))
     return found
 
 
 def row(each: AssetBalance) -> tuple[str, ...]:
     amounts = (each.total, each.in_pairs, each.unallocated)
-    return (each.account, each.asset, *(money(amount, each.asset) for amount in amounts))
+    return (each.account, each.asset, *(shown(amount, each.asset) for amount in amounts))
+
+
+def shown(amount: Decimal | None, asset: str) -> str:
+    return "not compared yet" if amount is None else money(amount, asset)
 
 
 COMMAND = CommandSpec(
