@@ -30,6 +30,10 @@ DATABASES = ("sqlite", "postgresql", "postgres")
 KRAKEN_SYMBOLS = "BTC/USD,ETH/USD,SOL/USD,XRP/USD,ADA/USD,DOGE/USD,LTC/USD,LINK/USD"
 FAMILY = re.compile(r"KRAKEN_(MASTER|USER_[A-Z0-9]+)_API_(KEY|SECRET)")  # read by domain/family.py
 REAL_VENUES = ("binance", "bybit", "kraken")
+NO_FALLBACK = (
+    "must stay false: a key belongs to one user, whose lease fences every order it signs; whoever"
+    " has no account of their own trades on paper"
+)
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
@@ -234,6 +238,8 @@ class Settings(BaseSettings):
             for missing, other in (names, names[::-1]):
                 if plain[other] and not plain[missing]:
                     yield missing, f"{other} is set, and is of no use without it"
+        if self.allow_operator_fallback:
+            yield "ALLOW_OPERATOR_FALLBACK", NO_FALLBACK
         if not OPERATOR.fullmatch(plain["OPERATOR_USER"]):
             yield "OPERATOR_USER", "say the user's id, in small letters and digits, like operator"
 

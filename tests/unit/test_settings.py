@@ -165,6 +165,11 @@ def test_the_webhook_of_production_is_https():
     assert fault_names(**webhook, **address, **production) == ["TELEGRAM_WEBHOOK_URL"]
 
 
+def test_nobody_trades_on_the_operators_key_not_even_when_told_to():
+    assert fault_names(ALLOW_OPERATOR_FALLBACK="false") == []
+    assert fault_names(ALLOW_OPERATOR_FALLBACK="true") == ["ALLOW_OPERATOR_FALLBACK"]
+
+
 def test_a_start_with_faults_is_refused_with_all_of_them():
     write_env(HTTP_PORT="eighty", PAPER_MARKET="moon")
     with pytest.raises(

@@ -12,14 +12,14 @@ from tradefleet.wiring.ground import Ground
 from tradefleet.wiring.keys import key_rules, operator_credentials
 
 VENUE = "binance"
+NOBODY_ELSE = "others may not use the operator's account (ALLOW_OPERATOR_FALLBACK=false)"
 NO_KEYS = "no account of the operator's own (RBS_BINANCE_... are not set)"
 
 
 async def operator_lines(ground: Ground) -> AsyncIterator[str]:
     """Open the operator's account when there are keys for it; yield what the log is to say."""
     settings = ground.settings
-    may = "may" if settings.allow_operator_fallback else "may not"
-    yield f"others {may} use the operator's account (ALLOW_OPERATOR_FALLBACK)"
+    yield NOBODY_ELSE
     given = operator_credentials(settings)
     if given is None:
         yield NO_KEYS
