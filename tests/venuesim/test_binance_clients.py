@@ -60,6 +60,10 @@ async def test_python_binance_trades_looks_up_and_listens(sim):
     assert told["klines"][-1][4] == "65000.00000000"
     assert told["rights"]["enableSpotAndMarginTrading"] is True
     assert {coin["coin"] for coin in told["coins"]} >= {"BTC", "USDT"}
+    (deposit,) = told["deposits"]
+    assert (deposit["coin"], deposit["amount"], deposit["status"]) == ("USDT", "10000", 1)
+    assert told["withdrawals"] == told["dividends"]["rows"] == []
+    assert told["dust"] == {"total": 0, "userAssetDribblets": []}
     # an order's life
     check(told["placed"], FULL)
     check(told["queried"], QUERIED)

@@ -1,12 +1,13 @@
 """What the command line runs on; each command imports its own machinery when it is called."""
 
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any
 
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.settings import load_settings
-from tradefleet.surfaces.cli.parts import Parts, VaultReport
+from tradefleet.surfaces.cli.parts import Parts, StatementTold, VaultReport
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
 
@@ -19,6 +20,7 @@ def build_parts() -> Parts:
         rotate_vault=rotate_vault,
         check_vault=check_vault,
         serve=serve,
+        statement=statement,
         check_connections=check_connections,
         replay=replay,
         backtest=backtest,
@@ -59,6 +61,14 @@ async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:
     from tradefleet.wiring.serving import serve, serve_with_simulated_venues
 
     await (serve_with_simulated_venues if sim else serve)(db, demo, say)
+
+
+async def statement(db: str | None, account_id: str, since: datetime | None) -> StatementTold:
+    from tradefleet.operations.statements import statement_now
+    from tradefleet.wiring.ground import open_ground
+
+    async with open_ground(db) as ground:
+        return await statement_now(ground.store, ground.venues, ground.clock, account_id, since)
 
 
 async def check_connections(db: str | None, say: Any) -> int:

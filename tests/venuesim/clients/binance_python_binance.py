@@ -37,6 +37,10 @@ def wallet(client):
     tell("fees", client.get_trade_fee(symbol=PAIR))
     tell("status", client.get_system_status())
     tell("assets", client.get_user_asset())
+    tell("deposits", client.get_deposit_history(coin="USDT", status=1))
+    tell("withdrawals", client.get_withdraw_history())
+    tell("dust", client.get_dust_log())
+    tell("dividends", client.get_asset_dividend_history(limit=5))
 
 
 def orders(client):

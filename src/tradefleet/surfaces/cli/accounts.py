@@ -8,6 +8,8 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from json import dumps
 from typing import Annotated
 
 import typer
@@ -51,6 +53,24 @@ def add(app: typer.Typer, parts: Parts) -> None:
         """List a user's accounts, keys masked."""
         with edge():
             tell(asyncio.run(listed(parts, db, user)))
+
+    @group.command()
+    def statement(
+        account: Annotated[str, typer.Argument(help="Its id, as in alice:kraken:live.")],
+        since: Annotated[
+            datetime | None,
+            typer.Option(help="From when on, in UTC. [default: the latest statement]"),
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Every digit, for programs.")] = False,
+        db: DatabaseOption = None,
+    ) -> None:
+        """Compare our books with the venue's own ledger now; exit code 1 when they disagree."""
+        with edge():
+            moment = since.replace(tzinfo=UTC) if since is not None else None
+            told = asyncio.run(parts.statement(db, account, moment))
+            typer.echo(dumps(told.data, indent=2) if as_json else draw(told.reply))
+        if not told.is_well:
+            raise typer.Exit(1)
 
 
 def a_person_is_there() -> bool:

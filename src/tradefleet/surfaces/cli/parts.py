@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from datetime import datetime
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import typer
 
+from tradefleet.command import Reply
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
@@ -24,6 +26,17 @@ class VaultReport:
     is_well: bool
 
 
+class StatementTold(Protocol):
+    """A statement as it is printed, and as JSON; is_well: nothing in it is wrong."""
+
+    @property
+    def reply(self) -> Reply: ...
+    @property
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def is_well(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Each takes the address of a database; None stands for the one in the settings.
@@ -38,6 +51,7 @@ class Parts:
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
     serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
+    statement: Callable[[str | None, str, datetime | None], Coroutine[Any, Any, StatementTold]]
     check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]
     replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
     backtest: Callable[[PlayRequest], dict[str, Any]]
