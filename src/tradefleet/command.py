@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.ids import AccountId
+from tradefleet.domain.ids import AccountId, UniverseId
+from tradefleet.domain.ledger import EXTERNAL, FREE, LedgerEntry
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, Role, User
 from tradefleet.engine.key_guard import KeyRules
 from tradefleet.store import UserStore
@@ -21,6 +24,7 @@ from tradefleet.venue import VenueSpec
 
 RequestT = TypeVar("RequestT")
 SECRET = "secret"  # in the metadata of a request's field: never echoed, stored or audited
+PAPER = "paper"
 TRADES_MAX = 100_000  # that one reply looks at
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
 
@@ -79,6 +83,13 @@ class Catalog:
     tiers: Mapping[str, Tier] = field(default_factory=lambda: TIERS)
     key_rules: KeyRules = KeyRules()
 
+    def check_strategy(self, name: str, params: Mapping[str, str]) -> None:
+        """Refuse a strategy there is not, or parameters it does not allow."""
+        if name not in self.strategies:
+            choices = ", ".join(sorted(self.strategies))
+            raise Refused(f"There is no strategy {name!r}; choose one of: {choices}.")
+        self.strategies[name].build(params)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -126,6 +137,69 @@ class Context:
         """Return the caller's connected accounts: all, or those called binance or binance:live."""
         connected = [account for account in await self.store.accounts() if account.is_active]
         return [account for account in connected if is_called(account, name)]
+
+    async def universes(self) -> Mapping[UniverseId | None, UniverseSpec]:
+        """Return the caller's universes by id; a bot that is in none finds none by its None."""
+        return {universe.id: universe for universe in await self.store.universes()}
+
+    async def account_for(self, exchange: str) -> tuple[Account, bool]:
+        """Return the account to trade in, and whether it was opened for this.
+
+        Nobody who did not connect an exchange is sent away: paper needs no keys.
+        """
+        venues, kind = self.catalog.venues, exchange.partition(":")[0]
+        if exchange and kind not in venues:
+            choices = ", ".join(sorted(venues))
+            raise Refused(f"I do not know the exchange {exchange!r}; choose one of: {choices}.")
+        found = await self.accounts(exchange)
+        if len(found) == 1:
+            return found[0], False
+        if found:
+            names = " or ".join(names_of(found))
+            raise Refused(f"You are connected to several exchanges; add {names} at the end.")
+        venue = venues.get(kind or PAPER)
+        if venue is None or venue.needs_keys:
+            name = kind or "<exchange>"
+            raise Refused(f"Connect the exchange first: /connect {name} <api_key> <secret>")
+        return await self.open_account(venue), True
+
+    async def check_place(self, symbols: Sequence[Symbol], account: Account) -> None:
+        """Refuse a pair that is there already, and more of them than the tier allows."""
+        bots, tier = await self.store.bots(), self.tier
+        taken = {bot.symbol for bot in bots if bot.account_id == account.id}
+        for symbol in symbols:
+            if symbol in taken:
+                raise Refused(f"You already have {symbol} on {account.venue}; remove it first.")
+        if len(bots) + len(symbols) > tier.bots:
+            allowed = "1 trading pair" if tier.bots == 1 else f"{tier.bots} trading pairs"
+            raise Refused(
+                f"Your {tier.name} tier allows {allowed}, and you have {len(bots)}. "
+                "Remove one with /removepair first."
+            )
+
+    async def allocate(
+        self, account: Account, place: str, asset: str, amount: Decimal, cause: str
+    ) -> None:
+        """Book money of an account to a place in it; a paper account is given it first.
+
+        cause names the entries: booked once for each.
+        """
+        moves = [("allocation", FREE, place)]
+        if account.mode is Mode.PAPER:
+            moves.insert(0, ("deposit", EXTERNAL, FREE))
+        for kind, source, target in moves:
+            entry = LedgerEntry.of_transfer(
+                id=f"{kind}:{cause}",
+                user_id=self.user.id,
+                account_id=account.id,
+                kind=kind,
+                at=self.clock.now(),
+                asset=asset,
+                amount=amount,
+                source=source,
+                target=target,
+            )
+            await self.store.book(entry)
 
     async def bots(self, symbol: Symbol | None = None, exchange: str = "") -> Sequence[BotSpec]:
         """Return the caller's bots, or those named; raise Refused when there is none."""

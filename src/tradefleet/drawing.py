@@ -9,6 +9,7 @@ from tradefleet.command import Reply
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.limits import GuardMemory
 from tradefleet.domain.money import MONEY, UNIT, ZERO, show
+from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI"})
@@ -31,6 +32,13 @@ def account_name(account: Account) -> str:
     """Write which account: paper, or binance (testnet)."""
     mode = account.mode.value
     return account.venue if account.venue == mode else f"{account.venue} ({mode})"
+
+
+def positions_text(universe: UniverseSpec) -> str:
+    """Write how many positions a universe may have."""
+    if universe.positions_max is None:
+        return "as many at once as your limits allow"
+    return f"at most {universe.positions_max} at once"
 
 
 def rights(key: AccountKey) -> str:

@@ -145,7 +145,7 @@ async def test_most_commands_have_something_to_say_to_who_has_traded():
         if isinstance(await run_or_refusal(door, command.example), str):
             refused.append(command.name)
     # It is there already; a position is open; nobody else trades on paper.
-    assert refused == ["addpair", "disconnect", "external", "removepair"]
+    assert refused == ["addpair", "adduniverse", "disconnect", "external", "removepair"]
 
 
 # ---- one user and another

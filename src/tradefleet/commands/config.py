@@ -8,7 +8,8 @@ from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.limits import RiskLimits, Tier
 from tradefleet.domain.market import Symbol
-from tradefleet.drawing import account_name, count, money, percent
+from tradefleet.domain.universe import UniverseSpec
+from tradefleet.drawing import account_name, count, money, percent, positions_text
 
 COLUMNS = ("Pair", "Account", "Strategy", "Timeframe", "Balance", "Changed")
 
@@ -20,7 +21,10 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class PairConfig:
-    """params: every parameter of the strategy as it is used."""
+    """params: every parameter of the strategy as it is used.
+
+    universe: which one's balance the pair shares, "" where the balance is its own.
+    """
 
     symbol: str
     account: str
@@ -28,6 +32,7 @@ class PairConfig:
     timeframe: str
     balance: Decimal
     params: Mapping[str, str]
+    universe: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +47,28 @@ class Configuration:
 async def config(request: Config, context: Context) -> Reply:
     bots = await context.bots(request.symbol) if request.symbol else await context.store.bots()
     accounts = {account.id: account_name(account) for account in await context.store.accounts()}
+    universes = await context.universes()
     limits = limits_shown((await context.store.limits()) or RiskLimits.default())
     data = Configuration(
         tier=context.user.tier,
         limits=limits,
-        pairs=tuple(configured(bot, accounts[bot.account_id], context) for bot in bots),
+        pairs=tuple(
+            configured(bot, accounts[bot.account_id], universes.get(bot.universe_id), context)
+            for bot in bots
+        ),
     )
     if len(bots) == 1 and request.symbol:
-        return one_pair(bots[0], data, context)
+        return one_pair(bots[0], data, universes.get(bots[0].universe_id), context)
     lines = ["⚙️ Configuration", f"Tier: {tier_text(context.tier)}", "Limits:"]
     lines += [f"  {name}: {value}" for name, value in limits.items()]
+    lines += [f"🌐 {universe_text(universe)}" for universe in universes.values()]
     rows = tuple(
         (
             pair.symbol,
             pair.account,
             pair.strategy,
             pair.timeframe,
-            money(pair.balance, bot.symbol.quote),
+            pair.universe or money(pair.balance, bot.symbol.quote),
             ", ".join(f"{name}={value}" for name, value in bot.params.items()) or "-",
         )
         for bot, pair in zip(bots, data.pairs, strict=True)
@@ -66,15 +76,23 @@ async def config(request: Config, context: Context) -> Reply:
     return Reply(text="\n".join(lines), columns=COLUMNS, rows=rows, data=data)
 
 
-def one_pair(bot: BotSpec, data: Configuration, context: Context) -> Reply:
+def universe_text(universe: UniverseSpec) -> str:
+    balance = money(universe.allocation, universe.asset)
+    return f"Universe {universe.name}: {balance} shared, {positions_text(universe)}"
+
+
+def one_pair(
+    bot: BotSpec, data: Configuration, universe: UniverseSpec | None, context: Context
+) -> Reply:
     """Show one pair with every parameter of its strategy."""
     pair = data.pairs[0]
+    balance = f"Balance: {money(pair.balance, bot.symbol.quote)}"
     lines = [
         f"⚙️ {pair.symbol}",
         f"Account: {pair.account}",
         f"Strategy: {pair.strategy}",
         f"Timeframe: {pair.timeframe}",
-        f"Balance: {money(pair.balance, bot.symbol.quote)}",
+        universe_text(universe) if universe else balance,
     ]
     meanings = context.catalog.strategies[bot.strategy].parameters
     rows = tuple(
@@ -97,7 +115,9 @@ def tier_text(tier: Tier) -> str:
     )
 
 
-def configured(bot: BotSpec, account: str, context: Context) -> PairConfig:
+def configured(
+    bot: BotSpec, account: str, universe: UniverseSpec | None, context: Context
+) -> PairConfig:
     known = context.catalog.strategies.get(bot.strategy)
     defaults = {name: text for name, (text, _) in known.parameters.items()} if known else {}
     return PairConfig(
@@ -107,6 +127,7 @@ def configured(bot: BotSpec, account: str, context: Context) -> PairConfig:
         timeframe=str(bot.timeframe),
         balance=bot.allocation,
         params=defaults | dict(bot.params),
+        universe=universe.name if universe else "",
     )
 
 

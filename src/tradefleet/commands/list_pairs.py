@@ -1,10 +1,10 @@
-"""/listpairs: show your pairs, their balances and whether they trade."""
+"""/listpairs: show your pairs, their balances and whether they trade, and what they share."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Reply
-from tradefleet.drawing import money, status_text
+from tradefleet.drawing import count, money, positions_text, status_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +20,46 @@ class Pair:
     exchange: str
     status: str
     balance: Decimal
+    universe: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedBalance:
+    """A universe: what its pairs share, and how many positions they may have."""
+
+    name: str
+    asset: str
+    balance: Decimal
+    positions_max: int | None
+    pairs: int
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
     pairs: tuple[Pair, ...]
+    universes: tuple[SharedBalance, ...] = ()
 
 
 async def list_pairs(request: ListPairs, context: Context) -> Reply:
-    bots = await context.bots()
-    lines = [f"📊 Your Trading Pairs ({len(bots)})"]
+    bots, universes = await context.bots(), await context.universes()
+    lines, pairs = [f"📊 Your Trading Pairs ({len(bots)})"], []
     for number, bot in enumerate(bots, 1):
+        universe = universes.get(bot.universe_id)
+        own = money(bot.allocation, bot.symbol.quote)
+        balance = own if universe is None else f"shared in universe {universe.name}"
+        lines += [f"{number}. {bot.symbol} {status_text(bot.status)}", f"   Balance: {balance}"]
+        name = universe.name if universe else ""
+        pairs.append(Pair(str(bot.symbol), bot.venue, bot.status.value, bot.allocation, name))
+    shared = []
+    for universe in universes.values():
+        size = sum(bot.universe_id == universe.id for bot in bots)
         lines += [
-            f"{number}. {bot.symbol} {status_text(bot.status)}",
-            f"   Balance: {money(bot.allocation, bot.symbol.quote)}",
+            f"🌐 {universe.name}: {count(size, 'pair')}, {positions_text(universe)}",
+            f"   Balance: {money(universe.allocation, universe.asset)}",
         ]
-    data = Pairs(
-        tuple(Pair(str(bot.symbol), bot.venue, bot.status.value, bot.allocation) for bot in bots)
-    )
-    return Reply(text="\n".join(lines), data=data)
+        most = universe.positions_max
+        shared.append(SharedBalance(universe.name, universe.asset, universe.allocation, most, size))
+    return Reply(text="\n".join(lines), data=Pairs(tuple(pairs), tuple(shared)))
 
 
 COMMAND = CommandSpec(

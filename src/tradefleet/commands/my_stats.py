@@ -47,6 +47,8 @@ async def my_stats(request: MyStats, context: Context) -> Reply:
     balances: dict[str, Decimal] = {}
     for bot in await context.store.bots():
         balances[bot.symbol.quote] = balances.get(bot.symbol.quote, ZERO) + bot.allocation
+    for universe in await context.store.universes():
+        balances[universe.asset] = balances.get(universe.asset, ZERO) + universe.allocation
     measured = {
         quote: Performance.of(found, balances.get(quote, ZERO))
         for quote, found in by_quote(trades).items()

@@ -4,14 +4,18 @@ One pair is shown with its balance and its equity, several with a line each: the
 these words shows both.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.ids import BotId
 from tradefleet.domain.limits import Halt, Scope
 from tradefleet.domain.market import Symbol
-from tradefleet.drawing import halt_texts, moment, money, pnl, status_text
+from tradefleet.domain.money import ZERO
+from tradefleet.domain.universe import UniverseSpec
+from tradefleet.drawing import count, halt_texts, moment, money, pnl, status_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,22 @@ class PairStatus:
     equity: Decimal
     pnl: Decimal
     has_position: bool
+    universe: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UniverseStatus:
+    """A universe: all its pairs together; free: what is not in a position, in its asset."""
+
+    name: str
+    exchange: str
+    asset: str
+    balance: Decimal
+    equity: Decimal
+    pnl: Decimal
+    free: Decimal
+    positions: int
+    positions_max: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +59,71 @@ class Overview:
 
     pairs: tuple[PairStatus, ...]
     halts: tuple[str, ...]
+    universes: tuple[UniverseStatus, ...] = ()
 
 
 async def status(request: Status, context: Context) -> Reply:
     bots = await context.bots(request.symbol)
     memories = await context.store.memories()
     halts = await halts_of(context)
+    known = await context.universes()
     lines = [f"📊 Your Trading Pairs ({len(bots)})"]
     for number, bot in enumerate(bots, 1):
         lines.append(f"{number}. {bot.symbol} {status_text(bot.status)}")
-        lines += [f"   {line}" for line in money_lines(bot, memories[bot.id], alone=len(bots) == 1)]
+        universe = known.get(bot.universe_id)
+        alone = len(bots) == 1
+        lines += [f"   {line}" for line in money_lines(bot, memories[bot.id], universe, alone)]
         lines += [f"   {bot.note}"] if bot.note else []
-    data = Overview(tuple(standing(bot, memories[bot.id]) for bot in bots), halts)
+    shown = {bot.universe_id: known[bot.universe_id] for bot in bots if bot.universe_id}
+    every = await context.store.bots()
+    universes = tuple(together(universe, every, memories) for universe in shown.values())
+    lines += [line for universe in universes for line in universe_lines(universe)]
+    pairs = [standing(bot, memories[bot.id], known.get(bot.universe_id)) for bot in bots]
+    data = Overview(tuple(pairs), halts, universes)
     return Reply(text="\n".join([*lines, *halts]), data=data)
 
 
-def money_lines(bot: BotSpec, memory: BotMemory, *, alone: bool) -> list[str]:
+def together(
+    universe: UniverseSpec, bots: Sequence[BotSpec], memories: Mapping[BotId, BotMemory]
+) -> UniverseStatus:
+    """Add up the pairs of a universe."""
+    members = [bot for bot in bots if bot.universe_id == universe.id]
+    own = [memories[bot.id] for bot in members]
+    equity = universe.funds + sum((memory.equity for memory in own), ZERO)
+    return UniverseStatus(
+        name=universe.name,
+        exchange=members[0].venue,
+        asset=universe.asset,
+        balance=universe.allocation,
+        equity=equity,
+        pnl=equity - universe.allocation,
+        free=universe.funds + sum((memory.cash for memory in own), ZERO),
+        positions=sum(memory.position is not None for memory in own),
+        positions_max=universe.positions_max,
+    )
+
+
+def universe_lines(universe: UniverseStatus) -> list[str]:
+    asset, most = universe.asset, universe.positions_max
+    positions = (
+        count(universe.positions, "position")
+        if most is None
+        else (f"{universe.positions} of {count(most, 'position')}")
+    )
+    return [
+        f"🌐 Universe {universe.name}: {positions}, {money(universe.free, asset)} free",
+        f"   Balance: {money(universe.balance, asset)} → Equity: {money(universe.equity, asset)}",
+        f"   PnL: {pnl(universe.pnl, universe.balance, asset)}",
+    ]
+
+
+def money_lines(
+    bot: BotSpec, memory: BotMemory, universe: UniverseSpec | None, alone: bool
+) -> list[str]:
     quote = bot.symbol.quote
+    if universe is not None:
+        share = pnl(memory.equity, universe.allocation, quote)
+        return [f"PnL: {share} of universe {universe.name}"]
     equity = f"Equity: {money(memory.equity, quote)}"
     result = f"PnL: {pnl(memory.equity - bot.allocation, bot.allocation, quote)}"
     if alone:
@@ -63,7 +131,7 @@ def money_lines(bot: BotSpec, memory: BotMemory, *, alone: bool) -> list[str]:
     return [f"{equity} | {result}"]
 
 
-def standing(bot: BotSpec, memory: BotMemory) -> PairStatus:
+def standing(bot: BotSpec, memory: BotMemory, universe: UniverseSpec | None) -> PairStatus:
     return PairStatus(
         symbol=str(bot.symbol),
         exchange=bot.venue,
@@ -73,6 +141,7 @@ def standing(bot: BotSpec, memory: BotMemory) -> PairStatus:
         equity=memory.equity,
         pnl=memory.equity - bot.allocation,
         has_position=memory.position is not None,
+        universe=universe.name if universe else "",
     )
 
 

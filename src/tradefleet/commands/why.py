@@ -132,6 +132,8 @@ async def explain_pair(bot: BotSpec, context: Context) -> Reply:
     steps = [Step(note.at, "signal", f"{note.kind}: {note.text}") for note in notes]
     steps += [Step(said.at, "guards", said_text(said)) for said in decisions]
     header = f"🔎 Why {bot.symbol}: {status_text(bot.status)}"
+    if universe := (await context.universes()).get(bot.universe_id):
+        header += f"\nUniverse {universe.name}: of the entries of one bar the best come first."
     if bot.note:
         header += f"\n{bot.note}"
     if not steps:

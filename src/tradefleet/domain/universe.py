@@ -26,6 +26,6 @@ class UniverseSpec:
     positions_max: int | None = None
 
     @property
-    def base(self) -> Decimal:
+    def funds(self) -> Decimal:
         """What the purse holds before its bots' own cash, which may be below zero, is added."""
         return MONEY.add(self.allocation, self.carried)

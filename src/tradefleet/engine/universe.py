@@ -61,7 +61,7 @@ class Universe:
         return self._purse(m.cash - m.reserved for m in self.members.values())
 
     def _purse(self, amounts: Iterable[Decimal]) -> Decimal:
-        total = self.spec.base
+        total = self.spec.funds
         for amount in amounts:
             total = MONEY.add(total, amount)
         return total

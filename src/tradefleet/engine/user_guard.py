@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from tradefleet.domain.ids import AccountId, BotId
+from tradefleet.domain.ids import AccountId, BotId, UniverseId
 from tradefleet.domain.limits import (
     Denied,
     GuardMemory,
@@ -75,7 +75,7 @@ class UserGuard:
         switches: Sequence[Switch] = (),
     ) -> None:
         self.memory = memory
-        self._allocations: dict[BotId, Decimal] = {}
+        self._allocations: dict[BotId | UniverseId, Decimal] = {}
         self._allocated = ZERO
         self._slots: dict[BotId, Slot] = {}
         self._exposed = ZERO  # all slots: exposure and pending
@@ -99,10 +99,10 @@ class UserGuard:
         """Obey these kill switches and no others."""
         self._switches = {(s.scope, s.scope_id): s for s in switches if s.halt is not Halt.RUN}
 
-    def allocate(self, bot_id: BotId, account_id: AccountId, allocation: Decimal) -> None:
-        """Count a bot's allocation to the balance that shares are shares of."""
-        self._allocated = _moved(self._allocated, self._allocations.get(bot_id, ZERO), allocation)
-        self._allocations[bot_id] = allocation
+    def allocate(self, id: BotId | UniverseId, account_id: AccountId, allocation: Decimal) -> None:
+        """Count what a bot or a universe was given to the balance that shares are shares of."""
+        self._allocated = _moved(self._allocated, self._allocations.get(id, ZERO), allocation)
+        self._allocations[id] = allocation
 
     def forget(self, bot_id: BotId) -> None:
         """Take a removed bot out of the balance and free its place."""

@@ -21,6 +21,7 @@ from tradefleet.domain.money import ZERO, money_context
 from tradefleet.domain.order import CancelState, Fill, Order, OrderState
 from tradefleet.domain.user import Account
 from tradefleet.engine import reconcile
+from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.reconcile import Claim, Finding
 from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane, Job
@@ -415,4 +416,12 @@ def claim_of(bot: HostedBot) -> Claim:
     """Return what a bot counts on finding in its account."""
     engine = bot.engine
     held = ZERO if engine.position is None else engine.position.quantity
-    return Claim(engine.spec.symbol, engine.cash, held)
+    return Claim(engine.spec.symbol, cash_of(engine), held)
+
+
+def cash_of(engine: BotEngine) -> Decimal:
+    """Return a bot's cash; what a universe shares is said once, with the first of its bots."""
+    universe = engine.universe
+    if universe is None:
+        return engine.cash
+    return universe.cash if next(iter(universe.members)) == engine.spec.id else ZERO

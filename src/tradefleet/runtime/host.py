@@ -45,6 +45,7 @@ from tradefleet.engine.trigger_book import TriggerBook
 from tradefleet.runtime.accounts import AccountLane, Job
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.hosted import HostedBot, HostedUser
+from tradefleet.runtime.rounds import Round, Rounds
 from tradefleet.runtime.signal_board import Group, SignalBoard
 from tradefleet.store import Batch, ReplayRun, Store
 from tradefleet.strategy import StrategySpec
@@ -79,6 +80,7 @@ class Host:
     dropped: set[UserId] = field(default_factory=set)  # to be taken again, if still ours
     bots: dict[BotId, HostedBot] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
+    rounds: Rounds = field(default_factory=Rounds)
     board: SignalBoard = field(init=False)
     journal: GroupCommit[Batch, StoreError | None] = field(init=False)
     books: defaultdict[Market, TriggerBook] = field(init=False)
@@ -136,7 +138,12 @@ class Host:
         await self.settle()
 
     async def settle(self) -> None:
-        """Return once nothing is under way: all is written down and every lane is idle."""
+        """Return once nothing is under way: all is written down and every lane is idle.
+
+        In a replay no bar of the same close comes any more; live, a round that is open is left.
+        """
+        for found in self.rounds.rest() if not self.live else ():
+            self._decide(found)
         self.flush()
         while not self.work.is_idle:
             await self.work.idle()
@@ -147,6 +154,9 @@ class Host:
     def price(self, venue: str, symbol: Symbol, price: Decimal, at: datetime) -> None:
         """The market of a symbol is at price now: send held entries, fire stops and targets."""
         market = (venue, symbol)
+        if self.rounds.open:
+            for found in self.rounds.overdue(at):
+                self._decide(found)
         if held := self.held.get(market):
             self._release(held, price, at)
         book = self.books.get(market)
@@ -194,6 +204,8 @@ class Host:
             at = bar.opened_at + stream.timeframe.delta
             signal, trail = self._ask(group, bar, at, note=self.live and not late)
             await self._wake(group, BarClosed(bar, at, None if late else signal, trail))
+            if self.rounds.open:
+                await self._close_rounds(group, at)
 
     def _ask(
         self, group: Group, bar: Bar, at: datetime, *, note: bool
@@ -228,12 +240,32 @@ class Host:
             bot = self.bots.get(bot_id)
             if bot is None or not bot.engine.concerns(event.bar, event.signal):
                 continue
+            if bot.engine.universe is not None and bot.engine.is_flat:
+                self.rounds.take(bot, event)
+                continue
             self.deliver(bot, event)
             if number & 15 == 15 and self.clock.monotonic() - started > SLICE_SECONDS:
                 self.flush()
                 await asyncio.sleep(0)
                 started = self.clock.monotonic()
         self.flush()
+
+    async def _close_rounds(self, group: Group, at: datetime) -> None:
+        """Decide the rounds that waited for nobody but this group."""
+        started = self.clock.monotonic()
+        for found in self.rounds.spoken(group, at):
+            self._decide(found)
+            if self.clock.monotonic() - started > SLICE_SECONDS:
+                self.flush()
+                await asyncio.sleep(0)
+                started = self.clock.monotonic()
+        self.flush()
+
+    def _decide(self, found: Round) -> None:
+        """Let the entries of a round be decided upon, the best first."""
+        for bot, event in found.in_order():
+            if self.bots.get(bot.id) is bot:
+                self.deliver(bot, event)
 
     # ------------------------------------------------- take, step, write down, act
 

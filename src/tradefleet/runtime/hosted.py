@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from tradefleet.domain.effects import CancelOrder, Record, SendOrder
-from tradefleet.domain.ids import AccountId, BotId, UserId
+from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
 from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane
@@ -43,6 +44,7 @@ class HostedUser:
     guard: UserGuard
     accounts: dict[AccountId, Account]
     bots: dict[BotId, HostedBot] = field(default_factory=dict)
+    universes: dict[UniverseId, Universe] = field(default_factory=dict)
     lanes: dict[AccountId, "AccountLane[HostedBot]"] = field(default_factory=dict)
     books: dict[AccountId, AccountBooks] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)

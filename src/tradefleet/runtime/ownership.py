@@ -21,6 +21,7 @@ from tradefleet.runtime.hosted import HostedUser
 from tradefleet.runtime.recovery import (
     fund_account,
     open_accounts,
+    settle_universes,
     start_missing,
     take_user,
 )
@@ -166,6 +167,7 @@ class Ownership:
         """Start the bots that waited for a venue that was silent."""
         load = await self.host.store.load_user(user.id)
         if not user.gone:
+            settle_universes(user, load)
             await start_missing(self.host, user, load)
             await self._warm(user)
 
@@ -231,6 +233,7 @@ class Ownership:
                 host.remove(bot)
                 user.guard.forget(bot_id)
                 self._follow()
+            settle_universes(user, load)
             return
         if bot is not None and bot.fault and spec.status is BotStatus.RUNNING:
             host.drop(user)  # to be taken again: from the store, with a fresh strategy
@@ -239,6 +242,7 @@ class Ownership:
             await open_accounts(host, user, load)
             if spec.account_id not in user.lanes:
                 return
+            settle_universes(user, load)
             await start_missing(host, user, load)
             await self._warm(user)
             return
@@ -251,6 +255,7 @@ class Ownership:
         await open_accounts(self.host, user, load)
         if account_id in user.lanes:
             await fund_account(self.host, user, account_id)
+        settle_universes(user, load)
         await start_missing(self.host, user, load)
         await self._warm(user)
 

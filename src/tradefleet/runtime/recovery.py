@@ -32,6 +32,7 @@ from tradefleet.domain.order import (
 from tradefleet.domain.signal import TradePlan
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
 from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane, Job
@@ -58,10 +59,30 @@ async def take_user(host: Host, lease: Lease, load: UserLoad | None = None) -> H
         accounts={account.id: account for account in load.accounts},
     )
     host.users[user.id] = user
+    settle_universes(user, load)
     await open_accounts(host, user, load)
     await start_missing(host, user, load)
     user.ready = True
     return user
+
+
+def settle_universes(user: HostedUser, load: UserLoad) -> None:
+    """Bring the user's universes in step with what is stored.
+
+    What a bot that is gone had won or lost is the universe's by now, and no longer the bot's.
+    """
+    stored = {spec.id: spec for spec in load.universes}
+    for gone in user.universes.keys() - stored.keys():
+        account_id = user.universes.pop(gone).spec.account_id
+        user.guard.allocate(gone, account_id, ZERO)
+    for spec in stored.values():
+        universe = user.universes.setdefault(spec.id, Universe(spec))
+        universe.spec = spec
+        user.guard.allocate(spec.id, spec.account_id, spec.allocation)
+    there = {spec.id for spec in load.bots}
+    for universe in user.universes.values():
+        for bot_id in universe.members.keys() - there:
+            del universe.members[bot_id]
 
 
 async def start_missing(host: Host, user: HostedUser, load: UserLoad) -> None:
@@ -176,6 +197,7 @@ async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad)
         order_key=host.order_key,
         entry_delay=timedelta(seconds=plan.entry_delay if host.live else 0),
         rests_stops=user.lanes[spec.account_id].link.rests_stops,
+        universe=user.universes[spec.universe_id] if spec.universe_id else None,
     )
     bot = HostedBot(engine, user, group)
     host.add(bot)
