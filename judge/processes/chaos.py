@@ -20,15 +20,16 @@ from venuesim.seeded import Dice, dice
 
 LOOK = 0.05  # seconds between two looks of the chaos
 LOOK_LEASES = 0.1
-LIFE = (0.15, 1.9)  # seconds of a host on SQLite
+LIFE = (0.1, 1.75)  # seconds of a host on SQLite
 KILL_EVERY = (0.7, 1.3)  # seconds, on PostgreSQL
 FREEZE_EVERY = (1.9, 2.5)
 FROZEN_MAX = 14.0  # a host that nobody overtakes goes on after so long
 STAGGER = (0.0, 1.0)  # how much longer it stands still once it is overtaken
+LEASE_OUT = 7.0  # seconds in which a host that stands still is overtaken
 FREED_FOR = 1.5  # seconds a host that goes on is left alone
 READY_AFTER = 1.0  # seconds until a host may be made to stand still
 AWAKE = 3
-PAUSES = 0.12  # of the lives on SQLite have a pause
+PAUSES = 0.08  # of the lives on SQLite have a pause
 PAUSE = (0.2, 1.0)  # seconds
 
 
@@ -172,9 +173,11 @@ class Chaos:
     async def several(self, seconds: float) -> None:
         """Keep three hosts awake while one is killed each second, and one stopped each other."""
         roll, clock = dice(self.seed, "kills"), asyncio.get_running_loop().time
+        for _ in range(AWAKE):
+            await self.start()
         until = clock() + seconds
-        kill_at = clock() + 2 + roll.uniform(*KILL_EVERY)
-        freeze_at = clock() + 1 + roll.uniform(*FREEZE_EVERY)
+        kill_at = clock() + roll.uniform(*KILL_EVERY)
+        freeze_at = clock() + roll.uniform(*FREEZE_EVERY)
         async with asyncio.TaskGroup() as tasks:
             while clock() < until:
                 self.bury()
@@ -183,7 +186,7 @@ class Chaos:
                 if clock() >= kill_at:
                     kill_at += roll.uniform(*KILL_EVERY)
                     self._kill_one(roll, clock())
-                if clock() >= freeze_at and until - clock() > 2:
+                if clock() >= freeze_at and until - clock() > LEASE_OUT:
                     host = self._who_may_freeze(roll, clock())
                     if host is not None:
                         freeze_at += roll.uniform(*FREEZE_EVERY)

@@ -60,6 +60,7 @@ class Fleet:
     _reader: asyncio.Task[None] | None = None
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_failed: bool = False
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -76,8 +77,10 @@ class Fleet:
             async with asyncio.timeout(START_SECONDS):
                 await self._ready.wait()
         except TimeoutError:
+            self._has_failed = True
+        if self._has_failed:
             await self._end()
-            raise Fallen("the zygote did not start") from None
+            raise Fallen("the zygote did not start")
         return self
 
     async def __aexit__(
@@ -123,6 +126,8 @@ class Fleet:
                 process = self.processes[said["ended"]]
                 process.code = said["code"]
                 process.ended.set()
+        self._has_failed = not self._ready.is_set()
+        self._ready.set()
 
     # ------------------------------------------------------------- processes
 

@@ -20,6 +20,7 @@ from tradefleet.wiring.ground import Ground, open_ground
 
 ALLOCATION = 1000  # of each bot, in USDT
 UNITS = 10**8
+AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,21 @@ async def _found(clients: Sequence[Client], symbols: int, period: int) -> None:
         door = replace(door, catalog=replace(door.catalog, strategies=known))
         for number, client in enumerate(clients):
             await join(ground, door, client, number, symbols, period)
+        await hear(ground)
+
+
+async def hear(ground: Ground) -> None:
+    """Read, as their host, what these users' commands left for it; nothing of them runs yet.
+
+    Or the first hosts, none of which lives for long, would begin with hundreds of messages.
+    """
+    store, owner = ground.store, "founding"
+    now = ground.clock.now()
+    while await store.take_leases(owner, now=now, ttl=60.0, limit=AT_ONCE):
+        pass
+    while messages := await store.host_messages(owner, AT_ONCE):
+        await store.drop_messages([message.id for message in messages])
+    await store.release_leases(owner)
 
 
 async def join(

@@ -1,6 +1,8 @@
 """One L2 run: venues, proxy and hosts put together, chaos, settling, and what it left behind."""
 
 import asyncio
+import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -63,6 +65,8 @@ AT_VENUES: Mapping[str, Mapping[str, float]] = {
     "message": {"message dropped": 0.010, "message duplicated": 0.010, "messages swapped": 0.010,
                 "stream cut": 0.0003},
 }  # fmt: skip
+ASIDE = re.compile(r"is set aside: (.*)")
+HEX = re.compile(r"[0-9a-f]{32}")
 STATES = frozenset({"lookup lag", "maintenance"})
 
 Say = Callable[[str], None]
@@ -74,16 +78,17 @@ def silent(line: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a run is. grace_s, sweep_s and settle_s: shorter than the service's, for a test."""
+    """How large a run is. keep: where its logs and journals are put in the end. grace_s, sweep_s and settle_s: shorter than the service's, for a test."""
 
     accounts: int = 12  # at each venue, each of a user of its own
     symbols: int = 4
-    period: int = 8  # beats of a quarter of a second between two signals of a bot
-    share: float = 0.4  # of all users a host takes, where there are several
+    period: int = 4  # beats of a quarter of a second between two signals of a bot
+    share: float = 0.22  # of all users a host takes, where there are several
     grace_s: float = 0.0
     sweep_s: float = 0.0
     delay_max: float = DELAY_MAX
     settle_max: float = 120.0
+    keep: Path | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,8 +178,17 @@ async def judged(
         if database == "postgresql":
             server, data = stack.enter_context(postgres())
             url = await made_database(server)
+        if size.keep is not None:
+            stack.callback(keep, folder, size.keep)
         run = Run(seconds=seconds, seed=seed, size=size, folder=folder, data=data, url=url, say=say)
         return await run.through(stack)
+
+
+def keep(folder: Path, where: Path) -> None:
+    """Copy what a run wrote, to be looked at."""
+    where.mkdir(parents=True, exist_ok=True)
+    for path in [*folder.glob("logs/*.log"), *folder.glob("journal-*"), *folder.glob("*.db*")]:
+        shutil.copy(path, where)
 
 
 async def made_database(server: str) -> str:
@@ -380,6 +394,7 @@ class Run:
             else await read_postgres(self.url)
         )
         self._tell_venues_faults(journals, owned)
+        self._look_into_logs()
         await self._search(sims)
         self._compare(journals, owned, database)
         self.diary.happened.sort(key=lambda each: each.at_ms)
@@ -420,6 +435,16 @@ class Run:
                     )
                 )
         self.figures["troubles of the venues"] = dict(counted)
+
+    def _look_into_logs(self) -> None:
+        """Count what hosts say went wrong in them: faults of ours, kept in one bot each."""
+        faults: Counter[str] = Counter()
+        for log in (self.folder / "logs").glob("host-*.log"):
+            for found in ASIDE.findall(log.read_text(errors="replace")):
+                faults[HEX.sub("…", found)[:200]] += 1
+        self.figures["bots set aside"] = dict(faults)
+        for text, count in faults.items():
+            self.diary.note("note", text=f"set aside {count} times: {text}")
 
     async def _search(self, sims: Sims) -> None:
         """Look for every key in the logs and in the database, as bytes and as text."""

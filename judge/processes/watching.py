@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -63,6 +63,7 @@ class PostgresWatch:
 
     address: str
     _connection: Any = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __aenter__(self) -> Self:
         self._connection = await asyncpg.connect(self.address)
@@ -77,7 +78,8 @@ class PostgresWatch:
         await self._connection.close()
 
     async def rows(self, query: str) -> Rows:
-        return [tuple(row) for row in await self._connection.fetch(query)]
+        async with self._turn:
+            return [tuple(row) for row in await self._connection.fetch(query)]
 
 
 async def leases(asked: Asked) -> Mapping[str, tuple[str, int]]:
