@@ -434,6 +434,29 @@ async def test_an_order_whose_sending_the_database_lost_is_adopted(ground):
         await agrees(ground)
 
 
+async def test_an_entry_waits_until_the_venue_has_said_that_it_was_not_sent_after_all(ground):
+    """It would lapse meanwhile, and the next one would be bought beside it."""
+    async with watched(ground) as running:
+        order = await bought(running)
+    rows = ground.store._rows[ALICE]
+    created = replace(
+        order, state=OrderState.CREATED, sent_at=None, deadline=None, epoch=0, venue_order_id=""
+    )
+    rows.orders[order.id] = rows.working[order.id] = created
+    memory = rows.memories[order.bot_id]
+    rows.memories[order.bot_id] = replace(memory, position=None, cash=Decimal(1000))
+    rows.fills.clear()
+    for id in [id for id, entry in rows.entries.items() if entry.kind == "fill"]:
+        del rows.entries[id]
+    link_of(ground).look_ups.append(VenueUnavailable("no answer"))
+    async with watched(ground, "host-2") as running:
+        await running.price(1)
+        assert await ground.states() == ["created"]
+        await ground.clock.pass_by(20)
+        assert running.bot().engine.position.quantity == order.quantity
+        await agrees(ground)
+
+
 async def test_an_order_with_our_name_and_no_intent_is_reported_and_its_name_not_used_again(
     ground, running
 ):

@@ -94,12 +94,16 @@ class LaneOwner(Protocol[BotT_contra]):
 
 @dataclass(slots=True, eq=False)
 class AccountLane(Generic[BotT]):
-    """What one account has to do, in order; busy while a task is working it off."""
+    """What one account has to do, in order; busy while a task is working it off.
+
+    unsure: orders that were never sent, as far as we know, until the venue says that it has none.
+    """
 
     owner: LaneOwner[BotT]
     link: AccountLink
     jobs: deque[tuple[Job, BotT, OrderId]] = field(default_factory=deque)
     busy: bool = False
+    unsure: set[OrderId] = field(default_factory=set)
     _missed: dict[OrderId, datetime] = field(default_factory=dict)  # when it was not found last
     _asked: dict[OrderId, tuple[Order, int]] = field(default_factory=dict)  # how often, in vain
     _due: dict[tuple[Job, OrderId], float] = field(default_factory=dict)  # put here by then
@@ -183,6 +187,7 @@ class AccountLane(Generic[BotT]):
             return
         self._silent.pop(order.id, None)
         self.answered()
+        self.unsure.discard(order.id)
         known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
         for event in reconcile.order_news(order, report, fills, known, now):
             if isinstance(event, NotFound) and self._missed_just_now(order, now):

@@ -190,6 +190,8 @@ class Host:
             order = bot.engine.working.get(order_id)
             if order is not None and order.hold_until is not None and at < order.hold_until:
                 continue
+            if order_id in bot.user.lanes[bot.engine.spec.account_id].unsure:
+                continue
             del held[order_id]
             self.deliver(bot, EntryDue(order_id, price, at))
 

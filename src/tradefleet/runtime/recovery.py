@@ -241,6 +241,7 @@ def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
     """Put an order that is not final where it belongs."""
     spec = bot.engine.spec
     if order.state is OrderState.CREATED and not bot.user.lanes[spec.account_id].link.is_simulated:
+        bot.user.lanes[spec.account_id].unsure.add(order.id)
         host.put(bot, Job.LOOK_UP, order.id)  # a database that lost its last commits lost a send
     match order.state:
         case OrderState.CREATED if order.purpose is Purpose.ENTRY:
