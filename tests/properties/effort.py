@@ -34,4 +34,5 @@ def hunts(examples: int, *, steps: int = 30) -> settings:
         database=None,
         phases=SEARCH_ONLY,
         print_blob=False,
+        report_multiple_bugs=False,
     )
