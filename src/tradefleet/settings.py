@@ -34,6 +34,7 @@ NO_FALLBACK = (
     "must stay false: a key belongs to one user, whose lease fences every order it signs; whoever"
     " has no account of their own trades on paper"
 )
+ADMIN_IDS = re.compile(r"( *\d{1,15} *(,|$))*")
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     telegram_webhook_port: int = Field(8443, ge=1, le=65535)
 
     webhook_url: SecretStr | None = None
+    admin_telegram_ids: str = ""
 
     encryption_key: SecretStr | None = None
     rbs_credential_encryption_key: SecretStr | None = None
@@ -162,6 +164,10 @@ class Settings(BaseSettings):
         """Return the real venues that are switched on."""
         return tuple(name.strip().lower() for name in self.venues.split(",") if name.strip())
 
+    def admin_ids(self) -> tuple[int, ...]:
+        """Return the Telegram ids of whoever is told what goes wrong; ValueError for no numbers."""
+        return tuple(int(id) for id in self.admin_telegram_ids.split(",") if id.strip())
+
     def tiers(self) -> Mapping[str, Tier]:
         """Return the tiers, with the operator's file in place; Refused says what is wrong in it."""
         return TIERS if self.tiers_file is None else read_tiers(self.tiers_file)
@@ -194,6 +200,8 @@ class Settings(BaseSettings):
         for name in ("TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_URL"):
             if plain[name] and not ADDRESS.fullmatch(plain[name]):
                 yield name, "must be an address like https://example.org"
+        if not ADMIN_IDS.fullmatch(self.admin_telegram_ids):
+            yield "ADMIN_TELEGRAM_IDS", "write Telegram ids, which are numbers, with commas between"
         markets = ("synthetic", *REAL_VENUES)
         if self.paper_market not in markets:
             yield "PAPER_MARKET", f"say one of {', '.join(markets)}"

@@ -129,6 +129,9 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
         ({"TELEGRAM_BOT_TOKEN": "your_telegram_bot_token"}, ["TELEGRAM_BOT_TOKEN"]),
         ({"TELEGRAM_API_URL": "localhost:80"}, ["TELEGRAM_API_URL"]),
         ({"WEBHOOK_URL": "ftp://x"}, ["WEBHOOK_URL"]),
+        ({"ADMIN_TELEGRAM_IDS": "12345, 678"}, []),
+        ({"ADMIN_TELEGRAM_IDS": "@boss"}, ["ADMIN_TELEGRAM_IDS"]),
+        ({"ADMIN_TELEGRAM_IDS": "123 456"}, ["ADMIN_TELEGRAM_IDS"]),
         (
             {"ENVIRONMENT": "production", "MOCK_TRADING": "true", "ENCRYPTION_KEY": MASTER},
             ["MOCK_TRADING"],
@@ -163,6 +166,11 @@ def test_the_webhook_of_production_is_https():
     assert fault_names(**webhook, **address) == []
     production = {"ENVIRONMENT": "production", "ENCRYPTION_KEY": MASTER}
     assert fault_names(**webhook, **address, **production) == ["TELEGRAM_WEBHOOK_URL"]
+
+
+def test_the_operators_people_are_known_by_their_numbers():
+    write_env(ADMIN_TELEGRAM_IDS="12345, 678,")
+    assert load_settings().admin_ids() == (12345, 678)
 
 
 def test_nobody_trades_on_the_operators_key_not_even_when_told_to():

@@ -4,6 +4,7 @@ A lane sends each intent once, ever. What is not proven is unknown, and an unkno
 looked up until there is evidence; it is never sent again.
 """
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,6 +40,8 @@ from tradefleet.domain.values import changed
 from tradefleet.engine import order_life, reconcile
 from tradefleet.engine.bot_engine import HALTED, BotEngine
 from tradefleet.venue import AccountLink
+
+logger = logging.getLogger(__name__)
 
 MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
 WAKES_EARLY = 0.1  # seconds; what is put here by then may be under way already
@@ -244,6 +247,8 @@ class AccountLane(Generic[BotT]):
         """Decide whether an order that was not found is absent, or must be quarantined."""
         order = bot.engine.working.get(order_id)
         verdict = self._verdict_on(order) if order is not None else None
+        if isinstance(verdict, Quarantined):
+            logger.error("what became of order %s is unknown; look at its account", order_id)
         if verdict is not None:
             await self.owner.tell(bot, verdict)
 

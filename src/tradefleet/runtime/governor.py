@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0  # seconds a door may be closed until requests are refused instead of waiting
 NAP = 0.001  # the shortest sleep between two looks at who may go
+CLOSED_LONG = 60.0  # from here on the operator should look
 CLOSED_MOST = 4 * 86_400.0  # no venue bans for longer
 GROWTH = 6  # a door that closes again and again, without saying for how long, stays 2^6 as long
 
@@ -198,7 +199,8 @@ class Governor:
         door.close(now + seconds)
         entrance.closed_until = self.clock.now() + timedelta(seconds=seconds)
         entrance.closed_why = why
-        logger.warning("%s is closed to us for %.0f s: %s", entrance.venue, seconds, why)
+        level = logging.ERROR if seconds >= CLOSED_LONG else logging.WARNING
+        logger.log(level, "%s is closed to us for %.0f s: %s", entrance.venue, seconds, why)
         if seconds > PATIENCE:
             door.refuse_all(partial(closed, entrance))
         self._set_timer(entrance, now)

@@ -15,6 +15,7 @@ from tradefleet import strategies
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
+from tradefleet.operations.alarms import Alarms
 from tradefleet.operations.key_checks import KeyChecks
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
@@ -88,6 +89,7 @@ async def serve(
             *telegram_tasks(ground, say),
             ground.paper.commits.run,
             checks.run,
+            *alarms(ground),
         ]
         if demo:
             await seed_demo(ground.door(), ground.store, say, connects)
@@ -139,6 +141,14 @@ def key_checks(ground: Ground) -> KeyChecks:
         rules=key_rules(ground.settings),
         per_minute=ground.settings.keys_checked_per_minute,
     )
+
+
+def alarms(ground: Ground) -> list[Callable[[], Awaitable[None]]]:
+    """Return what tells the operator's people of errors, when it is said who they are."""
+    ids = ground.settings.admin_ids()
+    if not ids:
+        return []
+    return [Alarms(store=ground.store, clock=ground.clock, telegram_ids=ids).run]
 
 
 async def let_go_of_the_dead(store: Store) -> None:
