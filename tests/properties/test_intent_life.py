@@ -78,7 +78,7 @@ class LookUp:
 
 
 class IntentLife(Kept):
-    """One bot's orders between a host that crashes, a store that does not, and a venue that says little."""
+    """One bot's orders: its host crashes, the store does not, and the venue says little."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
