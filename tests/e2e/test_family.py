@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,15 @@ def test_the_service_connects_them_in_order_and_runs_their_bots(kraken, tmp_path
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
+    with closing(sqlite3.connect(tmp_path / "data" / "trading_service.db")) as database:
+        shared = database.execute(
+            "SELECT b.user_id, group_concat(b.symbol), u.name, u.allocation + 0, sum(b.allocation)"
+            " FROM bots b JOIN universes u ON u.id = b.universe_id GROUP BY b.user_id"
+        ).fetchall()
+    assert shared == [
+        (user, "BTC/USD,ETH/USD", "usd", 5000, 0)
+        for user in ("first_user", "master", "second_user")
+    ]
     lines = log.read_text().splitlines()
     begun = lines.index("👑 CONNECTING MASTER ACCOUNT")
     ended = lines.index("✅ USER #2 (Second User): TRADING (Broker: Kraken)")

@@ -50,8 +50,11 @@ class Connection:
 
     @property
     def dollars(self) -> Decimal:
+        return sum((self.holds(asset) for asset in DOLLARS), ZERO)
+
+    def holds(self, asset: str) -> Decimal:
         balances = self.answer.balances if isinstance(self.answer, KeyReport) else {}
-        return sum((balances.get(asset, ZERO) for asset in DOLLARS), ZERO)
+        return balances.get(asset, ZERO)
 
 
 async def connect_one(member: Member, ask: Ask, rules: KeyRules, now: datetime) -> Connection:

@@ -1,4 +1,4 @@
-"""The master and the members of the environment: connected at start, one universe of bots each."""
+"""The master and the members of the environment: connected at start, a universe of pairs each."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from tradefleet.domain.credentials import Credentials, KeyReport
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.family import Member, family_of, listed_from
 from tradefleet.domain.market import Symbol, Timeframe
-from tradefleet.domain.money import UNIT, money_context, round_down
+from tradefleet.domain.money import UNIT, ZERO, money_context, round_down
 from tradefleet.domain.user import Mode, Role, User
 from tradefleet.operations.family import (
     Connection,
@@ -100,27 +100,54 @@ class Family:
         return connection
 
     async def _add_bots(self, connection: Connection) -> None:
-        """Give an account a bot for each symbol of the universe that it has none for."""
-        member, universe = connection.member, universe_of(self.ground.settings)
+        """Let an account scan the universe, its pairs sharing what it holds of their quote."""
+        member, symbols = connection.member, universe_of(self.ground.settings)
+        for quote in dict.fromkeys(symbol.quote for symbol in symbols):
+            await self._add_universe(connection, quote, [s for s in symbols if s.quote == quote])
         async with self.ground.store.open(member.id, reading=True) as store:
-            known = {bot.symbol for bot in await store.bots() if bot.venue == VENUE}
-        with money_context():
-            share = round_down(connection.dollars / max(len(universe), 1), UNIT)
-        for symbol in universe:
-            if symbol not in known:
-                words = [str(symbol), f"{share:f}", VENUE, f"timeframe={TIMEFRAME}"]
-                if not await self._run(member, "addpair", words):
-                    continue
-            await self._run(member, "start_trading", [str(symbol)])
+            there = {bot.symbol for bot in await store.bots() if bot.venue == VENUE}
+        for symbol in symbols:
+            if symbol in there:
+                await self._run(member, "start_trading", [str(symbol)])
 
-    async def _run(self, member: Member, command: str, words: Sequence[str]) -> bool:
+    async def _add_universe(
+        self, connection: Connection, quote: str, symbols: Sequence[Symbol]
+    ) -> None:
+        """Add the pairs that are new; one that is refused is said and stops no other."""
+        member, name = connection.member, quote.lower()
+        async with self.ground.store.open(member.id, reading=True) as store:
+            bots = [bot for bot in await store.bots() if bot.venue == VENUE]
+            universes = [each for each in await store.universes() if each.asset == quote]
+        known, exists = {bot.symbol for bot in bots}, any(each.name == name for each in universes)
+        with money_context():
+            own = [bot.allocation for bot in bots if bot.symbol.quote == quote]
+            given = sum([*own, *(universe.allocation for universe in universes)], ZERO)
+            purse = round_down(connection.holds(quote) - given, UNIT)
+        fresh = [symbol for symbol in symbols if symbol not in known]
+        if fresh and not exists and purse <= 0:
+            self.say(f"   ⚠️  {member.short}: there is no {quote} to trade with")
+            return
+        for symbol in fresh:
+            words = {
+                "symbols": str(symbol),
+                "balance": None if exists else f"{purse:f}",
+                "exchange": VENUE,
+                "name": name,
+                "timeframe": str(TIMEFRAME),
+            }
+            exists = await self._run(member, "adduniverse", words) or exists
+
+    async def _run(
+        self, member: Member, command: str, words: Sequence[str] | Mapping[str, object]
+    ) -> bool:
+        what = words.get("symbols") if isinstance(words, Mapping) else words[0]
         try:
             reply = await self.door.run(member.id, command, words, username=member.id)
         except Refused as refusal:
-            self.say(f"   ⚠️  {member.short} {words[0]}: {refusal}")
+            self.say(f"   ⚠️  {member.short} {what}: {refusal}")
             return False
         if reply.refused:
-            self.say(f"   ⚠️  {member.short} {words[0]}: {reply.text}")
+            self.say(f"   ⚠️  {member.short} {what}: {reply.text}")
         return not reply.refused
 
     async def keep_trying(self) -> None:
