@@ -1,7 +1,8 @@
 """Tells what happened to one order in at most fifty lines that a tired person understands."""
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from judge.case import FINAL, Case, units_of
@@ -13,6 +14,7 @@ from judge.verdict import Verdict
 
 LINES = 50
 NEAR_MS = 130_000  # what happened to the account so long before and after belongs to the story
+ABOUT_A_HOST = frozenset({"crash", "frozen", "thawed"})
 FINDINGS_TOLD = 8
 OWN, AROUND, OTHERS = 0, 1, 2  # what is left out last, and first
 
@@ -111,13 +113,24 @@ def _calls(case: Case, account: str) -> Iterator[Call]:
 
 def _moments(case: Case, account: str, names: Sequence[str]) -> Iterator[Moment]:
     own = [*_of_database(case, account, names), *_of_venue(case, account, names)]
-    yield from own
     times = [each.at_ms for each in own if each.rank == OWN]
     begin = min(times, default=0) - NEAR_MS
     end = max(times, default=case.ended_ms) + NEAR_MS
+    yield from (each for each in own if begin <= each.at_ms <= end)
+    holders = _holders(case, account)
     for each in case.evidence.diary:
-        if begin <= each.at_ms <= end or each.kind in ("quiet", "ended"):
-            yield from _of_diary(case, each, account, names)
+        if begin <= each.at_ms <= end:
+            yield from _of_diary(case, each, account, names, holders)
+
+
+def _holders(case: Case, account: str) -> list[tuple[int, str]]:
+    """Return who took the account's user when."""
+    owned = case.owners.get(account)
+    return [
+        (each.at_ms, str(each.fields.get("host")))
+        for each in case.happened("lease")
+        if owned is not None and each.fields.get("user_id") == owned.user_id
+    ]
 
 
 def _of_database(case: Case, account: str, names: Sequence[str]) -> Iterator[Moment]:
@@ -206,10 +219,17 @@ def _of_step(
     return Moment(at_ms=step.at_ms, rank=rank, who=order.venue, text=text)
 
 
-def _of_diary(case: Case, each: Happened, account: str, names: Sequence[str]) -> Iterator[Moment]:
+def _of_diary(
+    case: Case,
+    each: Happened,
+    account: str,
+    names: Sequence[str],
+    holders: Sequence[tuple[int, str]],
+) -> Iterator[Moment]:
     fields, owned = each.fields, case.owners.get(account)
     user = owned.user_id if owned is not None else ""
-    if "account_id" in fields and fields["account_id"] not in ("", account):
+    elsewhere = fields.get("account_id", "") not in ("", account)
+    if elsewhere and each.kind not in ABOUT_A_HOST:
         return
     if fields.get("user_id", user) not in ("", user):
         return
@@ -217,7 +237,18 @@ def _of_diary(case: Case, each: Happened, account: str, names: Sequence[str]) ->
     if text:
         who = str(fields.get("host") or ("network" if each.kind == "fault" else "world"))
         rank = OWN if fields.get("order") in names else AROUND
+        if each.kind in ABOUT_A_HOST and who not in _latest(holders, each.at_ms):
+            rank = OTHERS
         yield Moment(at_ms=each.at_ms, rank=rank, who=who, text=text)
+
+
+def _latest(holders: Sequence[tuple[int, str]], at_ms: int) -> set[str]:
+    """Return who holds the user then, and who did before and may not know that it is over."""
+    return {host for taken_ms, host in [h for h in holders if h[0] <= at_ms][-2:]}
+
+
+def _seconds(fields: Mapping[str, object]) -> str:
+    return f"{float(str(fields.get('seconds', 0))):.1f}"
 
 
 def _diary_words(case: Case, each: Happened) -> str:
@@ -229,7 +260,7 @@ def _diary_words(case: Case, each: Happened) -> str:
             after = f", after {fields['fault']}" if fields.get("fault") else ""
             return f"DIES at {fields.get('point')}{after}"
         case "frozen":
-            return f"stands still for {fields.get('seconds', 'some')} s"
+            return f"stands still for {_seconds(fields)} s"
         case "thawed":
             return "goes on, and knows nothing of the time that passed"
         case "lease":
@@ -243,10 +274,10 @@ def _diary_words(case: Case, each: Happened) -> str:
         case "manual":
             return f"the owner places order {fields.get('order')} by hand"
         case "unprotected":
-            return f"{fields.get('symbol')} was without a stop for {fields.get('seconds')} s"
+            return f"{fields.get('symbol')} was without a stop for {_seconds(fields)} s"
         case "unknown":
             it = _label(case, str(fields.get("order")))
-            return f"{it} was in doubt for {fields.get('seconds')} s"
+            return f"{it} was in doubt for {_seconds(fields)} s"
         case "quiet":
             return "faults stop for good"
         case "ended":
@@ -307,11 +338,25 @@ def _collapsed(moments: Iterable[Moment]) -> list[Moment]:
 
 
 def _fitted(moments: Sequence[Moment], room: int) -> tuple[list[Moment], int]:
-    """Leave out what matters least, the latest of it first."""
+    """Leave out what matters least: first what is far from anything about the order itself."""
     if len(moments) <= room:
         return list(moments), 0
-    kept = sorted(range(len(moments)), key=lambda n: (moments[n].rank, n))[:room]
+    own = sorted(each.at_ms for each in moments if each.rank == OWN)
+
+    def matters(number: int) -> tuple[int, int, int]:
+        moment = moments[number]
+        return moment.rank, 0 if moment.rank == OWN else _distance(own, moment.at_ms), number
+
+    kept = sorted(range(len(moments)), key=matters)[:room]
     return [moments[n] for n in sorted(kept)], len(moments) - room
+
+
+def _distance(times: Sequence[int], at_ms: int) -> int:
+    """Return how far off the nearest of some sorted times is; what follows them counts less."""
+    place = bisect_left(times, at_ms)
+    after = [times[place] - at_ms] if place < len(times) else []
+    before = [3 * (at_ms - times[place - 1])] if place else []
+    return min([*after, *before], default=0)
 
 
 def _line(moment: Moment, begin_ms: int) -> str:

@@ -23,6 +23,7 @@ CHECKS: Sequence[Check] = (
     trades.fills_and_fees,
     ledger.ledger_diff,
     ledger.unbalanced,
+    ledger.fees,
     ledger.positions,
     ledger.reservations,
     promises.kills,

@@ -9,7 +9,8 @@ from judge.checks.exposure import shown
 from judge.finding import Finding
 from judge.journals import balances
 
-OUTSIDE = frozenset({"market", "fees", "external"})  # places that are not in the account
+FEES = "fees"
+OUTSIDE = frozenset({"market", FEES, "external"})  # places that are not in the account
 ZERO = Decimal(0)
 
 
@@ -85,6 +86,28 @@ def positions(case: Case) -> Iterable[Finding]:
                 f" has {has}",
                 asset=base,
                 amount=units_of(held.quantity - has),
+            )
+
+
+def fees(case: Case) -> Iterable[Finding]:
+    """Each fill's fee must be in its ledger entry: a difference may else pass for a movement."""
+    booked: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
+    for posting in case.evidence.database.postings:
+        if posting.place == FEES:
+            fill = posting.entry_id.rpartition(":")[2]
+            booked[posting.account_id, fill, posting.asset] += posting.amount
+    for fill in case.evidence.database.fills:
+        has = booked[fill.account_id, fill.id, fill.fee_asset]
+        if has != fill.fee:
+            yield Finding(
+                counter="fee_diff_units",
+                at_ms=case.ended_ms,
+                account_id=fill.account_id,
+                text=f"fill {fill.id} took a fee of {fill.fee} {fill.fee_asset}, and its ledger"
+                f" entry has {has}",
+                orders=(fill.order_id,),
+                asset=fill.fee_asset,
+                amount=units_of(abs(fill.fee - has)),
             )
 
 

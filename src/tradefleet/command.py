@@ -9,17 +9,19 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.errors import Refused, VenueError
 from tradefleet.domain.ids import AccountId, UniverseId
-from tradefleet.domain.ledger import EXTERNAL, FREE, LedgerEntry
+from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.domain.money import ZERO
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, Role, User
 from tradefleet.engine.key_guard import KeyRules
+from tradefleet.keyring import open_key
 from tradefleet.store import UserStore
 from tradefleet.strategy import StrategySpec
-from tradefleet.vault import Vault
+from tradefleet.vault import CannotOpen, Vault
 from tradefleet.venue import VenueSpec
 
 RequestT = TypeVar("RequestT")
@@ -200,6 +202,47 @@ class Context:
                 target=target,
             )
             await self.store.book(entry)
+
+    async def question_of_money(self, exchange: str) -> "Question | None":
+        """Return the question what a real account holds; None for one on paper, or for no one."""
+        found = await self.accounts(exchange)
+        if len(found) != 1 or found[0].key is None or self.vault is None:
+            return None
+        (account,), vault = found, self.vault
+        try:
+            credentials = await open_key(self.store, vault, account)
+        except CannotOpen:
+            return None
+
+        async def put(desk: VenueDesk) -> Mapping[str, Decimal] | None:
+            try:
+                report = await desk.check_key(account.venue, credentials, account.mode)
+            except VenueError:
+                return None
+            return report.balances if report.can_read else None
+
+        return put
+
+    async def check_money(self, account: Account, asset: str, amount: Decimal) -> Decimal | None:
+        """Return what of an asset no pair owns after this; Refused when there is less than amount.
+
+        None on paper, where whatever is asked for is given. It needs `question_of_money` answered.
+        """
+        if account.key is None:
+            return None
+        if not isinstance(self.answer, Mapping):
+            raise Refused(f"❌ {account.venue} does not say now what it holds. Try again in a minute.")
+        books = Balances()
+        for entry in await self.store.entries(account.id):
+            books.book(entry)
+        owned = books.account_totals().get(asset, ZERO) - books.of(FREE, asset)
+        left = self.answer.get(asset, ZERO) - owned - amount
+        if left < ZERO:
+            raise Refused(
+                f"❌ {account.venue} holds {max(left + amount, ZERO).normalize():f} {asset} that no"
+                f" pair owns; you asked for {amount.normalize():f}."
+            )
+        return left
 
     async def bots(self, symbol: Symbol | None = None, exchange: str = "") -> Sequence[BotSpec]:
         """Return the caller's bots, or those named; raise Refused when there is none."""

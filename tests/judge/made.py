@@ -191,8 +191,9 @@ class Made:
             ("USDT", "market", -sign * trade.cost),
             (trade.fee_asset, "fees", -trade.fee),
         ):
-            self._post(user, f"fill:{trade.id}", place, asset, amount(change))
-            self._post(user, f"fill:{trade.id}", other, asset, amount(-change))
+            entry = f"fill:{user} account:T{trade.id}"
+            self._post(user, entry, place, asset, amount(change))
+            self._post(user, entry, other, asset, amount(-change))
 
     def hold(self, user: str, quantity: str) -> None:
         self.held.append(

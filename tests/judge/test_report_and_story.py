@@ -121,7 +121,7 @@ def test_a_story_tells_crash_lease_and_recovery():
     assert "DIES at P3, after answer lost" in text
     assert "takes the user under epoch 2" in text
     assert "has taken everything up again" in text
-    assert "of bob" not in text
+    assert "of bob takes" not in text and "bob bot" not in text
 
 
 def test_the_story_of_a_clean_run_is_of_its_busiest_order():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Question, Reply
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
@@ -17,7 +17,7 @@ from tradefleet.domain.ledger import place_of
 from tradefleet.domain.market import Symbol, Timeframe
 from tradefleet.domain.money import UNIT, round_down
 from tradefleet.domain.user import Account
-from tradefleet.drawing import money
+from tradefleet.drawing import account_name, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class PairAdded:
     params: Mapping[str, str]
 
 
+async def ask(request: AddPair, context: Context) -> Question | None:
+    """Return the question what a real account holds: the pair gets a part of it."""
+    return await context.question_of_money(request.exchange.lower())
+
+
 async def add_pair(request: AddPair, context: Context) -> Reply:
     context.catalog.check_strategy(request.strategy, request.params)
     timeframe = Timeframe.parse(request.timeframe)
@@ -54,6 +59,7 @@ async def add_pair(request: AddPair, context: Context) -> Reply:
         least = money(rules.notional_min, request.symbol.quote)
         raise Refused(f"The balance is below {account.venue}'s smallest order, {least}.")
     await context.check_place([request.symbol], account)
+    left = await context.check_money(account, request.symbol.quote, balance)
     is_first = not await context.store.entries()
     bot = BotSpec(
         id=BotId(context.ids.new()),
@@ -76,6 +82,8 @@ async def add_pair(request: AddPair, context: Context) -> Reply:
             f"Exchange: {bot.venue}",
             f"Balance: {money(balance, bot.symbol.quote)}",
         ]
+    if left is not None:
+        lines.append(f"Left on {account_name(account)}: {money(left, bot.symbol.quote)}")
     if opened:
         lines.append(f"📝 I opened a {account.venue} account for it: no real money is at risk.")
     return Reply(text="\n".join(lines), data=added(bot, account))
@@ -110,6 +118,7 @@ COMMAND = CommandSpec(
     example="/addpair BTC/USDT 1000",
     request=AddPair,
     handler=add_pair,
+    asks=ask,
     group="Setup",
     place=3,
     changes=True,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Question, Reply
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId, UniverseId
@@ -66,6 +66,13 @@ class UniverseAdded:
     timeframe: str
 
 
+async def ask(request: AddUniverse, context: Context) -> Question | None:
+    """Return the question what a real account holds: the universe gets a part of it."""
+    if request.balance is None:
+        return None
+    return await context.question_of_money(request.exchange.lower())
+
+
 async def add_universe(request: AddUniverse, context: Context) -> Reply:
     symbols = symbols_of(request.symbols)
     account, opened = await context.account_for(request.exchange.lower())
@@ -74,6 +81,8 @@ async def add_universe(request: AddUniverse, context: Context) -> Reply:
     way = way_of(request, members, context)
     await context.check_place(symbols, account)
     universe = await universe_of(request, known, symbols, account, context)
+    if request.balance is not None:
+        await context.check_money(account, universe.asset, round_down(request.balance, UNIT))
     await context.store.save_universe(universe)
     for symbol in symbols:
         await context.store.add_bot(member(symbol, way, universe, account, context))
@@ -216,6 +225,7 @@ COMMAND = CommandSpec(
     example="/adduniverse BTC/USDT,ETH/USDT,SOL/USDT 1000 positions=2",
     request=AddUniverse,
     handler=add_universe,
+    asks=ask,
     group="Setup",
     place=8,
     changes=True,
