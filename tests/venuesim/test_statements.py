@@ -8,6 +8,7 @@ from tests.venuesim.binance_asking import venue as binance
 from tests.venuesim.kraken_asking import simulated_kraken
 from tests.venuesim.rig import START_MS
 from venuesim.bybit import make_key
+from venuesim.orders import Kind, NewOrder, Side
 from venuesim.units import units
 
 DAY_MS = 86_400_000
@@ -136,3 +137,14 @@ def test_krakens_ledger_needs_its_right_and_costs_two_calls():
     for _ in range(10):
         bob.ask("Ledgers")
     assert bob.refusal("Ledgers") == "EAPI:Rate limit exceeded"
+
+
+# ---- their owners, by hand
+
+
+def test_an_owner_trades_by_hand_while_somebody_listens_at_binance():
+    at = binance()
+    told = at.subscribed()
+    order = NewOrder(symbol="BTC/USDT", side=Side.BUY, kind=Kind.MARKET, quantity=units("0.01"))
+    at.place.exchange.place("alice", order)
+    assert {event["o"] for event in told.events("executionReport")} == {"MARKET"}

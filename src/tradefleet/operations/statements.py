@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ LISTED_AFTER = timedelta(minutes=1)  # the venue's lists may not show what is yo
 BEFORE = timedelta(minutes=5)
 WITHOUT_A_MARK = timedelta(days=1)  # where nothing says since when the books are compared
 ORDERS_READ = 1000
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ async def statement_now(
     account_id: str,
     since: datetime | None = None,
 ) -> StatementTold:
-    """Compare an account since a moment, or since its latest statement; Refused says why not."""
+    """Compare an account since a moment, or since its latest statement; Refused says why not.
+
+    Before books and balances agreed for the first time there is nothing to compare.
+    """
     account = await find_account(store, account_id)
     venue = venues.get(account.venue)
     if venue is None:
@@ -57,7 +61,7 @@ async def statement_now(
     books = await read_books(store, account)
     until = clock.now() - LISTED_AFTER
     begun = [entry.booked_at for entry in books.entries if entry.kind in BEGINNINGS]
-    since = since or max(begun, default=until - WITHOUT_A_MARK)
+    since = max(since or max(begun, default=until - WITHOUT_A_MARK), min(begun, default=EVER))
     if since >= until:
         raise Refused("There is nothing to compare yet; say an earlier moment with --since.")
     link = await venue.link(account, lambda order_id: None)

@@ -19,7 +19,9 @@ def list_id(order: Order) -> int:
 
 
 def type_word(order: Order) -> str:
-    return order.request.tags["type"]
+    """Return the kind as it was asked for; its owner's by hand are the two simplest."""
+    plain = "LIMIT" if order.kind.has_limit else "MARKET"
+    return order.request.tags.get("type", plain)
 
 
 def lifetime_word(order: Order) -> str:
