@@ -52,6 +52,7 @@ from tradefleet.domain.order import (
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.signal import Entry, Signal, TradePlan
 from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
 
 KEY = b"k" * 32
@@ -90,13 +91,14 @@ class Rig:
         switches: tuple[Switch, ...] = (),
         delay: int = 0,
         rests_stops: bool = False,
+        universe: Universe | None = None,
         **changes: Any,
     ) -> None:
         given = {"status": BotStatus.RUNNING, "allocation": Decimal(10_000), **changes}
         self.spec: BotSpec = spec(**given)
         self.plan, self.rules, self.tier = plan, rules, tier
         self.user_limits = user_limits or RiskLimits()
-        self.switches, self.rests_stops = switches, rests_stops
+        self.switches, self.rests_stops, self.universe = switches, rests_stops, universe
         self.delay = timedelta(seconds=delay)
         self.now: datetime = START
         self.minute = 0
@@ -139,6 +141,7 @@ class Rig:
             order_key=KEY,
             entry_delay=self.delay,
             rests_stops=self.rests_stops,
+            universe=self.universe,
         )
 
     def restart(self) -> None:
