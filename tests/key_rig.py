@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from tests.doors import BYBIT, PAPER, Door
@@ -14,7 +15,13 @@ from tradefleet.vault import Vault
 
 MASTERS = [Secret(letter * 43 + "=") for letter in "AQg"]  # 32 bytes each, as Fernet writes them
 FINGERPRINTS = b"f" * 32
-GOOD = KeyReport(can_read=True, can_trade=True, can_withdraw=False, ip_restricted=True)
+GOOD = KeyReport(
+    can_read=True,
+    can_trade=True,
+    can_withdraw=False,
+    ip_restricted=True,
+    balances={"USDT": Decimal(1000)},
+)
 LIVE_ALLOWED = KeyRules(live_ban="")
 DAY = timedelta(days=1)
 

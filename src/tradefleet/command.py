@@ -231,12 +231,13 @@ class Context:
         if account.key is None:
             return None
         if not isinstance(self.answer, Mapping):
-            raise Refused(f"❌ {account.venue} does not say now what it holds. Try again in a minute.")
+            raise Refused(f"❌ {account.venue} does not say now what it holds; try again later.")
         books = Balances()
         for entry in await self.store.entries(account.id):
             books.book(entry)
         owned = books.account_totals().get(asset, ZERO) - books.of(FREE, asset)
-        left = self.answer.get(asset, ZERO) - owned - amount
+        there: Mapping[str, Decimal] = self.answer
+        left = there.get(asset, ZERO) - owned - amount
         if left < ZERO:
             raise Refused(
                 f"❌ {account.venue} holds {max(left + amount, ZERO).normalize():f} {asset} that no"
