@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +14,9 @@ from tradefleet.domain.effects import OrderChanged, OrderPlaced
 from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Stream, Timeframe
-from tradefleet.domain.order import CancelState, Order, OrderState, Purpose
+from tradefleet.domain.order import CancelState, Order, OrderKind, OrderState, Purpose
 from tradefleet.runtime.accounts import Job
+from tradefleet.store import Batch
 from tradefleet.venue import VenueTiming
 
 
@@ -97,6 +98,35 @@ async def test_nothing_leaves_while_the_store_has_not_answered(ground, running):
     written.set()
     await quiet()
     assert len(ground.link().submitted) == 1
+
+
+async def test_a_stop_is_not_taken_back_before_it_is_written_down_and_sent(ground, monkeypatch):
+    """A cancel needs no record of its own; it overtook the order whose record was on its way."""
+    monkeypatch.setattr(Link, "rests_stops", True)
+    written = asyncio.Event()
+
+    async def wait(batches: Sequence[Batch]) -> None:
+        records = [record for batch in batches for record in batch.records]
+        placed = [each.order for each in records if isinstance(each, OrderPlaced)]
+        if any(order.kind is OrderKind.RESTING_STOP for order in placed):
+            await written.wait()
+
+    ground.store.before_write = wait
+    async with ground.host() as running:
+        await bought(running)
+        (stop,) = running.bot().engine.working.values()
+        assert (stop.kind, stop.state) == (OrderKind.RESTING_STOP, OrderState.CREATED)
+        await running.price(94)
+        await ground.clock.pass_by(6)
+        await running.price(94)
+        assert ground.link().cancelled == []
+        written.set()
+        await quiet()
+        assert not running.bot().fault
+        assert ground.link().cancelled == [stop.id]
+        sent = [order.kind for order in ground.link().submitted]
+        assert sent == [OrderKind.MARKET, OrderKind.RESTING_STOP, OrderKind.STOP]
+        running.user().gone = True
 
 
 async def test_an_intent_that_is_put_on_the_lane_again_is_not_sent_again(ground, running):
