@@ -31,7 +31,9 @@ def main() -> int:
             "counters": dict(verdict.counters),
             "findings": [str(each) for each in verdict.findings[:20]],
         }
-        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+        sys.stdout.write(
+            orjson.dumps(told, option=orjson.OPT_INDENT_2, default=str).decode() + "\n"
+        )
     return 0 if clean else 1
 
 

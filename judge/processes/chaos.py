@@ -62,6 +62,7 @@ class Chaos:
     leased: dict[str, tuple[str, int]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     _hosts: int = 0
+    _looked: asyncio.Event = field(default_factory=asyncio.Event)
     _gone: set[str] = field(default_factory=set)  # owners that were killed, or stand still
     _freed: dict[Running, float] = field(default_factory=dict)
 
@@ -107,7 +108,13 @@ class Chaos:
         """Note who takes whom, until cancelled."""
         while True:
             await self.look()
+            before, self._looked = self._looked, asyncio.Event()
+            before.set()
             await asyncio.sleep(LOOK_LEASES)
+
+    async def looked(self) -> None:
+        """Return when the leases have been looked at once more."""
+        await self._looked.wait()
 
     async def look(self) -> None:
         for user, (owner, epoch) in (await leases(self.asked)).items():
@@ -211,9 +218,10 @@ class Chaos:
         self._gone.add(str(host.pid))
         self.fleet.freeze(host)
         self.diary.note("frozen", host=host.name, seconds=FROZEN_MAX)
-        while clock() - began < FROZEN_MAX and users & self.users_of(host):
-            await asyncio.sleep(LOOK)
-        left = users & self.users_of(host)
+        left = users
+        while left and clock() - began < FROZEN_MAX:
+            await self.looked()
+            left = users & self.users_of(host)
         if not left:
             await asyncio.sleep(stagger)
             self.zombies += 1

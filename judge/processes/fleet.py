@@ -158,9 +158,7 @@ class Fleet:
         led = dict(variables)
         for door in doors:
             led |= addresses(door.venue, door.port)
-        process = await self.fork(
-            name, {"do": "host", "variables": led, "part": asdict(part)}
-        )
+        process = await self.fork(name, {"do": "host", "variables": led, "part": asdict(part)})
         process.doors = doors
         return process
 

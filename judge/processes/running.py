@@ -47,6 +47,8 @@ LEASE_TTL = 5  # seconds, the shortest the service allows; 30 as it comes
 STOP_SECONDS = 40.0
 LOOK = 0.25
 CALM_FOR = 3.0  # seconds without any change until a run counts as settled
+# What a bot that was set aside leaves: a position, and the stop that guards it at the venue.
+GUARDED, GUARDED_FOR = frozenset({"open", "positions"}), 20.0
 TIERS = """[free]
 entries_per_day = 1000000
 open_positions = 1000
@@ -78,7 +80,11 @@ def silent(line: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a run is. keep: where its logs and journals are put in the end. grace_s, sweep_s and settle_s: shorter than the service's, for a test."""
+    """How large a run is.
+
+    keep: where its logs and journals are put in the end. grace_s and sweep_s: shorter than the
+    service's own, for a test; then venues show at once what they have.
+    """
 
     accounts: int = 12  # at each venue, each of a user of its own
     symbols: int = 4
@@ -128,13 +134,19 @@ class Sims:
 async def venues(folder: Path, seed: int, accounts: int) -> AsyncIterator[Sims]:
     """Run the simulated venues; their journals lie in the folder."""
     words = ("--folder", str(folder), "--seed", str(seed), "--accounts", str(accounts))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "judge.processes.venues", *words, stdout=asyncio.subprocess.PIPE
-    )
+    with (folder / "venues.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "judge.processes.venues",
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
     try:
         async with asyncio.timeout(30):
-            yield_ = await _ready(process)
-        yield yield_
+            ready = await _ready(process)
+        yield ready
     finally:
         if process.returncode is None:
             process.kill()
@@ -156,6 +168,8 @@ async def _ready(process: asyncio.subprocess.Process) -> Sims:
                 found.admin = said["url"]
             case "all":
                 return found
+            case _:
+                pass  # told to others
     raise Fallen("the simulated venues stopped before they were ready")
 
 
@@ -187,7 +201,12 @@ async def judged(
 def keep(folder: Path, where: Path) -> None:
     """Copy what a run wrote, to be looked at."""
     where.mkdir(parents=True, exist_ok=True)
-    for path in [*folder.glob("logs/*.log"), *folder.glob("journal-*"), *folder.glob("*.db*")]:
+    for path in [
+        *folder.glob("logs/*.log"),
+        *folder.glob("*.log"),
+        *folder.glob("journal-*"),
+        *folder.glob("*.db*"),
+    ]:
         shutil.copy(path, where)
 
 
@@ -220,9 +239,7 @@ class Run:
         return self.url.startswith("sqlite")
 
     async def through(self, stack: AsyncExitStack) -> Ran:
-        sims = await stack.enter_async_context(
-            venues(self.folder, self.seed, self.size.accounts)
-        )
+        sims = await stack.enter_async_context(venues(self.folder, self.seed, self.size.accounts))
         fleet = await stack.enter_async_context(Fleet(self.folder / "logs"))
         variables = self._variables(sims)
         await self._found(fleet, sims, variables)
@@ -357,14 +374,11 @@ class Run:
             found = dict(await unsettled(chaos.asked))
             if found != before:
                 before, same_since = found, clock()
-            open_orders = sum(n for state, n in found.items() if state not in ("orders",))
             if not last.lives:
                 raise Fallen(f"the last host ended with code {last.code}: {tail(last.log)}")
-            if (
-                not open_orders
-                and clock() - same_since > CALM_FOR
-                and clock() - last.began > sweep + CALM_FOR
-            ):
+            left = {name for name, count in found.items() if count} - {"orders"}
+            calm = CALM_FOR if not left else GUARDED_FOR if left <= GUARDED else float("inf")
+            if clock() - same_since > calm and clock() - last.began > sweep + CALM_FOR:
                 break
         self.figures["settled after s"] = round(clock() - began, 1)
         self.figures["left unsettled"] = {k: v for k, v in before.items() if v and k != "orders"}
@@ -381,7 +395,7 @@ class Run:
             "hosts that failed": {each.name: tail(each.log) for each in chaos.failed},
             "requests carried": proxy.carried,
             "troubles of the network": dict(Counter({str(k): n for k, n in proxy.struck.items()})),
-            **{name: count for name, count in chaos.counts.items()},
+            **chaos.counts,
         }
 
     # ---------------------------------------------------------------- evidence

@@ -89,7 +89,7 @@ async def leases(asked: Asked) -> Mapping[str, tuple[str, int]]:
 
 async def unsettled(asked: Asked) -> Mapping[str, int]:
     """Return how many orders are in which state that is not final, and how many positions."""
-    found = {state: count for state, count in await asked.rows(UNSETTLED)}
-    for name, count in [*await asked.rows(POSITIONS), *await asked.rows(ORDERS)]:
-        found[name] = count
+    found: dict[str, int] = {}
+    for query in (UNSETTLED, POSITIONS, ORDERS):
+        found |= {str(name): int(count) for name, count in await asked.rows(query)}
     return found

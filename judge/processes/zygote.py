@@ -57,9 +57,9 @@ def forked(words: Mapping[str, Any]) -> int:
         os.dup2(nothing, 0)
         act(words)
         status = 0
-    except BaseException:
-        os.write(2, traceback.format_exc().encode(errors="replace"))
     finally:
+        if status:
+            os.write(2, traceback.format_exc().encode(errors="replace"))
         os._exit(status)
 
 
