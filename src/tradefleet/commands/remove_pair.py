@@ -116,8 +116,9 @@ async def remove_universe(request: RemovePair, context: Context) -> Reply:
         there = f"your universes: {names}" if names else "/adduniverse makes one"
         raise Refused(f"You have no universe {request.universe}; {there}.")
     if len(named) > 1:
-        venues = " or ".join(names_of([accounts[each.account_id] for each in named]))
-        raise Refused(f"You have a universe {named[0].name} on several exchanges; add {venues}.")
+        names = names_of([accounts[each.account_id] for each in named])
+        choices = " or ".join(f"exchange={name}" for name in names)
+        raise Refused(f"You have a universe {named[0].name} on several exchanges; add {choices}.")
     bots = [bot for bot in await context.store.bots() if bot.universe_id == named[0].id]
     pairs = tuple([await remove(bot, context) for bot in bots])
     universe = (await context.universes())[named[0].id]
