@@ -33,6 +33,9 @@ NO_BODY = (204, 304)
 COMPRESS_FROM = 128  # bytes; shorter messages gain nothing
 ASKED = pattern(r'"(?:method|op|event)":\s?"([^"]*)"')
 CLASS = pattern(r'"(?:e|topic|channel)":\s?"([^"]*)"')
+# In which words Kraken, Bybit and Binance refuse what was asked.
+REFUSED = pattern(rb'"error":\s?\["([^"]+)|"retCode":\s?([1-9]\d*)|"code":\s?(-\d+)')
+REFUSED_WITHIN = 300  # bytes of the body
 LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -40,6 +43,12 @@ LINGER_NOT = struct.pack("ii", 1, 0)
 def framed(text: str) -> bytes:
     """Return a text message as a server sends it. One message to many sockets is framed once."""
     return _frame(0x81, text.encode())
+
+
+def refusal_in(body: bytes) -> str:
+    """Return the venue's code for what is wrong, "" when it did what was asked."""
+    found = REFUSED.search(body, 0, REFUSED_WITHIN)
+    return found[found.lastindex or 0].decode(errors="replace") if found else ""
 
 
 def _frame(first: int, body: bytes) -> bytes:
@@ -377,6 +386,7 @@ class Server:
             status=answer.status,
             order=answer.order.id if answer.order is not None else 0,
             fault=str(fault) if fault is not None else "",
+            code=refusal_in(answer.body),
         )
 
     def _response(self, answer: Answer) -> web.Response:

@@ -12,6 +12,7 @@ from tests.venuesim.tiny import Tiny
 from venuesim import journal as journals
 from venuesim.clock import ManualClock
 from venuesim.journal import Journal, masked, verify
+from venuesim.web import refusal_in
 
 
 def written(path: Path, lines: int = 20) -> list[bytes]:
@@ -143,3 +144,20 @@ async def test_no_key_and_no_secret_stands_in_the_journal(tmp_path):
     assert masked(key.api_key) in text
     assert key.api_key not in text
     assert key.secret not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"error":["EAPI:Invalid nonce"]}', "EAPI:Invalid nonce"),
+        (b'{"error": ["EOrder:Insufficient funds"], "result": {}}', "EOrder:Insufficient funds"),
+        (b'{"error":[],"result":{"txid":["O"]}}', ""),
+        (b'{"retCode":10006,"retMsg":"Too many visits!"}', "10006"),
+        (b'{"retCode":0,"retMsg":"OK"}', ""),
+        (b'{"code":-2010,"msg":"Account has insufficient balance"}', "-2010"),
+        (b'{"orderId":28,"status":"FILLED"}', ""),
+        (b"", ""),
+    ],
+)
+def test_a_call_is_written_down_with_the_code_it_was_refused_with(body, code):
+    assert refusal_in(body) == code
