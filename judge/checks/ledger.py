@@ -94,8 +94,8 @@ def fees(case: Case) -> Iterable[Finding]:
     booked: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
     for posting in case.evidence.database.postings:
         if posting.place == FEES:
-            fill = posting.entry_id.rpartition(":")[2]
-            booked[posting.account_id, fill, posting.asset] += posting.amount
+            of_fill = posting.entry_id.rpartition(":")[2]
+            booked[posting.account_id, of_fill, posting.asset] += posting.amount
     for fill in case.evidence.database.fills:
         has = booked[fill.account_id, fill.id, fill.fee_asset]
         if has != fill.fee:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from judge.case import Case
@@ -13,6 +13,7 @@ from judge.journals import VenueOrder
 PROTECTED_WITHIN_S = 5.0
 TOLD_OF_SWITCHES = ("user_id", "account_id", "bot_id", "venue", "scope", "scope_id")
 MADE_LATE = ("request delayed", "request duplicated")
+LATE_MS = 125_000  # so long a network holds a call back at most
 WOKEN_MS = 2_000  # what a host had begun when it stood still has left by then
 LIMITS = frozenset({403, 418, 429})
 
@@ -87,6 +88,17 @@ def kills(case: Case) -> Iterable[Finding]:
         late = case.patience(owned.account_id).late_ms + case.tolerance_ms
         bot = intent.bot_id if intent is not None else ""
         for switch in switches:
+            if intent is not None and _armed_under(case, switch, intent, order):
+                yield Finding(
+                    counter="kill_violations",
+                    at_ms=order.first_ms,
+                    account_id=owned.account_id,
+                    text="an opening order was armed"
+                    f" {((intent.sent_ms or 0) - switch.since_ms) / 1000:.1f} s after the kill"
+                    " switch was written",
+                    orders=(order.name,),
+                )
+                break
             since = switch.since_ms + late
             if since < order.first_ms < switch.until_ms and switch.covers(case, order, bot):
                 yield Finding(
@@ -99,6 +111,15 @@ def kills(case: Case) -> Iterable[Finding]:
                     orders=(order.name,),
                 )
                 break
+
+
+def _armed_under(case: Case, switch: Kill, intent: StoredOrder, order: VenueOrder) -> bool:
+    """Say whether an order was let go when a switch was written already, as its own time tells."""
+    return (
+        intent.sent_ms is not None
+        and switch.since_ms + case.tolerance_ms < intent.sent_ms < switch.until_ms
+        and switch.covers(case, order, intent.bot_id)
+    )
 
 
 def fences(case: Case) -> Iterable[Finding]:
@@ -203,6 +224,24 @@ def excess(seconds: list[float], positions: int) -> float:
     return max(0.0, percentile(padded(seconds, positions), 99) - PROTECTED_WITHIN_S)
 
 
+def _made_late(case: Case) -> dict[str, list[int]]:
+    """Return by account when a network before the venue held calls back, or brought them twice.
+
+    A venue's own journal says nothing of such a network: that names the host it stands before.
+    """
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for each in case.happened("fault"):
+        if _word(each, "host") and _word(each, "fault").startswith(MADE_LATE):
+            found[_word(each, "account_id")].append(each.at_ms)
+    return found
+
+
+def _shortly_after(at_ms: int, times: Sequence[int], within_ms: int) -> bool:
+    """Say whether one of some sorted times is so shortly before."""
+    place = bisect_right(times, at_ms)
+    return place > 0 and at_ms - times[place - 1] <= within_ms
+
+
 def venue_limits(case: Case) -> Iterable[Finding]:
     """Find calls that a venue itself refused for their nonce or their number.
 
@@ -210,15 +249,16 @@ def venue_limits(case: Case) -> Iterable[Finding]:
     made them late, or the network brought them twice.
     """
     thawed = [each.at_ms for each in case.happened("thawed")]
+    delayed = _made_late(case)
     for venue, journal in case.journals.items():
         for call in journal.calls:
             refusal = call.code.lower()
             owned = case.places.get((venue, call.account))
             account = owned.account_id if owned is not None else call.account
             if "nonce" in refusal:
-                since = bisect_right(thawed, call.arrived_ms or call.at_ms)
-                woken = since and call.at_ms - thawed[since - 1] <= WOKEN_MS
-                if woken or call.fault.startswith(MADE_LATE):
+                woken = _shortly_after(call.at_ms, thawed, WOKEN_MS)
+                late = _shortly_after(call.at_ms, delayed.get(account, ()), LATE_MS)
+                if woken or late or call.fault.startswith(MADE_LATE):
                     continue
                 counter, text = "nonce_errors", f"{venue} refused a nonce: {call.code}"
             elif call.status in LIMITS or "rate limit" in refusal:

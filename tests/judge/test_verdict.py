@@ -318,12 +318,17 @@ def test_money_that_stays_set_apart_is_found():
 # --------------------------------------------------------------------- promises
 
 
-def after_kill(seconds: float, venue: str = "binance", **kill: object) -> Evidence:
+def after_kill(
+    seconds: float, venue: str = "binance", *, on_its_way: bool = False, **kill: object
+) -> Evidence:
+    """An order that comes so long after a kill switch, armed then or on its way before."""
     made = traded(venue)
+    before = made.clock.now_ms()
     made.happened("kill", **{"user_id": "alice", "scope": "user", "mode": "no new", **kill})
     made.wait(seconds)
     order = made.place("alice", 5, "buy", "0.01")
-    stored = made.store("alice", 5, order)
+    changes = {"sent_ms": before} if on_its_way else {}
+    stored = made.store("alice", 5, order, **changes)
     for trade in order.trades:
         made.book("alice", trade, stored)
     return made.end()
@@ -334,12 +339,17 @@ def test_an_opening_order_after_a_kill_switch_and_its_deadline_is_found(over):
     assert raised(after_kill(6, **over)) == {"kill_violations": 1}
 
 
+def test_an_order_that_is_armed_after_a_kill_switch_is_found_though_it_comes_in_time():
+    assert raised(after_kill(2)) == {"kill_violations": 1}
+    assert raised(after_kill(2, on_its_way=True)) == {}
+
+
 def test_what_a_kill_switch_does_not_forbid_is_not_found():
     for evidence in (
-        after_kill(5),
+        after_kill(5, on_its_way=True),
         after_kill(6, user_id="bob"),
         after_kill(6, bot_id="bob bot"),
-        after_kill(100, "mt5"),
+        after_kill(100, "mt5", on_its_way=True),
     ):
         assert raised(evidence) == {}
     made = traded()
@@ -430,6 +440,9 @@ def test_a_nonce_that_the_network_or_a_standstill_made_late_is_no_error_of_ours(
     made.wait(5)
     made.call("alice", "orders", **refused)
     assert raised(made.end()) == {"nonce_errors": 1}
+    late = {"fault": "request delayed", "account_id": "alice account", "action": "order"}
+    made.diary.insert(-3, replace(made.diary[-3], kind="fault", fields={**late, "host": "h"}))
+    assert raised(made.end()) == {}
 
 
 def test_positions_without_a_stop_are_found_from_the_99th_percentile_on():
