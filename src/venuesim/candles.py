@@ -147,7 +147,11 @@ class Candles:
         """Put candles of before the first trade under every interval they fit into, untold."""
         for interval in self.intervals:
             if interval % seconds == 0:
-                self._put_before(symbol, interval, gathered(candles, interval))
+                self.remember_as(symbol, interval, candles)
+
+    def remember_as(self, symbol: str, interval: int, candles: Iterable[Candle]) -> None:
+        """Put candles of before the first trade under one interval, untold."""
+        self._put_before(symbol, interval, gathered(candles, interval))
 
     def _recall(self, symbol: str, interval: int) -> None:
         if self.past is None or (symbol, interval) in self._recalled:

@@ -17,7 +17,7 @@ STEP_MS = 250  # between two trades of a pair, in the machine's time
 MANUAL_STEP_MS = 15_000  # the same when the clock is set by hand, and days may pass in one go
 BEHIND_MS = 5_000  # of trades that are made up for after the machine was busy; more are left out
 PAST_BARS = 1500  # of each length
-PAST_LENGTHS = (60, 300, 900, 3600, 14400, 86400, 604800)  # seconds; the longer, the older
+PAST_LENGTHS = (1, 60, 300, 900, 3600, 14400, 86400, 604800)  # seconds; the longer, the older
 FIRST_TRADE = 10_000_000  # the number before the first trade that is not of the past
 
 
@@ -131,7 +131,7 @@ class Synthetic:
 class MadeUp:
     """One pair's candles before a time, walked backwards from the price it then had.
 
-    The last bars are of a minute, older ones of five, and so on: PAST_BARS of each length, so
+    The last bars are of a second, older ones of a minute, and so on: PAST_BARS of each length, so
     that every interval has a past long enough to warm up on.
     """
 

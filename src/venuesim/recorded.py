@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-from venuesim.candles import INTERVALS, Candle
+from venuesim.candles import INTERVALS, Candle, gathered
 from venuesim.clock import ManualClock
 from venuesim.exchange import Exchange
 from venuesim.instruments import LISTINGS, Instrument, Listing
@@ -24,6 +24,7 @@ from venuesim.wire import Place
 BAR_COLUMNS = ("opened_at", "open", "high", "low", "close", "volume")
 TRADE_COLUMNS = ("timestamp", "id", "side", "price", "amount")
 HISTORY_BARS = 1500  # of a recording, before now, when it is played from now on
+SHORTER_BARS = 1500  # whose trades are kept in candles of shorter intervals, too
 ROWS_MAX = 5_000_000
 
 
@@ -164,10 +165,25 @@ class Recorded:
             exchange.ticks[symbol] = candles[-1].last_trade
             exchange.prices[symbol] = over[-1].close
             self.place.candles.remember(symbol, self.recording.seconds, candles)
+            self._remember_shorter(over, candles[-1].last_trade, length)
         elif self._prints:
             exchange.prices[symbol] = self._prints[0].price
         while (due := self.next_ms()) is not None and due < now_ms:
             self.play()
+
+    def _remember_shorter(self, over: Sequence[Bar], last_trade: int, length_ms: int) -> None:
+        """Put the trades of the latest bars that are over into candles of shorter intervals."""
+        latest = over[-SHORTER_BARS:]
+        skipped = last_trade - 4 * len(latest)
+        trades = [
+            replace(
+                each, first_trade=each.first_trade + skipped, last_trade=each.last_trade + skipped
+            )
+            for each in trades_of(latest, length_ms)
+        ]
+        for interval in self.place.candles.intervals:
+            if interval * 1000 < length_ms:
+                self.place.candles.remember_as(self.recording.symbol, interval, trades)
 
     def next_ms(self) -> int | None:
         return self._prints[self._at].at_ms if self._at < len(self._prints) else None
@@ -180,29 +196,32 @@ class Recorded:
 
 def candles_of(bars: Iterable[Bar], length_ms: int) -> list[Candle]:
     """Return bars as the candles that their four trades would have made."""
-    candles, number, before = [], 0, 0
+    return gathered(trades_of(bars, length_ms), length_ms // 1000)
+
+
+def trades_of(bars: Iterable[Bar], length_ms: int) -> Iterator[Candle]:
+    """Yield each trade of bars as a candle of its own."""
+    number, before = 0, 0
     for bar in bars:
-        candle = Candle(
-            opened_ms=bar.opened_ms,
-            open=bar.open,
-            high=bar.high,
-            low=bar.low,
-            close=bar.close,
-            volume=bar.volume,
-            trades=4,
-            first_trade=number + 1,
-            last_trade=number + 4,
-        )
         for each in four_trades(bar, length_ms):
+            number += 1
             amount = times(each.quantity, each.price)
-            candle.amount += amount
-            if each.price >= (before or each.price):
-                candle.taker_volume += each.quantity
-                candle.taker_amount += amount
+            was_bought = each.price >= (before or each.price)
             before = each.price
-        number += 4
-        candles.append(candle)
-    return candles
+            yield Candle(
+                opened_ms=each.at_ms,
+                open=each.price,
+                high=each.price,
+                low=each.price,
+                close=each.price,
+                volume=each.quantity,
+                amount=amount,
+                taker_volume=each.quantity if was_bought else 0,
+                taker_amount=amount if was_bought else 0,
+                trades=1,
+                first_trade=number,
+                last_trade=number,
+            )
 
 
 def listed(
