@@ -8,9 +8,13 @@ import pytest
 
 from tests.makers import bar
 from tests.runtime.live_rig import BOB, STREAM, Ground, enter, lone_error, quiet
+from tradefleet.domain.effects import CancelOrder, MemoryChanged, SendOrder
 from tradefleet.domain.errors import StoreUnavailable
+from tradefleet.domain.ids import OrderId
 from tradefleet.runtime import group_commit
+from tradefleet.runtime.accounts import Job
 from tradefleet.runtime.group_commit import GroupCommit, Work
+from tradefleet.runtime.host import Host
 
 
 class Disk:
@@ -232,6 +236,30 @@ async def test_a_journal_that_fails_stops_lanes_that_wait_for_it(ground):
 
     await ends_with_its_error(ground.host(), body)
     assert ground.link().submitted == []
+
+
+async def test_a_cancel_does_not_overtake_the_order_that_is_being_written(ground, monkeypatch):
+    written = asyncio.Event()
+
+    async def wait(batches: object) -> None:
+        await written.wait()
+
+    async with ground.host() as running:
+        bot = next(iter(running.host.bots.values()))
+        ground.store.before_write = wait
+        running.host.record(bot.user, [MemoryChanged(bot.engine.memory())])
+        bot.user.acts.append((bot, SendOrder(OrderId("a"))))
+        running.host.flush()
+        running.host._dirty.append(bot.user)
+        bot.user.acts.append((bot, CancelOrder(OrderId("a"))))
+        put: list[Job] = []
+        monkeypatch.setattr(Host, "put", lambda host, bot, job, order_id: put.append(job))
+        running.host.flush()
+        await quiet()
+        assert put == []
+        written.set()
+        await quiet()
+        assert put == [Job.SEND, Job.CANCEL]
 
 
 async def test_an_error_of_the_caller_ends_the_host_with_that_error(ground):

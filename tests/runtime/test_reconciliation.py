@@ -23,11 +23,11 @@ from tests.runtime.real_rig import (
 )
 from tradefleet.domain.credentials import KeyFault, KeyRefused
 from tradefleet.domain.errors import VenueRejected, VenueUnavailable
-from tradefleet.domain.ids import client_order_id
+from tradefleet.domain.ids import OrderId, client_order_id
 from tradefleet.domain.ledger import FREE, OWN
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Side
-from tradefleet.domain.order import Order, OrderState
+from tradefleet.domain.order import Order, OrderState, Purpose
 from tradefleet.domain.user import ExternalChanges
 from tradefleet.runtime.reconciliation import AT_ONCE, BACK_OFF, FILLS_EVERY
 from tradefleet.store import SealedKey
@@ -455,6 +455,30 @@ async def test_an_entry_waits_until_the_venue_has_said_that_it_was_not_sent_afte
         await ground.clock.pass_by(20)
         assert running.bot().engine.position.quantity == order.quantity
         await agrees(ground)
+
+
+async def test_an_exit_waits_until_the_venue_has_said_that_it_was_not_sent_after_all(ground):
+    async with watched(ground) as running:
+        order = await bought(running)
+    rows = ground.store._rows[ALICE]
+    exit_ = replace(
+        order,
+        id=OrderId("e"),
+        seq=order.seq + 1,
+        side=Side.SELL,
+        purpose=Purpose.EXIT,
+        state=OrderState.CREATED,
+        sent_at=None,
+        deadline=None,
+        venue_order_id="",
+    )
+    rows.orders[exit_.id] = rows.working[exit_.id] = exit_
+    link = link_of(ground)
+    link.look_ups += [VenueUnavailable("no answer"), VenueUnavailable("no answer")]
+    async with watched(ground, "host-2"):
+        assert len(link.submitted) == 1
+        await ground.clock.pass_by(30)
+        assert [each.id for each in link.submitted] == [order.id, exit_.id]
 
 
 async def test_an_order_with_our_name_and_no_intent_is_reported_and_its_name_not_used_again(

@@ -143,6 +143,9 @@ class AccountLane(Generic[BotT]):
 
     async def _send(self, bot: BotT, order: Order) -> None:
         """Write down that the order is about to leave, then let it leave, once."""
+        if order.state is OrderState.CREATED and order.id in self.unsure:
+            await self._look_up(bot, order)  # which sends it when the venue has none
+            return
         if order.state is not OrderState.CREATED:
             return
         opens = order.purpose is Purpose.ENTRY
@@ -190,7 +193,10 @@ class AccountLane(Generic[BotT]):
             return
         self._silent.pop(order.id, None)
         self.answered()
-        self.unsure.discard(order.id)
+        if order.id in self.unsure:
+            self.unsure.remove(order.id)
+            if report is None and order.purpose is Purpose.EXIT:
+                self.put(Job.SEND, bot, order.id)
         known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
         for event in reconcile.order_news(order, report, fills, known, now):
             if isinstance(event, NotFound) and self._missed_just_now(order, now):

@@ -54,6 +54,11 @@ class GroupCommit(Generic[T, R]):
         self.groups = 0
         self.items = 0
 
+    @property
+    def is_writing(self) -> bool:
+        """Say whether something was added that is not written yet."""
+        return self.items != self.added
+
     def __len__(self) -> int:
         return len(self._waiting)
 

@@ -124,8 +124,7 @@ class Host:
         trace: TracebackType | None,
     ) -> None:
         """Let go; whatever a task failed with is raised here."""
-        for user in self.users.values():
-            user.gone = True  # a venue may ring for a while yet
+        self._let_go()
         if self._journal_task is not None:
             self._journal_task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
@@ -312,7 +311,7 @@ class Host:
     def _flush_user(self, user: HostedUser, then: Callable[[], None] | None) -> None:
         records, user.records = user.records, []
         acts, user.acts = user.acts, []
-        if records:
+        if records or (acts and self.journal.is_writing):  # a cancel must not overtake its order
             batch = Batch(user_id=user.id, epoch=user.lease.epoch, records=tuple(records))
             self.journal.add(batch, partial(self._written, user, acts, then))
             return
@@ -322,7 +321,16 @@ class Host:
             then()
 
     async def _write(self, batches: list[Batch]) -> list[StoreError | None]:
-        return list(await self.store.write(batches, run=self.cursor))
+        try:
+            return list(await self.store.write(batches, run=self.cursor))
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Take nothing more for anybody: this host ends, and a venue may ring for a while yet."""
+        for user in self.users.values():
+            user.gone = True
 
     def _written(
         self,
