@@ -1,4 +1,4 @@
-"""In any order of events a guard holds its limits, says no only with a reason, and stops no exit."""
+"""In any order of events a guard keeps its limits, says no with a reason, and stops no exit."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -245,11 +245,11 @@ class Guarded(RuleBasedStateMachine):
             expected += self.opens_circuit()
         if not self.is_paused:
             fall, share = self.peak - self.equity, limits.drawdown_share_max
-            month = limits.monthly_loss_share_max
-            lost = self.lost(self.month_from, "%Y%m")
-            if (share is not None and fall > 0 and fall >= share * self.peak) or (month is not None and lost > 0 and lost >= month * len(BOTS) * ALLOCATION):
-                self.is_paused = True
-                expected += 1
+            month, lost = limits.monthly_loss_share_max, self.lost(self.month_from, "%Y%m")
+            fell = share is not None and fall > 0 and fall >= share * self.peak
+            bled = month is not None and lost > 0 and lost >= month * len(BOTS) * ALLOCATION
+            self.is_paused = fell or bled
+            expected += self.is_paused
         assert len(told) == expected, f"told {told}"
         assert bool(self.guard.memory.paused_reason) == self.is_paused
 
