@@ -8,6 +8,17 @@ from judge.case import Case
 from judge.checks.promises import percentile, unprotected_of
 
 Seconds: TypeAlias = Mapping[str, Sequence[float]]
+LEAVES_IN_DOUBT = (
+    "request lost",
+    "request delayed",
+    "answer lost",
+    "reset",
+    "body cut",
+    "json truncated",
+    "html",
+    "status",
+    "id missing",
+)
 MEASURED = ("unknown", "recovery", "unprotected")
 
 
@@ -35,11 +46,33 @@ class Spread:
 
 def measured(case: Case) -> dict[str, list[float]]:
     """Return the seconds of each, unsorted, so that runs can be put together."""
+    told = [float(str(each.fields["seconds"])) for each in case.happened("unknown")]
     return {
-        "unknown": [float(str(each.fields["seconds"])) for each in case.happened("unknown")],
+        "unknown": told or list(_doubts(case)),
         "recovery": list(_recoveries(case)),
         "unprotected": [seconds for seconds, _ in unprotected_of(case)],
     }
+
+
+def _doubts(case: Case) -> Iterable[float]:
+    """Yield how long orders were in doubt, as far as the venues' journals show it.
+
+    That is from the request whose answer did not come through to the first question after the
+    order that was answered and could find it, or to the last one where there is no order.
+    """
+    for journal in case.journals.values():
+        accepted = {order.client_id: order.first_ms for order in journal.orders.values()}
+        asked: dict[str, list[int]] = {}
+        for call in journal.calls:
+            if call.action == "order" and call.status == 200 and not call.fault:
+                asked.setdefault(call.client_id, []).append(call.at_ms)
+        for call in journal.calls:
+            if call.action != "create" or not call.fault.startswith(LEAVES_IN_DOUBT):
+                continue
+            since = accepted.get(call.client_id)
+            later = [at for at in asked.get(call.client_id, ()) if at >= (since or call.at_ms)]
+            if later:
+                yield (later[0] if since is not None else later[-1]) / 1000 - call.at_ms / 1000
 
 
 def _recoveries(case: Case) -> Iterable[float]:

@@ -1,4 +1,4 @@
-"""The verdict is a stranger to what it judges: it imports nothing of the service, nor of the runs."""
+"""The verdict is a stranger to what it judges: it imports nothing of the service or of the runs."""
 
 import ast
 import subprocess

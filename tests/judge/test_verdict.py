@@ -533,6 +533,23 @@ def test_how_long_recovery_takes_is_from_the_crash_to_the_user_run_again():
     assert liveness["unknown"].max == 3.5
 
 
+def test_time_in_doubt_is_read_from_the_journal_where_nobody_tells_it():
+    made = traded()
+    made.call("alice", "create", client_id="lost", status=0, fault="request lost")
+    for seconds in (2, 20):
+        made.wait(seconds)
+        made.call("alice", "order", client_id="lost")
+    made.call("alice", "create", client_id=name_of("bob", 1), status=0, fault="answer lost")
+    made.wait(3)
+    made.call("alice", "order", client_id=name_of("bob", 1), fault="answer lost", status=200)
+    made.wait(1)
+    made.call("alice", "order", client_id=name_of("bob", 1))
+    made.wait(9)
+    made.call("alice", "order", client_id=name_of("bob", 1))
+    unknown = judge(made.end()).liveness["unknown"]
+    assert (unknown.count, unknown.p50, unknown.max) == (2, 4.0, 22.0)
+
+
 def test_many_verdicts_add_up():
     one, two = judge(traded().end()), judge(doubled())
     both = merged([one, two])
