@@ -10,7 +10,7 @@ import pytest
 
 from tests.makers import ETH, bar
 from tests.runtime.live_rig import ALICE, Answer, Ground, Link, Running, enter, leave, quiet
-from tradefleet.domain.effects import OrderChanged, OrderPlaced
+from tradefleet.domain.effects import MemoryChanged, OrderChanged, OrderPlaced
 from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Stream, Timeframe
@@ -82,6 +82,78 @@ async def test_the_intention_is_stored_before_it_is_armed_in_a_write_of_its_own(
     assert armed[1:] == (OrderChanged, OrderState.SENDING)
     assert placed[0] < armed[0]
     assert ground.store.batches[armed[0]].kill_version is not None
+
+
+async def test_an_exit_is_armed_in_the_write_that_places_it(ground, running):
+    await bought(running)
+    await running.price(94)
+    exit = ground.link().submitted[-1]
+    (batch,) = [
+        batch
+        for batch in ground.store.batches
+        if OrderState.SENDING in {state for _, state in told_of(batch, exit)}
+    ]
+    assert told_of(batch, exit) == [
+        (OrderPlaced, OrderState.CREATED),
+        (OrderChanged, OrderState.SENDING),
+    ]
+    assert batch.kill_version is None
+    assert (exit.state, exit.epoch) == (OrderState.SENDING, running.user().lease.epoch)
+
+
+async def test_a_stop_is_asked_back_in_the_write_of_the_decision_to_sell(ground, monkeypatch):
+    monkeypatch.setattr(Link, "rests_stops", True)
+    ground.theatre.say(1, leave())
+    async with ground.host() as running:
+        await bought(running)
+        (stop,) = running.bot().engine.working.values()
+        before = len(ground.store.batches)
+        await running.bar(1)
+        batch = ground.store.batches[before]
+        assert ground.link().cancelled == [stop.id]
+        assert MemoryChanged in {type(record) for record in batch.records}
+        assert batch.records[-1].order.cancel is CancelState.CANCELING
+        running.user().gone = True
+
+
+async def test_an_exit_that_has_to_wait_for_its_account_is_armed_when_it_leaves(ground, running):
+    """Or the time it is signed with would be gone when its turn comes."""
+    await bought(running)
+    lane = running.user().lanes[running.bot().engine.spec.account_id]
+    lane.busy = True  # something else is under way
+    await running.price(94)
+    (exit,) = running.bot().engine.working.values()
+    assert exit.state is OrderState.CREATED
+    lane.busy = False
+    running.host.put(running.bot(), Job.SEND, exit.id)
+    await quiet()
+    assert ground.link().submitted[-1].id == exit.id
+
+
+async def test_entries_on_their_way_to_a_venue_leave_room_for_exits(ground, monkeypatch):
+    monkeypatch.setattr("tradefleet.runtime.host.LEAVING_MAX", 1)
+    async with ground.host() as running:
+        async with running.host._rooms["paper"]:  # the only place is taken
+            await running.bar(0)
+            await running.price(100)
+            assert ground.link().submitted == []
+            assert await ground.states() == ["created"]
+        await quiet()
+        (entry,) = ground.link().submitted
+        async with running.host._rooms["paper"]:
+            await ground.link().fill(entry, 100)
+            await running.price(94)
+            assert len(ground.link().submitted) == 2
+        running.user().gone = True
+
+
+def told_of(batch: Batch, order: Order) -> list[tuple[type, OrderState]]:
+    """Return what a batch writes of an order."""
+    return [
+        (type(record), record.order.state)
+        for record in batch.records
+        if isinstance(record, OrderPlaced | OrderChanged) and record.order.id == order.id
+    ]
 
 
 async def test_nothing_leaves_while_the_store_has_not_answered(ground, running):

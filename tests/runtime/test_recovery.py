@@ -22,6 +22,7 @@ from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.errors import Refused, StoreUnavailable, VenueUnavailable
 from tradefleet.domain.ids import AccountId
 from tradefleet.domain.order import CancelState, Order, OrderState
+from tradefleet.runtime.accounts import AccountLane
 from tradefleet.vault import CannotOpen
 
 
@@ -60,6 +61,12 @@ def die_before(ground: Ground, state: object) -> None:
     ground.store.before_write = fail
 
 
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write down what is decided and that it leaves apart, as while its account is busy."""
+    monkeypatch.setattr(AccountLane, "errand", lambda *given: None)
+
+
 # ---------------------------------------------------- an order at each point of its life
 
 
@@ -84,6 +91,7 @@ async def test_a_held_entry_lapses_when_its_time_is_over(ground):
         assert ground.link().submitted == []
 
 
+@pytest.mark.usefixtures("apart")
 async def test_an_exit_that_was_stored_but_never_armed_is_sent_at_once(ground):
     with pytest.raises(StoreUnavailable):
         async with ground.doomed_host() as running:
@@ -95,6 +103,24 @@ async def test_an_exit_that_was_stored_but_never_armed_is_sent_at_once(ground):
     await ground.store.release_leases("doomed")
     ground.store.before_write = None
     async with ground.host() as running:
+        assert await ground.states() == ["done", "open"]
+        assert len(ground.link().submitted) == 2
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_an_exit_that_was_to_leave_at_once_leaves_once_whoever_dies(ground, stored):
+    """Decision and departure are one write: without it the stop fires anew, after it never."""
+    with pytest.raises(StoreUnavailable):
+        async with ground.doomed_host() as running:
+            await bought(running)
+            die_before(ground, OrderState.OPEN if stored else OrderState.SENDING)
+            await running.price(94)
+    assert await ground.states() == (["done", "sending"] if stored else ["done"])
+    assert len(ground.link().submitted) == (2 if stored else 1)
+    await ground.store.release_leases("doomed")
+    ground.store.before_write = None
+    async with ground.host() as running:
+        await running.price(94)
         assert await ground.states() == ["done", "open"]
         assert len(ground.link().submitted) == 2
 
@@ -169,6 +195,7 @@ async def test_an_absent_order_that_turned_up_is_adopted(ground):
         assert running.bot().engine.position.quantity == order.quantity
 
 
+@pytest.mark.usefixtures("apart")
 @pytest.mark.parametrize("lost", ["the wish to cancel", "the cancel itself"])
 async def test_an_entry_is_taken_back_by_the_next_host_when_its_bot_sells(ground, lost):
     link = None
@@ -215,7 +242,7 @@ def rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Link, "rests_stops", True)
 
 
-@pytest.mark.usefixtures("rests")
+@pytest.mark.usefixtures("rests", "apart")
 async def test_a_stop_that_was_to_make_way_is_taken_back_by_the_next_host(ground):
     """Its bot wants to sell, and the host died before it had asked the stop back."""
     link = None

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 from tradefleet.clock import Clock
-from tradefleet.domain.effects import OrderChanged
+from tradefleet.domain.effects import CancelOrder, OrderChanged, Record, SendOrder
 from tradefleet.domain.errors import OutcomeUnknown, VenueRejected, VenueUnavailable
 from tradefleet.domain.events import Event
 from tradefleet.domain.ids import OrderId
@@ -72,6 +72,16 @@ BotT = TypeVar("BotT", bound=LaneBot)
 BotT_contra = TypeVar("BotT_contra", bound=LaneBot, contravariant=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Errand(Generic[BotT]):
+    """A job that was written down together with the decision it follows from."""
+
+    job: Job
+    bot: BotT
+    order_id: OrderId
+    armed: Armed | None = None
+
+
 class LaneOwner(Protocol[BotT_contra]):
     """What a lane needs of the host that runs its user."""
 
@@ -111,6 +121,7 @@ class AccountLane(Generic[BotT]):
     _asked: dict[OrderId, tuple[Order, int]] = field(default_factory=dict)  # how often, in vain
     _due: dict[tuple[Job, OrderId], float] = field(default_factory=dict)  # put here by then
     _silent: dict[OrderId, tuple[BotT, int]] = field(default_factory=dict)  # no answer, how often
+    _begun: Errand[BotT] | None = None  # what is to be done next, written down already
 
     def put(self, job: Job, bot: BotT, order_id: OrderId) -> None:
         """Let a job stand in line, once: a look-up that has not begun finds what is new, too."""
@@ -128,16 +139,55 @@ class AccountLane(Generic[BotT]):
             earlier.add(entry[2])
         return self.jobs.popleft()
 
+    def errand(
+        self, bot: BotT, act: SendOrder | CancelOrder, records: list[Record]
+    ) -> Errand[BotT] | None:
+        """Add to the records of a decision that it is acted upon at once; None: not possible.
+
+        Only for a lane that is idle, and for what reduces a position: an entry is armed when no
+        kill switch was thrown since it was decided, and that is a write of its own.
+        """
+        order = bot.engine.working.get(act.order_id)
+        if order is None or self.jobs or order.id in self.unsure:
+            return None
+        if isinstance(act, CancelOrder):
+            if order.state is not OrderState.OPEN or order.cancel is not CancelState.NONE:
+                return None
+            told = CancelSent(order.id)
+            records.append(OrderChanged(order_life.after(order, told)))
+            bot.engine.step(told)
+            return Errand(Job.CANCEL, bot, order.id)
+        if order.state is not OrderState.CREATED or order.purpose is not Purpose.EXIT:
+            return None
+        armed = self._armed(bot, order)
+        records.append(OrderChanged(order_life.after(order, armed)))
+        return Errand(Job.SEND, bot, order.id, armed)
+
+    def begin(self, errand: Errand[BotT]) -> None:
+        """Put an errand before all that came while it was being written down."""
+        self._begun = errand
+        self.jobs.appendleft((errand.job, errand.bot, errand.order_id))
+
+    def _armed(self, bot: BotT, order: Order) -> Armed:
+        now = self.owner.clock.now()
+        return Armed(order.id, bot.epoch, now, now + self.link.timing.deadline)
+
     async def do(self, job: Job, bot: BotT, order_id: OrderId) -> None:
         """Do one job; whatever it raises is a fault of the link, not an answer of the venue."""
+        begun, self._begun = self._begun, None
         order = bot.engine.working.get(order_id)
         if order is None:
             return
         match job:
+            case Job.SEND if begun is not None and begun.armed is not None:
+                await self._submit(bot, order, begun.armed)
+            case Job.CANCEL if begun is not None:
+                await self._cancel(bot, order)
             case Job.SEND:
                 await self._send(bot, order)
             case Job.CANCEL:
-                await self._cancel(bot, order)
+                if await self.owner.tell(bot, CancelSent(order.id)):
+                    await self._cancel(bot, order)
             case Job.LOOK_UP:
                 await self._look_up(bot, order)
 
@@ -152,11 +202,13 @@ class AccountLane(Generic[BotT]):
         if opens and bot.engine.is_halted:  # since it was put here: it waited its turn
             await self.owner.tell(bot, Voided(order.id, HALTED))
             return
-        now = self.owner.clock.now()
-        armed = Armed(order.id, bot.epoch, now, now + self.link.timing.deadline)
+        armed = self._armed(bot, order)
         sending = order_life.after(order, armed)
-        if not await self.owner.arm(bot, OrderChanged(sending), opens=opens):
-            return
+        if await self.owner.arm(bot, OrderChanged(sending), opens=opens):
+            await self._submit(bot, order, armed)
+
+    async def _submit(self, bot: BotT, order: Order, armed: Armed) -> None:
+        sending = order_life.after(order, armed)
         bot.engine.step(armed)  # written down already
         try:
             venue_order_id = await self.link.submit(sending)
@@ -177,8 +229,7 @@ class AccountLane(Generic[BotT]):
             await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
 
     async def _cancel(self, bot: BotT, order: Order) -> None:
-        if not await self.owner.tell(bot, CancelSent(order.id)):
-            return
+        """Ask an order back; that it is asked back is written down already."""
         with suppress(VenueRejected, OutcomeUnknown, VenueUnavailable):
             await self.link.cancel(order)  # only the look-up says what became of it
         await self._look_up(bot, bot.engine.working.get(order.id, order))

@@ -42,7 +42,7 @@ from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.domain.order import OrderState, OutcomeLost, Purpose
 from tradefleet.domain.signal import Signal
 from tradefleet.engine.trigger_book import TriggerBook
-from tradefleet.runtime.accounts import AccountLane, Job
+from tradefleet.runtime.accounts import AccountLane, Errand, Job, is_urgent
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.hosted import HostedBot, HostedUser
 from tradefleet.runtime.rounds import Round, Rounds
@@ -53,6 +53,7 @@ from tradefleet.venue import Venue
 
 logger = logging.getLogger(__name__)
 
+LEAVING_MAX = 400  # entries that are on their way to one venue; the next is armed after one of them
 SLICE_SECONDS = 0.005  # how long bots may step before others get the loop
 FAULT_LOOK_UP = timedelta(seconds=60)  # until an account that failed is asked again
 Market = tuple[str, Symbol]  # venue and symbol
@@ -91,12 +92,14 @@ class Host:
     _journal_task: asyncio.Task[None] | None = None
     _waits: set[asyncio.Task[None]] = field(default_factory=set)
     _ending: bool = False
+    _rooms: defaultdict[str, asyncio.Semaphore] = field(init=False)  # for entries, by venue
 
     def __post_init__(self) -> None:
         self.board = SignalBoard(self.strategies)
         self.journal = GroupCommit(self._write, self.work)
         self.books = defaultdict(TriggerBook)
         self.held = defaultdict(dict)
+        self._rooms = defaultdict(lambda: asyncio.Semaphore(LEAVING_MAX))
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -311,14 +314,37 @@ class Host:
     def _flush_user(self, user: HostedUser, then: Callable[[], None] | None) -> None:
         records, user.records = user.records, []
         acts, user.acts = user.acts, []
-        if records or (acts and self.journal.is_writing):  # a cancel must not overtake its order
+        if records or (self.journal.is_writing and takes_back(acts)):  # never before its order
+            first = self._written_with(user, records, acts)
+            if first is not None:
+                acts = acts[1:]
             batch = Batch(user_id=user.id, epoch=user.lease.epoch, records=tuple(records))
-            self.journal.add(batch, partial(self._written, user, acts, then))
+            self.journal.add(batch, partial(self._written, user, first, acts, then))
             return
         for bot, act in acts:
             self._act(bot, act)
         if then is not None:
             then()
+
+    def _written_with(
+        self,
+        user: HostedUser,
+        records: list[Record],
+        acts: list[tuple[HostedBot, SendOrder | CancelOrder]],
+    ) -> Errand[HostedBot] | None:
+        """Write down with a decision that it is acted upon, when it can be at once.
+
+        What reduces a position need not be written down twice before it leaves, if nothing of
+        its account is under way: the first act, that is; its lane is kept free for it.
+        """
+        if not acts:
+            return None
+        bot, act = acts[0]
+        lane = user.lanes[bot.engine.spec.account_id]
+        errand = None if lane.busy else lane.errand(bot, act, records)
+        if errand is not None:
+            lane.busy = True
+        return errand
 
     async def _write(self, batches: list[Batch]) -> list[StoreError | None]:
         try:
@@ -335,10 +361,17 @@ class Host:
     def _written(
         self,
         user: HostedUser,
+        first: Errand[HostedBot] | None,
         acts: list[tuple[HostedBot, SendOrder | CancelOrder]],
         then: Callable[[], None] | None,
         error: StoreError | None,
     ) -> None:
+        if first is not None:
+            lane = user.lanes[first.bot.engine.spec.account_id]
+            lane.busy = False
+            if error is None:
+                lane.begin(first)
+                self._start(lane)
         if error is not None:
             self._refused(user, error)
         else:
@@ -367,23 +400,34 @@ class Host:
         lane = bot.user.lanes[bot.engine.spec.account_id]
         lane.put(job, bot, order_id)
         if not lane.busy:
-            lane.busy = True
-            self.work.begin()
-            self._tasks.create_task(self._run_lane(lane))
+            self._start(lane)
+
+    def _start(self, lane: AccountLane[HostedBot]) -> None:
+        lane.busy = True
+        self.work.begin()
+        self._tasks.create_task(self._run_lane(lane))
 
     async def _run_lane(self, lane: AccountLane[HostedBot]) -> None:
         try:
             while lane.jobs:
-                job, bot, order_id = lane.take()
-                if bot.user.gone:
+                job, bot, order_id = lane.jobs[0]
+                if job is not Job.SEND or is_urgent(job, bot, order_id):
+                    await self._do_next(lane)
                     continue
-                with self.catch() as caught:
-                    await lane.do(job, bot, order_id)
-                if caught:
-                    self._lane_failed(bot, order_id, repr(caught[0]))
+                async with self._rooms[bot.engine.spec.venue]:
+                    await self._do_next(lane)
         finally:
             lane.busy = False
             self.work.end()
+
+    async def _do_next(self, lane: AccountLane[HostedBot]) -> None:
+        job, bot, order_id = lane.take()
+        if bot.user.gone:
+            return
+        with self.catch() as caught:
+            await lane.do(job, bot, order_id)
+        if caught:
+            self._lane_failed(bot, order_id, repr(caught[0]))
 
     def _lane_failed(self, bot: HostedBot, order_id: OrderId, fault: str) -> None:
         """An account failed in a way that is no answer: what it was sent, it may have."""
@@ -538,6 +582,10 @@ class Host:
     def catch(self) -> "Caught":
         """Catch what a bot's own code raises; the store's errors concern everybody and go on."""
         return Caught()
+
+
+def takes_back(acts: Sequence[tuple[HostedBot, SendOrder | CancelOrder]]) -> bool:
+    return any(isinstance(act, CancelOrder) for _, act in acts)
 
 
 class Caught(list[Exception]):
