@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
-from judge.case import Case
+from judge.case import Case, patience_of
 from judge.checks.promises import percentile, unprotected_of
 
 Seconds: TypeAlias = Mapping[str, Sequence[float]]
@@ -19,6 +19,7 @@ LEAVES_IN_DOUBT = (
     "status",
     "id missing",
 )
+GRACE_MS = 15_000  # after a deadline: what was accepted may show so late
 MEASURED = ("unknown", "recovery", "unprotected")
 
 
@@ -58,9 +59,10 @@ def _doubts(case: Case) -> Iterable[float]:
     """Yield how long orders were in doubt, as far as the venues' journals show it.
 
     That is from the request whose answer did not come through to the first question after the
-    order that was answered and could find it, or to the last one where there is no order.
+    order that was answered and could find it, or could prove that there is none.
     """
-    for journal in case.journals.values():
+    for venue, journal in case.journals.items():
+        proves_ms = patience_of(venue).late_ms + GRACE_MS
         accepted = {order.client_id: order.first_ms for order in journal.orders.values()}
         asked: dict[str, list[int]] = {}
         for call in journal.calls:
@@ -69,10 +71,10 @@ def _doubts(case: Case) -> Iterable[float]:
         for call in journal.calls:
             if call.action != "create" or not call.fault.startswith(LEAVES_IN_DOUBT):
                 continue
-            since = accepted.get(call.client_id)
-            later = [at for at in asked.get(call.client_id, ()) if at >= (since or call.at_ms)]
-            if later:
-                yield (later[0] if since is not None else later[-1]) / 1000 - call.at_ms / 1000
+            since = accepted.get(call.client_id, call.at_ms + proves_ms)
+            ends = next((at for at in asked.get(call.client_id, ()) if at >= since), None)
+            if ends is not None:
+                yield (ends - call.at_ms) / 1000
 
 
 def _recoveries(case: Case) -> Iterable[float]:
