@@ -146,14 +146,15 @@ class Binance:
         raw = market["info"]
         filters = {each["filterType"]: each for each in raw["filters"]}
         lots, notional = filters["LOT_SIZE"], filters.get("NOTIONAL", filters.get("MIN_NOTIONAL"))
-        market_step = amount(filters.get("MARKET_LOT_SIZE", {}).get("stepSize", 0))
+        market_lots = filters.get("MARKET_LOT_SIZE", {})
         return Listing(
             symbol=symbol,
             id=raw["symbol"],
             stream_id=raw["symbol"].lower(),
             rules=TradingRules(
                 price_tick=amount(filters["PRICE_FILTER"]["tickSize"]),
-                quantity_step=max(amount(lots["stepSize"]), market_step),
+                quantity_step=max(amount(lots["stepSize"]), amount(market_lots.get("stepSize", 0))),
+                quantity_min=max(amount(lots["minQty"]), amount(market_lots.get("minQty", 0))),
                 notional_min=amount((notional or {}).get("minNotional", 0)),
                 fee=Decimal(str(market["taker"])),
             ),

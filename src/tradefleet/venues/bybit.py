@@ -167,6 +167,7 @@ class Bybit:
                 price_tick=amount(raw["priceFilter"]["tickSize"]),
                 quantity_step=amount(lots["basePrecision"]),
                 notional_min=amount(lots["minOrderAmt"]),
+                quantity_min=number(lots.get("minOrderQty")),
                 fee=Decimal(str(market["taker"])),
             ),
             is_active=raw["status"] == "Trading",
