@@ -1,5 +1,6 @@
 """APEX: the written rules bar by bar, its sizes and levels, and why it does not trade."""
 
+import gc
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -359,3 +360,27 @@ def test_it_can_join_at_any_bar_and_decides_the_same_after_500():
     for first, second in pairwise(range(0, 1600, 100)):
         joined = signals_of(bars[first : second + 500])
         assert joined[499:] == whole[first + 499 : second + 500]
+
+
+# ---- what it leaves behind
+
+
+def test_a_run_that_nobody_has_any_more_is_gone_at_once():
+    """Not only when the collector comes: a host may hold it back for long."""
+
+    def runs() -> int:
+        return sum(type(each).__name__ in ("Apex", "Looking") for each in gc.get_objects())
+
+    bars = generated(1, 150)
+    gc.collect()
+    before = runs()
+    gc.disable()
+    try:
+        made = build({})
+        for one in bars:
+            made.on_bar(one)
+        assert runs() == before + 2
+        del made
+        assert runs() == before
+    finally:
+        gc.enable()

@@ -46,6 +46,29 @@ OPPOSITE = [Signal(None, "opposite_signal", ("full short signal", *said)) for sa
 
 
 class Apex:
+    """One run of the strategy, apart from what looks at its bars.
+
+    The generator keeps that alive; were it this, only the collector could take the two away.
+    """
+
+    __slots__ = ("_parameters", "on_bar", "plan", "trail_distance", "why_not")
+
+    def __init__(self, parameters: ApexParameters) -> None:
+        self._parameters = parameters
+        self.plan: TradePlan = parameters.plan()
+        looking = Looking(parameters)
+        taking = looking.take()
+        next(taking)
+        self.on_bar: Callable[[Bar], Signal | None] = taking.send
+        self.why_not: Callable[[], str] = looking.why_not
+        self.trail_distance: Callable[[], Decimal | None] = looking.trail_distance
+
+    @property
+    def bars_needed(self) -> int:
+        return self._parameters.bars_needed()
+
+
+class Looking:
     """Cheap conditions are looked at on every bar, dear ones only where they can decide.
 
     `_now` is what the last bar has left to look at: its number in the stream, its numbers and
@@ -66,13 +89,10 @@ class Apex:
         "_rsi",
         "_rsi_value",
         "_warmup",
-        "on_bar",
-        "plan",
     )
 
     def __init__(self, parameters: ApexParameters) -> None:
         p = self._parameters = parameters
-        self.plan: TradePlan = p.plan()
         self._entries = Entries(p)
         self._rsi = new_rsi(p.rsi, p.smoothing)
         self._rsi_value = nan  # of the last bar whose points were all looked at
@@ -85,15 +105,8 @@ class Apex:
         self._warmup = p.warmup
         self._first_two_min = p.filters_min - FILTERS + 2  # or filters_min is out of reach
         self._now: Now = 0, NO_BAR, NO_BAR, nan, UNKNOWN, UNKNOWN, None
-        taking = self._take()
-        next(taking)
-        self.on_bar: Callable[[Bar], Signal | None] = taking.send
 
-    @property
-    def bars_needed(self) -> int:
-        return self._parameters.bars_needed()
-
-    def _take(self) -> Generator[Signal | None, Bar, None]:
+    def take(self) -> Generator[Signal | None, Bar, None]:
         """Take bar after bar, and yield what is to be said of each.
 
         A generator, since on every bar its variables cost less than attributes.
