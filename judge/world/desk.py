@@ -280,12 +280,12 @@ class DirectVenue:
             return self.books.find(client.account, order_id=int(number))
         return self.books.find(client.account, client_id=body["client_id"])
 
-    def _shown(self, order: Order) -> bool:
+    def shows(self, order: Order) -> bool:
         return self.clock.now_ms() >= self.seen_from_ms.get(order.id, 0)
 
     def _order(self, client: Client, body: Mapping[str, Any]) -> Answer:
         order = self._found(client, body)
-        if order is None or not self._shown(order):
+        if order is None or not self.shows(order):
             return Answer()
         forgotten = not order.is_live and order.updated_ms < client.forgot_ms
         if forgotten and self.clock.now_ms() < client.forgot_until_ms:
@@ -301,9 +301,7 @@ class DirectVenue:
     def _open(self, client: Client, body: Mapping[str, Any]) -> Answer:
         live = self.books.accounts[client.account].live.values()
         wanted = body["symbols"]
-        return Answer(
-            payload=[self._told(o) for o in live if o.symbol in wanted and self._shown(o)]
-        )
+        return Answer(payload=[self._told(o) for o in live if o.symbol in wanted and self.shows(o)])
 
     def _orders(self, client: Client, body: Mapping[str, Any]) -> Answer:
         since, wanted = body["since_ms"], body["symbols"]
@@ -311,7 +309,7 @@ class DirectVenue:
         for order in reversed(self.books.accounts[client.account].orders.values()):
             if order.created_ms < since:
                 break
-            if order.symbol in wanted and self._shown(order):
+            if order.symbol in wanted and self.shows(order):
                 found.append(self._told(order))
         return Answer(payload=found[::-1])
 

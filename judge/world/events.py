@@ -321,6 +321,21 @@ class Events:
             self._count(spec, "unprotected", bare and bot is not None and not watched, now)
             self._count(spec, "alone", bare and bot is None, now)
 
+    def look_at_reservations(self) -> None:
+        """Note what is still set apart for entries though none is under way any more."""
+        for process in self._awake():
+            for user in process.host.users.values():
+                for bot in user.bots.values():
+                    slot = user.guard._slots.get(bot.id)
+                    working = any(order.is_working for order in bot.engine.working.values())
+                    if slot is not None and slot.pending and not working:
+                        self.world.note(
+                            "reserved",
+                            account_id=bot.engine.spec.account_id,
+                            bot_id=bot.id,
+                            amount=str(slot.pending),
+                        )
+
     def _count(self, spec: BotSpec, kind: str, lasts: bool, now: float) -> None:
         """Measure how long something lasts for a bot, and note it once it is over."""
         key = kind, spec.id

@@ -28,8 +28,8 @@ class Keeping(Protocol):
     def set_back(self, kept: Any) -> None:
         """Let everything be as it was: what was committed since is lost."""
 
-    def knows_what_was_sent(self, kept: Any) -> bool:
-        """Say whether what was kept has the intent of every order that is armed now."""
+    def sends_lost(self, kept: Any) -> Mapping[str, bool]:
+        """Return the orders whose send is stored and was not kept; whether the intent was."""
 
     def is_settled(self) -> bool:
         """Say whether every order is over, or rests."""

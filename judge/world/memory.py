@@ -29,14 +29,15 @@ class MemoryKeeping:
     def set_back(self, kept: Any) -> None:
         self.base._rows, self.base._shared = kept
 
-    def knows_what_was_sent(self, kept: Any) -> bool:
+    def sends_lost(self, kept: Any) -> Mapping[str, bool]:
         before, _ = kept
-        return all(
-            order.id in before[user].orders
-            for user, rows in self.base._rows.items()
-            for order in rows.orders.values()
-            if order.sent_at is not None
-        )
+        lost: dict[str, bool] = {}
+        for user, rows in self.base._rows.items():
+            for order in rows.orders.values():
+                known = before[user].orders.get(order.id)
+                if order.sent_at is not None and (known is None or known.sent_at is None):
+                    lost[order.id] = known is not None
+        return lost
 
     def is_settled(self) -> bool:
         return all(rests(o) for rows in self.base._rows.values() for o in rows.working.values())

@@ -71,6 +71,7 @@ class Network:
     chance: Chance
     weather: Weather = field(default_factory=Clear)
     carried: int = 0
+    under_way: dict[str, int] = field(default_factory=dict)  # client ids that are to arrive yet
     _requests: Any = field(default_factory=lambda: count(1))
     _roll: Dice = field(init=False)
 
@@ -101,6 +102,7 @@ class Network:
             raise NotSent("connection refused")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
+        self._expect(call, 1 if fault is None else copies_of(fault))
         if fault is None:
             loop.call_later(self.delay(), self._arrive, future, call, "", self.delay())
         else:
@@ -112,8 +114,22 @@ class Network:
     def _arrive(
         self, future: "asyncio.Future[Answer]", call: Call, fault: str, back: float
     ) -> None:
-        answer = self.venue.handle(call, fault)
+        answer = self._handle(call, fault)
         asyncio.get_running_loop().call_later(back, settle, future, answer)
+
+    def _handle(self, call: Call, fault: str) -> Answer:
+        name = call.body.get("client_id", "") if call.action == "create" else ""
+        if name:
+            self.under_way[name] -= 1
+            if not self.under_way[name]:
+                del self.under_way[name]
+        return self.venue.handle(call, fault)
+
+    def _expect(self, call: Call, copies: int) -> None:
+        """Note that so many copies of an order are to arrive."""
+        name = call.body.get("client_id", "") if call.action == "create" else ""
+        if name and copies:
+            self.under_way[name] = self.under_way.get(name, 0) + copies
 
     def _carry(
         self,
@@ -125,7 +141,7 @@ class Network:
     ) -> None:
         """Let a call meet its fault."""
         kind, there, back = fault.kind, self.delay(), self.delay()
-        text, handle = fault.text, self.venue.handle
+        text, handle = fault.text, self._handle
 
         def fail(after: float, error: Exception) -> None:
             loop.call_later(after, spoil, future, error)
@@ -169,7 +185,7 @@ class Network:
         self, future: "asyncio.Future[Answer]", call: Call, fault: str, back: float
     ) -> None:
         """Bring an answer that lacks the name of what it is about."""
-        answer = self.venue.handle(call, fault)
+        answer = self._handle(call, fault)
         if answer.is_good:
             answer = Answer(status=answer.status, payload=None)
         asyncio.get_running_loop().call_later(back, settle, future, answer)
@@ -182,6 +198,29 @@ class Network:
 
     def next_request(self) -> int:
         return int(next(self._requests))
+
+
+NEVER_ARRIVE = frozenset({menu.REQUEST_LOST, menu.RESET_BEFORE})
+ARRIVE = frozenset(
+    {
+        menu.REQUEST_DELAYED,
+        menu.ANSWER_LOST,
+        menu.ANSWER_DELAYED,
+        menu.RESET_AFTER,
+        menu.BODY_CUT,
+        menu.JSON_TRUNCATED,
+        menu.ID_MISSING,
+    }
+)
+
+
+def copies_of(fault: Fault) -> int:
+    """Return how often the venue gets a call that meets a fault."""
+    if fault.kind == menu.REQUEST_DUPLICATED:
+        return 2
+    if fault.kind in NEVER_ARRIVE:
+        return 0
+    return int(fault.kind in ARRIVE or fault.processed)
 
 
 def settle(future: "asyncio.Future[Answer]", answer: Answer) -> None:

@@ -38,10 +38,11 @@ WEIGHT_OF_LIMITS = 0.15  # answers that shut a door for seconds are drawn less o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """How often things go wrong; seasonal: the kind in season, stray: any other."""
+    """How often calls meet a fault; seasonal: the kind in season, stray: any other."""
 
     seasonal: float = 0.22
     stray: float = 0.04
+    open: float = 0.16  # any kind, once all seasons are over
     lost: float = 0.05  # of creates, whatever the season
 
 
@@ -142,7 +143,7 @@ class Plan:
         if drawn < self._rate(season, action):
             return season
         drawn -= self._rate(season, action)
-        if drawn < rates.stray:
+        if drawn < (rates.stray if season else rates.open):
             stray = roll.choice(menu.OF_CALLS)
             if stray in (menu.STATUS_418, menu.STATUS_429) and roll.random() > WEIGHT_OF_LIMITS:
                 return ""

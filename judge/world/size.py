@@ -14,14 +14,16 @@ class Size:
     kinds: the faults that have their season in it, in this order; none for a world in which
     nothing goes wrong at all. seconds: how long it trades, at least and at most. symbols: what
     each user's bots trade. freeze_every, kill_every, owner_every: about how many seconds pass
-    between two hosts standing still, kill switches, moves by accounts' owners; 0 for never. store: memory or sqlite.
+    between two hosts standing still, kill switches, moves by accounts' owners; 0 for never. orders: it goes on in open weather until the venue has had so many. store:
+    memory or sqlite.
     """
 
     users: int = 6
     hosts: int = 3
     symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
     kinds: Sequence[str] = ()
-    seconds: tuple[float, float] = (60.0, 900.0)
+    seconds: tuple[float, float] = (60.0, 1200.0)
+    orders: int = 0
     rates: Rates = field(default_factory=Rates)
     users_max: int = 4
     crashes: bool = True

@@ -103,12 +103,11 @@ class SqliteKeeping:
         with closing(memory_of(kept)) as before:
             before.backup(self.direct)
 
-    def knows_what_was_sent(self, kept: Any) -> bool:
+    def sends_lost(self, kept: Any) -> Mapping[str, bool]:
         with closing(memory_of(kept)) as before:
-            known = {row[0] for row in before.execute("SELECT id FROM orders")}
-        return known >= {
-            row[0] for row in self._ask("SELECT id FROM orders WHERE sent_at NOT NULL")
-        }
+            known = dict(before.execute("SELECT id, sent_at FROM orders"))
+        sent = self._ask("SELECT id FROM orders WHERE sent_at NOT NULL ORDER BY id")
+        return {order: order in known for (order,) in sent if known.get(order) is None}
 
     def is_settled(self) -> bool:
         return not self._ask(
