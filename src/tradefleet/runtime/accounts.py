@@ -344,11 +344,10 @@ class AccountLane(Generic[BotT]):
 
     def answered(self) -> None:
         """The venue answers: ask at once about the orders it was silent about."""
-        for order_id, (bot, _) in list(self._silent.items()):
+        silent, self._silent = self._silent, {}
+        for order_id, (bot, _) in silent.items():
             order = bot.engine.working.get(order_id)
-            if order is None:
-                del self._silent[order_id]
-            else:
+            if order is not None:
                 self._look_again(bot, order, timedelta(0))
 
     def _look_again(self, bot: BotT, order: Order, wait: timedelta) -> None:
