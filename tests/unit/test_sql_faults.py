@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tests.makers import START
 from tests.postgres_server import execute, unprivileged_user
@@ -109,6 +111,25 @@ async def test_a_postgres_row_locked_for_too_long_is_given_up(postgres_url, cloc
             await write(store, lease, *many_orders(1))
     await other.close()
     await store.close()
+
+
+async def test_a_process_that_stands_still_in_a_transaction_holds_nobody_up_for_long(
+    postgres_url, clock
+):
+    """Its locks are let go before others give up waiting; what it had begun is undone."""
+    patience = 1.5
+    still = await open_store(postgres_url, clock=clock, patience=patience)
+    store = await open_store(postgres_url, clock=clock, patience=patience)
+    await register(store, ALICE, bot(ALICE))
+    lease = (await take(store))[ALICE]
+    with pytest.raises(DBAPIError):
+        async with still.engine.begin() as connection:
+            await connection.execute(text("UPDATE leases SET owner = 'x'"))
+            assert await store.renew_leases("host", now=START, ttl=1)
+            await connection.execute(text("SELECT 1"))
+    await write(store, lease, *many_orders(1))
+    await store.close()
+    await still.close()
 
 
 # ---- the file cannot be written, or is no database

@@ -11,6 +11,8 @@ from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.types import to_json
 
 PATIENCE = 5.0  # seconds to wait for a lock that another process holds
+IDLE_SHARE = 0.8  # of the patience, after which whoever idles in a transaction is cut off
+IDLE_LEAST = 1.0  # seconds
 POSTGRES_CONNECTIONS = 20
 SQLITE_CONNECTIONS = 8  # each is a thread
 CONNECTION_WAIT = 10.0  # seconds
@@ -35,13 +37,18 @@ def make_engine(address: Address, *, patience: float = PATIENCE) -> AsyncEngine:
 
 
 def postgres_settings(patience: float) -> dict[str, str]:
-    """Return a session's settings: commits are durable, times UTC, locks not waited for long."""
+    """Return a session's settings: commits are durable, times UTC, locks not waited for long.
+
+    Nor are they held for long by a process that stands still in the midst of a transaction: it
+    would keep its users from being taken over, and bring down whoever waits for a lock of it.
+    """
+    idle = max(IDLE_LEAST, patience * IDLE_SHARE)
     return {
         "application_name": "tradefleet",
         "timezone": "UTC",
         "synchronous_commit": "on",
         "lock_timeout": f"{int(patience * 1000)}ms",
-        "idle_in_transaction_session_timeout": "60s",
+        "idle_in_transaction_session_timeout": f"{int(idle * 1000)}ms",
     }
 
 
