@@ -8,13 +8,13 @@ then go on (SIGCONT) as if nothing had been: zombies.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from judge.evidence import Happened
 from judge.processes.fleet import Fleet, Running
 from judge.processes.host import Part
 from judge.processes.proxy import Proxy
-from judge.processes.watching import Asked, leases
+from judge.processes.watching import STANDING, Asked, leases
 from venuesim.clock import Clock, RealClock
 from venuesim.seeded import Dice, dice
 
@@ -27,8 +27,8 @@ FROZEN_MAX = 14.0  # a host that nobody overtakes goes on after so long
 STAGGER = (0.0, 1.0)  # how much longer it stands still once it is overtaken
 LEASE_OUT = 7.0  # seconds in which a host that stands still is overtaken
 FREED_FOR = 1.5  # seconds a host that goes on is left alone
-READY_AFTER = 1.0  # seconds until a host may be made to stand still
-AWAKE = 3
+READY_AFTER = 0.5  # seconds until a host may be made to stand still
+ROOMS = (0.6, 0.35, 0.08)  # of all users that each of the hosts that are awake may take
 PAUSES = 0.08  # of the lives on SQLite have a pause
 PAUSE = (0.2, 1.0)  # seconds
 
@@ -65,6 +65,7 @@ class Chaos:
     _looked: asyncio.Event = field(default_factory=asyncio.Event)
     _gone: set[str] = field(default_factory=set)  # owners that were killed, or stand still
     _freed: dict[Running, float] = field(default_factory=dict)
+    _rooms: dict[Running, float] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ hosts
 
@@ -180,21 +181,22 @@ class Chaos:
     async def several(self, seconds: float) -> None:
         """Keep three hosts awake while one is killed each second, and one stopped each other."""
         roll, clock = dice(self.seed, "kills"), asyncio.get_running_loop().time
-        for _ in range(AWAKE):
-            await self.start()
+        for room in ROOMS:
+            await self._start_with(room)
         until = clock() + seconds
         kill_at = clock() + roll.uniform(*KILL_EVERY)
         freeze_at = clock() + roll.uniform(*FREEZE_EVERY)
         async with asyncio.TaskGroup() as tasks:
             while clock() < until:
                 self.bury()
-                while len(self.awake) < AWAKE:
-                    await self.start()
+                for room in ROOMS:
+                    if not any(self._rooms.get(each) == room for each in self.awake):
+                        await self._start_with(room)
                 if clock() >= kill_at:
                     kill_at += roll.uniform(*KILL_EVERY)
                     self._kill_one(roll, clock())
                 if clock() >= freeze_at and until - clock() > LEASE_OUT:
-                    host = self._who_may_freeze(roll, clock())
+                    host = self._who_may_freeze(clock(), freeze_at)
                     if host is not None:
                         freeze_at += roll.uniform(*FREEZE_EVERY)
                         tasks.create_task(self._stand_still(host, roll.uniform(*STAGGER)))
@@ -205,11 +207,21 @@ class Chaos:
         if may:
             self.kill(roll.choice(may))
 
-    def _who_may_freeze(self, roll: Dice, now: float) -> Running | None:
-        """Choose who stands still next: whoever has been running users for a while."""
+    async def _start_with(self, room: float) -> None:
+        """Start a host that takes some of the users; the next in its place takes as many."""
+        users = max(1, round(len(self.leased) * room)) if self.leased else self.part.users_max
+        self._rooms[await self.start(replace(self.part, users_max=users))] = room
+
+    def _who_may_freeze(self, now: float, due: float) -> Running | None:
+        """Choose who stands still next: whoever takes fewest users, or, overdue, has fewest.
+
+        All its users wait until others have taken them; the many others go on trading.
+        """
         old = [each for each in self.awake if now - each.began > READY_AFTER]
         may = [each for each in old if self.users_of(each) and each not in self._freed]
-        return roll.choice(may) if may else None
+        if now - due < FREEZE_EVERY[0]:
+            may = [each for each in may if self._rooms.get(each) == ROOMS[-1]]
+        return min(may, key=lambda each: len(self.users_of(each)), default=None)
 
     async def _stand_still(self, host: Running, stagger: float) -> None:
         """Stop a host until all its users are others', then let it go on."""
@@ -227,7 +239,8 @@ class Chaos:
             self.zombies += 1
             self.counts["taken from zombies"] += len(users)
         else:
-            self.counts["not overtaken"] += 1
+            ((standing,),) = await self.asked.rows(STANDING)
+            self.counts["not overtaken, in a transaction" if standing else "not overtaken"] += 1
         self._gone.discard(str(host.pid))
         self._freed[host] = clock() + FREED_FOR
         self.fleet.thaw(host)

@@ -34,6 +34,7 @@ class Running:
     pid: int = 0
     began: float = 0.0
     code: int | None = None
+    cpu: float = 0.0  # seconds, once it has ended
     is_frozen: bool = False
     is_killed: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -125,6 +126,7 @@ class Fleet:
             elif "ended" in said:
                 process = self.processes[said["ended"]]
                 process.code = said["code"]
+                process.cpu = said["cpu"]
                 process.ended.set()
         self._has_failed = not self._ready.is_set()
         self._ready.set()

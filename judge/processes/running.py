@@ -1,6 +1,7 @@
 """One L2 run: venues, proxy and hosts put together, chaos, settling, and what it left behind."""
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -89,7 +90,6 @@ class Size:
     accounts: int = 12  # at each venue, each of a user of its own
     symbols: int = 4
     period: int = 4  # beats of a quarter of a second between two signals of a bot
-    share: float = 0.22  # of all users a host takes, where there are several
     grace_s: float = 0.0
     sweep_s: float = 0.0
     delay_max: float = DELAY_MAX
@@ -250,23 +250,24 @@ class Run:
         owned = await self._owned(asked, sims)
         plan = Plan(self.seed, delay_max=self.size.delay_max)
         proxy = await stack.enter_async_context(Proxy(plan, self._struck))
-        users = len({each.user_id for each in owned})
-        several = max(1, round(users * self.size.share))
-        part = Part(
-            users_max=1000 if self.is_sqlite else several,
-            grace_s=self.size.grace_s,
-            sweep_s=self.size.sweep_s,
-        )
+        part = Part(users_max=1000, grace_s=self.size.grace_s, sweep_s=self.size.sweep_s)
         chaos = Chaos(
             fleet=fleet, proxy=proxy, asked=asked, diary=self.diary, ports=sims.ports,
             variables=variables, part=part, seed=self.seed,
         )  # fmt: skip
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(chaos.keep_looking())
+            await chaos.looked()
             await self._chaos(chaos, sims)
             await self._settle(chaos)
             looking.cancel()
         self._count(chaos)
+        self.figures["cpu s"] = {
+            "hosts": round(sum(each.cpu for each in fleet.processes.values()), 1),
+            "venues": round(cpu_of(sims.process.pid), 1),
+            "proxy": round(sum(os.times()[:2]), 1),
+        }
+        self.figures["load of the machine"] = [round(each, 1) for each in os.getloadavg()]
         await sims.stop()
         return await self._evidence(sims, owned)
 
@@ -535,6 +536,15 @@ async def dumped(url: str) -> list[tuple[str, bytes]]:
         ]
     finally:
         await connection.close()
+
+
+def cpu_of(pid: int) -> float:
+    """Return how many seconds of CPU a process has used, where the system tells."""
+    path = Path(f"/proc/{pid}/stat")
+    if not path.exists():
+        return 0.0
+    fields = path.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tail(log: Path, size: int = 1500) -> str:

@@ -20,6 +20,12 @@ ORDERS = "SELECT 'orders', count(*) FROM orders"
 ACCOUNTS = "SELECT id, user_id, venue FROM accounts ORDER BY id"
 BOTS = "SELECT id, user_id, account_id, symbol, status FROM bots ORDER BY id"
 
+# Transactions that were begun and left: of a process that stands still in the midst of one.
+STANDING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+    " AND now() - state_change > interval '5 seconds'"
+)
+
 Rows = Sequence[Sequence[Any]]
 
 

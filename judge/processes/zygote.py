@@ -75,10 +75,11 @@ def act(words: Mapping[str, Any]) -> None:
 def reap(children: dict[int, str]) -> None:
     """Tell of children that have ended; nobody may find their numbers taken."""
     while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status, used = os.wait4(-1, os.WNOHANG)
         if not pid:
             return
-        say(ended=children.pop(pid, ""), pid=pid, code=os.waitstatus_to_exitcode(status))
+        code, cpu = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        say(ended=children.pop(pid, ""), pid=pid, code=code, cpu=cpu)
 
 
 def main() -> None:
