@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.makers import fill
+from tests.makers import START, fill
 from tests.store_rig import ALICE, BOB, LATE, LONG, UNIT, bot, full_order, order_of
 from tradefleet.domain.errors import StoreError
 from tradefleet.domain.order import Side
@@ -56,6 +56,10 @@ async def test_what_was_written_comes_back_exactly(books):
     )
     assert await books.order(ONE, "full") == full
     assert await books.fills_of(ONE, "full") == list(fills[:2])
+    both = await books.fills_between(ONE, START, LATE)
+    assert [each.id for each in both] == ["f2", "f3", "f1"]
+    assert [each.id for each in await books.fills_between(ONE, START, START)] == ["f2", "f3"]
+    assert await books.fills_between(TWO, START, LATE) == []
 
 
 async def test_open_orders_come_in_the_order_they_were_accepted(books):

@@ -95,6 +95,14 @@ async def test_an_order_fills_at_the_next_price_and_at_no_earlier_one(books):
         assert await link.balances() == {"USDT": Decimal("899.9"), "BTC": 1}
         await venue.trade(BTC, Decimal(101), after_start(seconds=2))
         assert len(await link.fills_of(buy())) == 1
+        told = await link.statement([BTC], START, after_start(seconds=1))
+        assert [(each.kind.value, each.asset, each.amount) for each in told.entries] == [
+            ("trade", "BTC", 1),
+            ("trade", "USDT", -100),
+            ("fee", "USDT", Decimal("-0.1")),
+        ]
+        assert told.hidden == ("what was paid in",)
+        assert (await link.statement([BTC], START, START)).entries == ()
 
 
 async def test_a_price_fills_only_what_waits_for_its_symbol(books):

@@ -113,6 +113,15 @@ def test_what_is_not_wrong_but_not_well_is_a_warning():
     assert judged(fine) == KeyAccepted()
 
 
+def test_a_right_for_the_statement_alone_is_advised_and_not_asked_for():
+    report = replace(GOOD, advised=("Query Ledger Entries",))
+    verdict = judge(report, venue="kraken", mode=Mode.LIVE, rules=LIVE_ALLOWED, now=START)
+    assert isinstance(verdict, KeyAccepted)
+    (warning,) = verdict.warnings
+    assert warning.startswith("This key lacks a right: Query Ledger Entries.")
+    assert "daily statement is not possible" in warning
+
+
 def test_a_key_that_has_expired_is_refused():
     verdict = judged(replace(GOOD, expires_at=START))
     assert verdict.fault is KeyFault.EXPIRED

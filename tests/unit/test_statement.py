@@ -257,6 +257,16 @@ def test_where_the_venue_hides_something_a_difference_is_no_alarm_but_a_wrong_tr
     assert not held(rows_of(fill), [booked(replace(fill, fee=D(1)))], hidden=hidden).agrees
 
 
+def test_what_fee_somebody_else_paid_is_put_right_by_the_balances_and_ours_is_not():
+    fill = traded(1, after_start(hours=1), fee=D("0.1"))
+    rows = rows_of(replace(fill, fee=D("0.001"), fee_asset="BTC"))
+    right = [moved("USDT", D("0.1"), UNTIL), moved("BTC", D("-0.001"), UNTIL)]
+    assert held(rows, [by_hand(fill), *right]).agrees
+    found = held(rows, [booked(fill), *right])
+    assert [each.trouble for each in found.troubles] == [Trouble.WRONG_FEE]
+    assert found.differing == ()
+
+
 def test_moves_between_our_own_places_move_nothing():
     entry = LedgerEntry.of_transfer(
         id="allocation",

@@ -182,7 +182,11 @@ def compare(
 def trouble_of(
     trade_id: FillId, rows: Sequence[VenueEntry], copies: Sequence[LedgerEntry], is_ours: bool
 ) -> TradeTrouble | None:
-    """Say what is wrong with a trade of the venue's in our books; somebody else's may be absent."""
+    """Say what is wrong with a trade of the venue's in our books; somebody else's may be absent.
+
+    What fee others paid is booked as the list of trades told it; Kraken's tells it in quote,
+    whatever it was paid in. The balances put that right, and nobody's result hangs on it.
+    """
     theirs = summed({row.asset: row.amount} for row in rows)
     ours = summed(map(inside, copies))
     trouble: Trouble | None = None
@@ -191,12 +195,12 @@ def trouble_of(
     elif len(copies) > 1:
         trouble = Trouble.DOUBLED
     else:
-        steps = steps_of(rows)
+        (copy,), steps = copies, steps_of(rows)
         fees = summed({r.asset: MONEY.minus(r.amount)} for r in rows if r.kind is EntryKind.FEE)
-        if differ(fees, at_fees(copies[0]), steps):
-            trouble = Trouble.WRONG_FEE
-        elif differ(theirs, ours, steps):
+        if differ(summed((theirs, fees)), summed((ours, at_fees(copy))), steps):
             trouble = Trouble.WRONG_AMOUNT
+        elif copy.kind == "fill" and differ(fees, at_fees(copy), steps):
+            trouble = Trouble.WRONG_FEE
     return TradeTrouble(trade_id, trouble, rows[0].at, theirs, ours) if trouble else None
 
 
