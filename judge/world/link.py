@@ -18,6 +18,7 @@ from tradefleet.domain.ids import FillId, OrderId
 from tradefleet.domain.market import Side, Symbol
 from tradefleet.domain.money import MONEY, to_unit
 from tradefleet.domain.order import Fill, Order, OrderKind, OrderReport
+from tradefleet.domain.statement import VenueStatement, entries_of_trade
 from tradefleet.engine.pace import Priority
 from tradefleet.venue import VenueOrder, VenueTiming, VenueTrade
 from tradefleet.venues._ccxt.turnstile import Turnstile
@@ -279,6 +280,28 @@ class WorldLink:
     async def balances(self) -> Mapping[str, Decimal]:
         found = await self._read("balance", {})
         return {asset: decimal(amount) for asset, amount in found.items()}
+
+    async def statement(
+        self, symbols: Sequence[Symbol], since: datetime, until: datetime
+    ) -> VenueStatement:
+        """Return what trades moved; this venue lists no payments."""
+        entries = [
+            entry
+            for trade in await self.trades_since(symbols, since)
+            for entry in entries_of_trade(
+                trade_id=trade.id,
+                order_id=trade.venue_order_id,
+                symbol=trade.symbol,
+                side=trade.side,
+                quantity=trade.quantity,
+                cost=trade.cost,
+                fee=trade.fee,
+                fee_asset=trade.fee_asset,
+                at=trade.at,
+            )
+            if entry.at <= until
+        ]
+        return VenueStatement(tuple(entries), hidden=("payments",))
 
     async def fund(self, deposited: Mapping[str, Decimal]) -> None:
         pass
