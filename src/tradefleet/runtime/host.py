@@ -90,7 +90,7 @@ class Host:
     _leaving: list[HostedUser] = field(default_factory=list)  # dropped, accounts still open
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _journal_task: asyncio.Task[None] | None = None
-    _waits: set[asyncio.Task[None]] = field(default_factory=set)
+    _waits: dict[asyncio.Task[None], None] = field(default_factory=dict)
     _ending: bool = False
     _rooms: defaultdict[str, asyncio.Semaphore] = field(init=False)  # for entries, by venue
 
@@ -484,11 +484,11 @@ class Host:
             return
         self.work.begin()
         task = self._tasks.create_task(self._later(wait, job, bot, order_id))
-        self._waits.add(task)
+        self._waits[task] = None
         task.add_done_callback(self._waited)
 
     def _waited(self, task: asyncio.Task[None]) -> None:
-        self._waits.discard(task)
+        self._waits.pop(task, None)
         self.work.end()
 
     async def _later(self, wait: timedelta, job: Job, bot: HostedBot, order_id: OrderId) -> None:

@@ -81,7 +81,7 @@ def settle_universes(user: HostedUser, load: UserLoad) -> None:
         user.guard.allocate(spec.id, spec.account_id, spec.allocation)
     there = {spec.id for spec in load.bots}
     for universe in user.universes.values():
-        for bot_id in universe.members.keys() - there:
+        for bot_id in [each for each in universe.members if each not in there]:
             del universe.members[bot_id]
 
 
