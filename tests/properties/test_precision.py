@@ -86,6 +86,9 @@ class Trader:
         if isinstance(sized, Denied):
             self.counts[sized.guard] += 1
             return
+        if units(sized.quantity) > self.ground.exchange.instruments[str(symbol)].quantity_max:
+            self.counts["more than the venue takes at once"] += 1  # the engine knows of no most
+            return
         bought = self.ground.order(symbol, Side.BUY, sized.quantity)
         verdict = review(
             bought, price=price, free_quote=cash, balance=cash, limits=RiskLimits(), rules=rules
