@@ -96,7 +96,8 @@ class RealLink(Link):
         self.statements += 1
         if self.statement_error is not None:
             raise self.statement_error
-        trades = [traded(each, fill) for each in self.orders.values() for fill in each.fills]
+        every = [traded(each, fill) for each in self.orders.values() for fill in each.fills]
+        trades = [each for each in every if each.symbol in symbols]
         entries = [*self.payments, *(e for t in [*trades, *self.dealt] for e in moved_by(t))]
         return VenueStatement(tuple(e for e in entries if since <= e.at <= until), self.hidden)
 

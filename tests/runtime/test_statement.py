@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.makers import ETH
 from tests.runtime.live_rig import ALICE, Ground, Running, enter
 from tests.runtime.real_rig import (
     HERE,
@@ -149,6 +150,19 @@ async def test_what_happened_while_no_host_ran_is_in_the_next_one(ground):
         assert found.agrees
         assert found.trades + found.others == 2
         await agrees(ground)
+
+
+async def test_a_pair_that_was_removed_meanwhile_is_asked_for_too(ground, running):
+    await bought(running)
+    check = running.node.reconciliation.watches[ALICE, HERE].check
+    await pass_by(ground, 20 * HOUR)
+    (bot,) = check.bots
+    gone, bot.engine.spec = bot.engine.spec, replace(bot.engine.spec, symbol=ETH)
+    assert check.symbols == [ETH]
+    await pass_by(ground, 10 * HOUR)
+    bot.engine.spec = gone
+    found = statement_of(running).latest[HERE]
+    assert (found.agrees, found.trades) == (True, 1)
 
 
 async def test_the_first_one_begins_when_books_and_balances_agreed_first(ground):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.makers import ACCOUNT, BOT, BTC, START, USER, after_start
+from tests.makers import ACCOUNT, BOT, BTC, ETH, START, USER, after_start
 from tradefleet.domain.ids import FillId, OrderId
 from tradefleet.domain.ledger import (
     EXTERNAL,
@@ -20,7 +20,7 @@ from tradefleet.domain.ledger import (
     Posting,
     place_of,
 )
-from tradefleet.domain.market import Side
+from tradefleet.domain.market import Side, Symbol
 from tradefleet.domain.order import Fill
 from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement, entries_of_trade
 from tradefleet.engine.statement import (
@@ -30,6 +30,7 @@ from tradefleet.engine.statement import (
     compare,
     due_after,
     marks_of,
+    symbols_of,
     unbooked,
 )
 from tradefleet.runtime.account_books import AccountBooks
@@ -265,6 +266,16 @@ def test_what_fee_somebody_else_paid_is_put_right_by_the_balances_and_ours_is_no
     found = held(rows, [booked(fill), *right])
     assert [each.trouble for each in found.troubles] == [Trouble.WRONG_FEE]
     assert found.differing == ()
+
+
+def test_pairs_that_were_traded_are_asked_for_though_nobody_trades_them_any_more():
+    books = [
+        booked(traded(1, after_start(hours=1))),
+        by_hand(replace(traded(2, after_start(hours=2)), symbol=ETH, fee_asset="BNB")),
+        booked(replace(traded(3, START), symbol=Symbol("SOL", "USDT"))),
+        moved("XRP", D(1), after_start(hours=3)),
+    ]
+    assert symbols_of(books, after_start(minutes=5)) == {BTC, ETH}
 
 
 def test_moves_between_our_own_places_move_nothing():

@@ -25,6 +25,7 @@ from tradefleet.domain.ledger import (
     LedgerEntry,
     Posting,
 )
+from tradefleet.domain.market import Symbol
 from tradefleet.domain.money import MONEY, UNIT, ZERO
 from tradefleet.domain.statement import EntryKind, VenueEntry, VenueStatement
 
@@ -242,6 +243,16 @@ def trade_of(entry: LedgerEntry) -> FillId | None:
         if entry.id.startswith(prefix):
             return FillId(entry.id.removeprefix(f"{prefix}{entry.account_id}:"))
     return None
+
+
+def symbols_of(booked: Iterable[LedgerEntry], since: datetime) -> set[Symbol]:
+    """Return what was traded since then, by our books: pairs may have been removed meanwhile."""
+    found = set()
+    for entry in booked:
+        if trade_of(entry) is not None and entry.booked_at >= since:
+            base, quote = (each.asset for each in entry.postings if each.place == MARKET)
+            found.add(Symbol(base, quote))
+    return found
 
 
 def inside(entry: LedgerEntry) -> Sums:

@@ -14,7 +14,14 @@ from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.order import Order
 from tradefleet.domain.user import Account, Mode
-from tradefleet.engine.statement import BEGINNINGS, Comparison, Line, compare, unbooked
+from tradefleet.engine.statement import (
+    BEGINNINGS,
+    Comparison,
+    Line,
+    compare,
+    symbols_of,
+    unbooked,
+)
 from tradefleet.store import Store
 from tradefleet.venue import AccountLink, StatementNotPossible, Venue
 
@@ -96,7 +103,8 @@ async def read_books(store: Store, account: Account) -> Books:
 
 
 async def ask(link: AccountLink, books: Books, since: datetime, until: datetime) -> Comparison:
-    statement = await link.statement(books.symbols, since - BEFORE, until + LISTED_AFTER)
+    symbols = sorted({*books.symbols, *symbols_of(books.entries, since - BEFORE)}, key=str)
+    statement = await link.statement(symbols, since - BEFORE, until + LISTED_AFTER)
     missing = unbooked(statement, books.entries)
     ours: set[FillId] = set()
     if missing:

@@ -79,7 +79,9 @@ class DailyStatement:
     ) -> Comparison | None:
         """Return how the ledgers stand to each other; None when the moment must be another."""
         link, now = check.lane.link, check.host.clock.now()
-        told = await link.statement(check.symbols, since - BEFORE, now)
+        early = since - BEFORE
+        symbols = {*check.symbols, *statement.symbols_of(booked, early)}
+        told = await link.statement(sorted(symbols, key=str), early, now)
         until = statement.clear_moment(moments, times_of(told, booked), APART)
         if until is None:
             return None
