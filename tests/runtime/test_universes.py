@@ -8,13 +8,16 @@ import pytest
 
 from tests.makers import BTC, ETH, MINUTE, RULES, START, Number, bar
 from tests.runtime.live_rig import ALICE, Answer, Ground, Running, leave, quiet
+from tests.runtime.real_rig import RealVenue, agrees, halt_of, watched
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, place_of, place_of_universe
+from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Stream, Symbol, Timeframe
 from tradefleet.domain.order import Order, OrderState
 from tradefleet.domain.signal import Entry, Signal
 
 D = Decimal
+SETTLED = 240  # seconds in which every difference is seen, seen again and booked
 SOL, XRP, ADA = (Symbol(base, "USDT") for base in ("SOL", "XRP", "ADA"))
 SEVEN = [BTC, ETH, SOL, XRP, ADA, Symbol("DOT", "USDT"), Symbol("LTC", "USDT")]
 
@@ -405,3 +408,24 @@ async def test_what_a_removed_pair_has_made_stays_in_the_purse(universe):
             target=EXTERNAL,
         )
         await store.book(entry)
+
+
+async def test_what_a_universe_counts_on_in_a_real_account_is_its_purse_and_what_it_holds():
+    ground = Ground.new()
+    ground.venue = RealVenue(ground.market, ground.venue.timing)
+    ground.venue.ground = ground
+    universe = Universe(ground)
+    await universe.join(BTC, ETH, balance=1000)
+    universe.say(0, ETH=wants(3, fraction="0.6"))
+    async with watched(ground) as running:
+        await universe.closes(running, 0, BTC, ETH)
+        await universe.prices(running, ETH)
+        await universe.fill()
+        await ground.clock.pass_by(SETTLED)
+        assert await halt_of(ground) is Halt.RUN
+        await agrees(ground)
+        ground.link().change("USDT", -100)
+        await ground.clock.pass_by(SETTLED)
+        assert await halt_of(ground) is Halt.STOP
+        (text,) = [text for text in await ground.told() if "count on" in text]
+        assert "100 USDT that your pairs count on is not there any more" in text
