@@ -16,6 +16,8 @@ CLIENTS := .venv-clients
 READY_CLIENTS := $(CLIENTS)/.ready
 CONNECTOR := .venv-connector
 READY_CONNECTOR := $(CONNECTOR)/.ready
+MUTATION := .venv-mutation
+READY_MUTATION := $(MUTATION)/.ready
 
 # The parts whose every branch a test must take.
 PURE := domain engine indicators signals strategies alerts simulation
@@ -26,7 +28,7 @@ space := $(empty) $(empty)
 PURE_INCLUDE := $(subst $(space),$(comma),$(strip \
 	$(PURE:%=src/tradefleet/%/*) $(PURE_FILES:%=src/tradefleet/%.py)))
 
-.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean
+.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +67,9 @@ format: $(READY) ## Write the code as ruff would
 bench: $(READY) $(READY_BENCH) ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
+mutation-score: $(READY_MUTATION) ## Change the code of orders and money in small ways; print what no test notices
+	nice -n 10 $(MUTATION)/bin/python scripts/mutation_score.py $(MODULES)
+
 # uv alone decides here what is pinned: no index but the ordinary one, no local folder of wheels.
 LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile \
 	--quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -77,10 +82,11 @@ lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
 	$(LOCK) requirements/connector.in -o requirements/connector.txt
+	$(LOCK) pyproject.toml requirements/dev.in requirements/mutation.in -c requirements/dev.txt -o requirements/mutation.txt
 	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
 
 clean: ## Remove all that was made here
-	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) build dist src/*.egg-info .coverage .coverage.* htmlcov
+	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) $(MUTATION) build dist src/*.egg-info .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -114,4 +120,9 @@ $(READY_CLIENTS): $(BIN)/uv requirements/clients.txt
 $(READY_CONNECTOR): $(BIN)/uv requirements/connector.txt
 	@test -x $(CONNECTOR)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(CONNECTOR)
 	@$(BIN)/uv pip sync --quiet --python $(CONNECTOR)/bin/python --require-hashes requirements/connector.txt
+	@touch $@
+
+$(READY_MUTATION): $(BIN)/uv requirements/mutation.txt
+	@test -x $(MUTATION)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(MUTATION)
+	@$(BIN)/uv pip sync --quiet --python $(MUTATION)/bin/python --require-hashes requirements/mutation.txt
 	@touch $@

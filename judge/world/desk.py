@@ -71,6 +71,7 @@ class Client:
 
     account: str
     numbers: deque[int] = field(default_factory=deque)
+    known: set[int] = field(default_factory=set)  # the same numbers, to be found
     highest: int = 0
     calls_ms: deque[int] = field(default_factory=deque)
     strikes: int = 0
@@ -207,12 +208,13 @@ class DirectVenue:
         if window is None:
             return None
         number = call.number
-        if number in client.numbers or number < client.highest - window * 1000:
+        if number in client.known or number < client.highest - window * 1000:
             return Answer(200, "invalid nonce", proves=True)
         client.highest = max(client.highest, number)
         client.numbers.append(number)
+        client.known.add(number)
         if len(client.numbers) > NONCES_KEPT:
-            client.numbers.popleft()
+            client.known.discard(client.numbers.popleft())
         return None
 
     # --------------------------------------------------------------- orders

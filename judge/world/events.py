@@ -24,6 +24,8 @@ ALLOCATION = Decimal(1000)
 COST_MAX = 800 * UNITS  # an entry takes half of what a bot has: 1,000, and what it has won
 DEPOSIT = units("20000")
 POLICIES = (ExternalChanges.IGNORE, ExternalChanges.IGNORE, ExternalChanges.ADOPT)
+SCOPES = (*(Scope.BOT, Scope.ACCOUNT, Scope.USER) * 2, Scope.PLATFORM)
+OPEN_PAUSES = 2.5  # times as long passes between stand-stills and switches in open weather
 BY_HAND = "by hand"  # the reason of switches that are thrown here
 
 
@@ -123,7 +125,8 @@ class Events:
         """Let happen what is due now."""
         self.look()
         size, kind = self.world.size, self.world.plan.kind
-        if self._is_due("freeze", 8.0 if kind in FREEZING else size.freeze_every):
+        calmer = 1.0 if kind else OPEN_PAUSES
+        if self._is_due("freeze", 8.0 if kind in FREEZING else calmer * size.freeze_every):
             self._stop_a_host()
         if kind == menu.CLOCK_SKEW and self._is_due("skew", 10.0):
             self._skew_a_clock()
@@ -131,7 +134,7 @@ class Events:
             self._act_by_hand()
         if kind == menu.VAULT and self._is_due("vault", 4.0):
             await self._close_the_vault()
-        if self._is_due("kill", size.kill_every):
+        if self._is_due("kill", calmer * size.kill_every):
             await self._throw_a_switch()
         await self._release_due()
         if self._is_due("rounds", 15.0):
@@ -224,7 +227,7 @@ class Events:
     async def _throw_a_switch(self) -> None:
         world, roll = self.world, self._roll
         user = UserId(roll.choice(sorted(set(world.accounts.values()))))
-        scope = roll.choice((Scope.BOT, Scope.ACCOUNT, Scope.USER, Scope.PLATFORM))
+        scope = roll.choice(SCOPES)
         halt = roll.choice((Halt.STOP, Halt.FLATTEN))
         spec = roll.choice([spec for spec in self.specs.values() if spec.user_id == user])
         name = {

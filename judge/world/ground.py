@@ -37,6 +37,7 @@ from venuesim.units import UNITS
 logger = logging.getLogger(__name__)
 
 WARM_SECONDS = 15.0
+LOOK_SECONDS = 1.0  # between two looks at what is due, and at who runs
 FAILOVER_LOSES = 3  # commits at most
 TIERS = {
     "busy": Tier(
@@ -485,7 +486,7 @@ class World:
             enough = self.counts["orders"] >= self.size.orders
             if not more and enough and self.loop.time() - begin >= least:
                 break
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_SECONDS)
             await self.events.once()
 
     async def _fall_quiet(self) -> None:

@@ -1,7 +1,7 @@
 """The store in memory, as a database that can be set back, and read by the judge."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,8 @@ from tradefleet.domain.ledger import OUTSIDE
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.order import CancelState, Fill, Order, OrderKind, OrderState
 from tradefleet.stores.memory import MemoryStore
+from tradefleet.stores.memory.rows import Rows
+from tradefleet.stores.memory.shared import Shared
 
 
 class MemoryKeeping:
@@ -85,22 +87,23 @@ def rests(order: Order) -> bool:
 
 
 def copied(each: Any) -> Any:
-    """Return a row table that later changes do not reach; the values in it never change."""
-    if isinstance(each, dict):
-        return {key: copied(value) for key, value in each.items()}
-    return list(each) if isinstance(each, list) else each
+    """Return a table that later changes do not reach; its rows never change."""
+    return each.copy() if isinstance(each, dict | list) else each
 
 
 def snapshot(store: MemoryStore) -> tuple[Any, Any]:
     """Return all that is stored, as it stands."""
-    rows = {
-        user: replace(found, **{f.name: copied(getattr(found, f.name)) for f in fields(found)})
-        for user, found in store._rows.items()
-    }
+    rows = {}
+    for user, found in store._rows.items():
+        tables = {name: copied(getattr(found, name)) for name in ROWS}
+        tables["decisions"] = {bot: each.copy() for bot, each in found.decisions.items()}
+        rows[user] = Rows(**tables)
     shared = store._shared
-    return rows, replace(
-        shared, **{f.name: copied(getattr(shared, f.name)) for f in fields(shared)}
-    )
+    return rows, Shared(**{name: copied(getattr(shared, name)) for name in SHARED})
+
+
+ROWS = tuple(field.name for field in fields(Rows))
+SHARED = tuple(field.name for field in fields(Shared))
 
 
 def read(store: MemoryStore) -> Database:

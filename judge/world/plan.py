@@ -15,7 +15,7 @@ from judge.world.rules import Rules
 from venuesim.seeded import Dice
 
 FRESH_MS = 120_000  # a fault that struck longer ago has nothing to do with a crash
-SEASON_MOST = 150.0  # seconds that a kind is waited for
+SEASON_MOST = 180.0  # seconds that a kind is waited for
 CREATES_LOST = frozenset(
     {
         menu.REQUEST_LOST,

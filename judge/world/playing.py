@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from judge.evidence import Evidence
-from judge.world import menu
+from judge.world import menu, rules
 from judge.world.clocks import WorldClock
 from judge.world.ground import World
 from judge.world.keeping import Keeping
@@ -17,10 +17,11 @@ from judge.world.size import Size, hostile
 from judge.world.sqlite import SqliteKeeping, empty_database, without_threads
 from tradefleet.runtime import node
 
+VENUES = tuple(rules.ALL)
 KINDS_OF_A_SEED = 4
-ORDERS = 520  # of a world, at least
+ORDERS = 480  # of a world, at least
 ORDERS_SQLITE = 100
-SQLITE_EVERY = 11  # every so many seeds a world stands on SQLite, which takes five times as long
+SQLITE_EVERY = 11  # one in so many worlds stands on SQLite, which takes five times as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +37,21 @@ class Played:
     settled: bool  # whether all was over, and the ledger right, when it ended
 
 
+def group_of(seed: int) -> int:
+    """Return the number of a seed's group: so many seeds as there are venues have one plan."""
+    return seed // len(VENUES)
+
+
 def is_on_sqlite(seed: int) -> bool:
-    return seed % SQLITE_EVERY == SQLITE_EVERY - 1
+    return group_of(seed) % SQLITE_EVERY == SQLITE_EVERY - 1
 
 
 def kinds_of(seed: int) -> Sequence[str]:
     """Return the kinds of faults that have their season in a seed's world: they go round."""
-    kinds, first = menu.KINDS, seed * KINDS_OF_A_SEED
+    group = group_of(seed)
+    first = (group - group // SQLITE_EVERY) * KINDS_OF_A_SEED  # those on SQLite play few
     count = 1 if is_on_sqlite(seed) else KINDS_OF_A_SEED
-    return tuple(kinds[(first + place) % len(kinds)] for place in range(count))
+    return tuple(menu.KINDS[(first + place) % len(menu.KINDS)] for place in range(count))
 
 
 def size_of(seed: int) -> Size:

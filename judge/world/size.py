@@ -22,7 +22,7 @@ class Size:
     hosts: int = 3
     symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
     kinds: Sequence[str] = ()
-    seconds: tuple[float, float] = (60.0, 1200.0)
+    seconds: tuple[float, float] = (60.0, 900.0)
     orders: int = 0
     rates: Rates = field(default_factory=Rates)
     users_max: int = 4

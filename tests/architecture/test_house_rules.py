@@ -316,8 +316,10 @@ LOCKS = {
     "dev": ["dev.in"],
     "bench": ["bench.in"],
     "clients": ["clients.in"],
+    "connector": ["connector.in"],
+    "mutation": ["dev.in", "mutation.in"],
 }
-NEEDS_PROJECT = {"runtime", "dev"}
+NEEDS_PROJECT = {"runtime", "dev", "mutation"}
 
 
 def pins_in(lock: str) -> dict[str, list[Requirement]]:

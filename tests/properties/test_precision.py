@@ -41,6 +41,10 @@ class Trader:
     ground: Ground
     link: CcxtLink
     counts: Counter[str] = field(default_factory=Counter)
+    listed: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.listed = dict(self.ground.exchange.prices)
 
     def owned(self, asset: str) -> Decimal:
         return Decimal(self.ground.exchange.accounts["trader"].free[asset]).scaleb(-8)
@@ -108,7 +112,7 @@ class Trader:
         """Let the market stand anywhere between a fifth and five times its listing's price."""
         exchange = self.ground.exchange
         tick = exchange.instruments[str(symbol)].tick
-        there = int(exchange.prices[str(symbol)] * 5 ** chance.uniform(-0.2, 0.2))
+        there = int(self.listed[str(symbol)] * 5 ** chance.uniform(-1, 1))
         exchange.prices[str(symbol)] = max(there // tick, 20) * tick
         return Decimal(exchange.prices[str(symbol)]).scaleb(-8)
 
