@@ -196,7 +196,7 @@ MOVES += ["closes", "looks", "asks", "cancels", "turns_up"]
 stories = st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 10_000)), max_size=40)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # a busy machine is slow, not wrong
 @given(stories)
 def test_purse_and_ledger_agree_after_every_move_and_a_restart_changes_nothing(moves):
     told = UniverseStory(restarts=False).play(moves)
