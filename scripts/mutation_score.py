@@ -51,9 +51,8 @@ def prepared(modules: list[str]) -> None:
     """Put a fresh copy of what is needed in place."""
     shutil.rmtree(PLACE, ignore_errors=True)
     for folder in ("src", "tests"):
-        shutil.copytree(
-            ROOT / folder, PLACE / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-        )
+        left_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / folder, PLACE / folder, ignore=left_out)
     written = SETTINGS.format(
         modules=[f"src/tradefleet/{name}" for name in modules], tests=list(TESTS)
     )
@@ -77,8 +76,8 @@ def mutmut(*words: str) -> str:
 def fates() -> dict[str, str]:
     """Return what became of each mutant: name to word."""
     lines = [line.strip() for line in mutmut("results", "--all", "true").splitlines()]
-    pairs = [line.rsplit(": ", 1) for line in lines if "__mutmut_" in line and ": " in line]
-    return {name: fate for name, fate in pairs}
+    parts = [line.rpartition(": ") for line in lines if "__mutmut_" in line]
+    return {mutant: fate for mutant, _, fate in parts}
 
 
 def module_of(mutant: str) -> str:
