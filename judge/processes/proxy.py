@@ -228,6 +228,7 @@ class Proxy:
     under_way: int = 0  # requests that were read, and have not gone where they were to go
     doors: list[Door] = field(default_factory=list)
     _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
 
     async def __aenter__(self) -> Self:
@@ -241,9 +242,12 @@ class Proxy:
         trace: TracebackType | None,
     ) -> None:
         self._hurry.set()
-        for door in self.doors:
+        for door in list(self.doors):
             self.close(door)
+        for task in self._serving:
+            task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
+        await asyncio.sleep(0)  # for what was hung up to be closed
 
     # ----------------------------------------------------------------- doors
 
@@ -255,8 +259,10 @@ class Proxy:
         return door
 
     async def _listen(self, door: Door) -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(door, reader, writer)
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = self._tasks.create_task(self._serve(door, reader, writer))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
 
         door.server = await asyncio.start_server(
             serve, "127.0.0.1", door.port, limit=HEAD_MAX, backlog=1024
@@ -334,7 +340,7 @@ class Proxy:
         except Ended as ended:
             if ended.reset:
                 reset(writer)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, RuntimeError):  # a loop's word for: closed already
             reset(writer)
         finally:
             door.inside.discard(writer)
@@ -433,7 +439,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stall: float = 0.0
     ) -> None:
         """Carry bytes one way; stall: after the first piece stand still for so long."""
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):
             while (data := await reader.read(PIECE)) and not writer.transport.is_closing():
                 writer.write(data)
                 await writer.drain()
