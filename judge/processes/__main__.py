@@ -1,4 +1,4 @@
-"""Runs L2 by itself: python -m judge.processes --seconds 60 --database sqlite|postgresql|both."""
+"""Runs L2 by itself: python -m judge.processes --seconds 60 --database sqlite|postgres|both."""
 
 import argparse
 import sys
@@ -17,9 +17,9 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m judge.processes")
     words.add_argument("--seconds", type=float, default=60.0)
     words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="both")
+    words.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
     said = words.parse_args()
-    databases = ("sqlite", "postgresql") if said.database == "both" else (said.database,)
+    databases = ("sqlite", "postgres") if said.database == "both" else (said.database,)
     clean = True
     for database in databases:
         ran = run_whole(said.seconds, said.seed, database, say=say)

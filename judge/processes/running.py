@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import asyncpg  # type: ignore[import-untyped]
 import orjson
+import uvloop
 from cryptography.fernet import Fernet
 
 from judge.databases import from_sqlite, read_postgres
@@ -31,7 +32,6 @@ from judge.processes.founding import UNITS, Client
 from judge.processes.host import Part
 from judge.processes.postgres import DATABASE, another, postgres
 from judge.processes.proxy import DELAY_MAX, Door, Plan, Proxy, Struck
-from judge.processes.venues import SYMBOLS
 from judge.processes.watching import (
     ACCOUNTS,
     BOTS,
@@ -181,7 +181,7 @@ async def judged(
 ) -> Ran:
     """Let hosts trade among faults for so many seconds; return what is left. Fallen: they cannot.
 
-    database: sqlite or postgresql.
+    database: sqlite or postgres.
     """
     size = size or Size()
     async with AsyncExitStack() as stack:
@@ -189,7 +189,7 @@ async def judged(
         (folder / "logs").mkdir()
         (folder / "tiers.toml").write_text(TIERS)
         url, data = f"sqlite:///{folder}/judged.db", folder
-        if database == "postgresql":
+        if database == "postgres":
             server, data = stack.enter_context(postgres())
             url = await made_database(server)
         if size.keep is not None:
@@ -551,18 +551,8 @@ def tail(log: Path, size: int = 1500) -> str:
     return log.read_text(errors="replace")[-size:] if log.exists() else ""
 
 
-def run(seconds: float, seed: int, database: str) -> Evidence:
-    """Let hosts trade among faults; return the evidence. database: sqlite or postgresql."""
-    return run_whole(seconds, seed, database).evidence
-
-
 def run_whole(
     seconds: float, seed: int, database: str, size: Size | None = None, say: Say = silent
 ) -> Ran:
-    """Run with the figures that are no evidence."""
-    import uvloop
-
+    """Run, and return the figures that are no evidence, too."""
     return uvloop.run(judged(seconds, seed, database, size, say))
-
-
-__all__ = ["SYMBOLS", "Ran", "Size", "judged", "run", "run_whole"]
