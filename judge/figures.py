@@ -24,6 +24,8 @@ HOLE = re.compile(r"(<!-- judge: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL
 SHOWN = (
     "seeds",
     "seconds",
+    "virtual_seconds",
+    "network_faults",
     "is_clean",
     "orders",
     "fills",
@@ -48,6 +50,9 @@ def kept(run: Run) -> dict[str, Any]:
     found = {name: run[name] for name in SHOWN if name in run}
     if "seeds" in found and not isinstance(found["seeds"], int):
         found["seeds"] = len(found["seeds"])
+    for name in ("mutants", "naive"):
+        if name in found:
+            found[name] = {key: found[name][key] for key in ("tried", "found")}
     covered = run.get("coverage", {})
     return found | {"coverage": {name: covered[name] for name in COVERED if name in covered}}
 
@@ -83,6 +88,10 @@ def _number(name: str) -> Callable[[Run], str]:
     return say
 
 
+def _hours(run: Run) -> str:
+    return f"{run['virtual_seconds'] / 3600:,.1f}" if run.get("virtual_seconds") else NONE
+
+
 def _kinds(name: str) -> Callable[[Run], str]:
     return lambda run: str(len(run[name])) if run.get(name) else NONE
 
@@ -115,7 +124,7 @@ def _times(name: str) -> Callable[[Run], str]:
 def _found(name: str) -> Callable[[Run], str]:
     def say(run: Run) -> str:
         value = run.get(name)
-        return f"{value['found']} of {value['of']}" if value else NONE
+        return f"{value['found']} of {value['tried']}" if value else NONE
 
     return say
 
@@ -123,10 +132,12 @@ def _found(name: str) -> Callable[[Run], str]:
 ROWS: Mapping[str, Callable[[Run], str]] = {
     "seeds": _number("seeds"),
     "seconds it took": _number("seconds"),
+    "made-up hours that passed": _hours,
     "orders accepted": _number("orders"),
     "trades": _number("fills"),
     "requests": _number("calls"),
     "faults": _number("faults"),
+    "of these, of the network": _number("network_faults"),
     "kinds of faults": _kinds("faults"),
     "crashes": _number("crashes"),
     "takeovers": _number("takeovers"),

@@ -1,13 +1,18 @@
-"""How long things took: in doubt, after a crash, without a stop."""
+"""How long things took: in doubt, after a crash, without a stop.
 
-from collections.abc import Iterable, Mapping, Sequence
+Times are kept as how often each was seen, to a tenth of a second, so that a run of days takes no
+more room than one of a minute.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
 from judge.case import Case, patience_of
-from judge.checks.promises import percentile, unprotected_of
+from judge.checks.promises import unprotected_of
 
-Seconds: TypeAlias = Mapping[str, Sequence[float]]
+Times: TypeAlias = Mapping[float, int]  # seconds → how often
 LEAVES_IN_DOUBT = (
     "request lost",
     "request delayed",
@@ -33,26 +38,39 @@ class Spread:
     max: float = 0.0
 
     @classmethod
-    def of(cls, seconds: Iterable[float]) -> Self:
-        values = sorted(seconds)
-        if not values:
+    def of(cls, times: Times) -> Self:
+        if not times:
             return cls()
         return cls(
-            count=len(values),
-            p50=round(percentile(values, 50), 3),
-            p99=round(percentile(values, 99), 3),
-            max=round(values[-1], 3),
+            count=sum(times.values()),
+            p50=percentile_of(times, 50),
+            p99=percentile_of(times, 99),
+            max=max(times),
         )
 
 
-def measured(case: Case) -> dict[str, list[float]]:
-    """Return the seconds of each, unsorted, so that runs can be put together."""
+def percentile_of(times: Times, percent: int) -> float:
+    """Return the time below which so many percent lie, as percentile does for single values."""
+    left = (sum(times.values()) - 1) * percent // 100
+    for seconds in sorted(times):
+        left -= times[seconds]
+        if left < 0:
+            return seconds
+    return 0.0
+
+
+def measured(case: Case) -> dict[str, Times]:
+    """Return how long each of what is measured took."""
     told = [float(str(each.fields["seconds"])) for each in case.happened("unknown")]
     return {
-        "unknown": told or list(_doubts(case)),
-        "recovery": list(_recoveries(case)),
-        "unprotected": [seconds for seconds, _ in unprotected_of(case)],
+        "unknown": _times(told or _doubts(case)),
+        "recovery": _times(_recoveries(case)),
+        "unprotected": _times(seconds for seconds, _ in unprotected_of(case)),
     }
+
+
+def _times(seconds: Iterable[float]) -> Times:
+    return dict(Counter(round(each, 1) for each in seconds))
 
 
 def _doubts(case: Case) -> Iterable[float]:

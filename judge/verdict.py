@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from judge.case import Case
 from judge.checks import CHECKS
-from judge.checks.promises import PROTECTED_WITHIN_S, padded, percentile
+from judge.checks.promises import PROTECTED_WITHIN_S
 from judge.coverage import Coverage
 from judge.evidence import Evidence
 from judge.finding import COUNTERS
 from judge.finding import Finding as Finding
-from judge.liveness import MEASURED, Spread, measured
+from judge.liveness import MEASURED, Spread, Times, measured, percentile_of
 
 ANYWHERE = "anywhere"  # the point of a crash that was drawn by the clock
 FINDINGS_KEPT = 1000  # of a verdict over many runs; counters count all
@@ -25,13 +25,13 @@ class Verdict:
     """What one run, or many, came to.
 
     counters: all that must be zero, by name. counted: how much was tried, by what; what it is
-    split by is a mapping. seconds: every time that was measured, for liveness.
+    split by is a mapping. seconds: how often each time was measured, for liveness.
     """
 
     counters: Mapping[str, int]
     ledger_diff: Mapping[str, int] = field(default_factory=dict)  # units by asset
     counted: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
-    seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    seconds: Mapping[str, Times] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
     findings: Sequence[Finding] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)  # by venue, of its whole journal
@@ -43,7 +43,7 @@ class Verdict:
 
     @property
     def liveness(self) -> Mapping[str, Spread]:
-        return {name: Spread.of(self.seconds.get(name, ())) for name in MEASURED}
+        return {name: Spread.of(self.seconds.get(name, {})) for name in MEASURED}
 
     def number(self, name: str) -> int:
         """Return a count, summed up when it is split."""
@@ -121,17 +121,18 @@ def merged(verdicts: Iterable[Verdict]) -> Verdict:
     every = list(verdicts)
     counters = dict.fromkeys(COUNTERS, 0)
     by_asset: Counter[str] = Counter()
-    seconds: dict[str, list[float]] = {name: [] for name in MEASURED}
+    seconds: dict[str, Counter[float]] = {name: Counter() for name in MEASURED}
     for one in every:
         for name, value in one.counters.items():
             counters[name] += value
         by_asset.update(one.ledger_diff)
         for name in MEASURED:
-            seconds[name] += one.seconds.get(name, ())
+            seconds[name].update(one.seconds.get(name, {}))
     counts = _summed(one.counted for one in every)
+    bare = seconds["unprotected"].copy()
     positions = counts.get("positions", 0)
-    times = padded(seconds["unprotected"], positions if isinstance(positions, int) else 0)
-    beyond = percentile(times, 99) - PROTECTED_WITHIN_S
+    bare[0.0] += max(0, (positions if isinstance(positions, int) else 0) - bare.total())
+    beyond = percentile_of(bare, 99) - PROTECTED_WITHIN_S
     counters["unprotected_seconds"] = max(1, round(beyond)) if beyond > 0 else 0
     findings = [finding for one in every for finding in one.findings]
     return Verdict(

@@ -16,7 +16,7 @@ EMPTY = "# A page\n<!-- judge: figures -->\n<!-- end of figures -->\nMore.\n"
 @pytest.fixture
 def run_file(tmp_path):
     path = tmp_path / "run.json"
-    more = {"seeds": [1, 2], "seconds": 59.6, "mutants": {"found": 20, "of": 20}}
+    more = {"seeds": [1, 2], "seconds": 59.6, "mutants": {"found": 20, "tried": 20, "by": {}}}
     path.write_bytes(as_json(judge(traded().end()), **more))
     return path
 
