@@ -272,6 +272,17 @@ def names_of(accounts: Sequence[Account]) -> list[str]:
     return [a.venue if venues[a.venue] == 1 else f"{a.venue}:{a.mode.value}" for a in accounts]
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where programs find a command besides its name: a method and a path below /api/v1.
+
+    Parts of the path in braces are fields of the request: GET /bots/{symbol}.
+    """
+
+    method: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec(Generic[RequestT]):
     """How to list, read and run a command.
@@ -283,6 +294,7 @@ class CommandSpec(Generic[RequestT]):
     asks: what it asks venues before the handler's transaction is opened. It is called in a
     transaction for reading, which is closed before the question it returns is put; None: no
     question. It raises Refused for what the handler would refuse anyway.
+    route: its place among the API's resources; data: the class of its reply's data.
     """
 
     name: str
@@ -300,6 +312,8 @@ class CommandSpec(Generic[RequestT]):
     registers: bool = False
     dangerous: bool = False
     changes: bool = False
+    route: Route | None = None
+    data: type | None = None
 
     @property
     def takes_secrets(self) -> bool:

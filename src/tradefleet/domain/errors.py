@@ -1,7 +1,8 @@
 """Every error this package raises on purpose, by what the caller must do about it.
 
 TradefleetError
-├── Refused            the user asked for what is not allowed: show the text, wake nobody
+├── Refused            the user asked for what is not allowed: show the text, wake nobody;
+│                      NotThere, Conflict, TooMany, NotSignedIn, NotAllowed for programs
 ├── VenueError
 │   ├── VenueRejected      the venue said no, provably: final, never retry
 │   ├── VenueUnavailable   the request did not get through: retry with back-off
@@ -20,7 +21,46 @@ class TradefleetError(Exception):
 
 
 class Refused(TradefleetError):
-    """The request is understood and not allowed; the text is for the user."""
+    """The request is understood and not allowed; the text is for the user.
+
+    code is the same for programs: one word, which a front turns into its own kind of answer.
+    """
+
+    code = "refused"
+
+
+class NotThere(Refused):
+    """What is asked for is not there, or is somebody else's, which is the same to the asker."""
+
+    code = "not_found"
+
+
+class Conflict(Refused):
+    """What is asked for contradicts what was asked before."""
+
+    code = "conflict"
+
+
+class TooMany(Refused):
+    """Too much was asked in too short a time; seconds says when to try again."""
+
+    code = "too_many"
+
+    def __init__(self, text: str, seconds: float) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+
+
+class NotSignedIn(Refused):
+    """Nobody is signed in, or what they signed in with is not valid (any more)."""
+
+    code = "unauthorized"
+
+
+class NotAllowed(Refused):
+    """Whoever is signed in may not do this: a scope is missing, or trading is switched off."""
+
+    code = "forbidden"
 
 
 class VenueError(TradefleetError):

@@ -1,0 +1,38 @@
+"""Who calls: every route of the API asks the door, and knows no other way to a user."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tradefleet.domain.ids import UserId
+
+
+class Right(StrEnum):
+    """What whoever signed in may do with it; a personal token may have fewer than its user."""
+
+    READ = "read"
+    TRADE = "trade"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A user as the API knows them. session: the id of what they signed in with.
+
+    strong: a second factor was given lately, or the user has none.
+    """
+
+    user_id: UserId
+    rights: frozenset[Right]
+    session: str
+    strong: bool = True
+
+
+class Door(Protocol):
+    """Turns what a request brings into a caller."""
+
+    async def caller(self, authorization: str, address: str) -> Caller:
+        """Return who calls with this Authorization header from this address.
+
+        Raise NotSignedIn when it is missing, malformed, expired or revoked.
+        """
