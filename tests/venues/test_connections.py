@@ -357,3 +357,76 @@ async def test_secure_connections_are_used_again_and_only_if_they_are_trusted(
     for writer in served.writers:
         writer.close()
     await asyncio.sleep(0.01)
+
+
+# ---- connections are there when orders need them
+
+
+async def test_as_many_connections_are_opened_ahead_as_orders_needed_at_once_lately():
+    async with counting() as (served, made, url):
+        served.gate.clear()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(5):
+                tasks.create_task(made.send(Wire("POST", url), 5))
+            await until(lambda: served.opened == 5)
+            served.gate.set()
+        for writer in served.writers:
+            writer.close()
+        await asyncio.sleep(0.01)
+        await made.open_ahead()
+        await until(lambda: served.opened == 10)
+        served.gate.clear()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(5):
+                tasks.create_task(made.send(Wire("POST", url), 5))
+            await asyncio.sleep(0.01)
+            served.gate.set()
+        assert served.opened == 10
+
+
+async def test_what_cannot_be_opened_ahead_is_left_to_who_needs_it():
+    async with counting() as (served, made, url):
+        await made.send(Wire("POST", url), 5)
+        served.writers[0].close()
+        await asyncio.sleep(0.01)
+        for host in made._hosts.values():
+            host.port = 9
+        await made.open_ahead()
+        for host in made._hosts.values():
+            host.port = int(url.split(":")[2].split("/")[0])
+        assert (await made.send(Wire("POST", url), 5)).body == BODY
+
+
+async def test_a_second_answer_to_one_request_is_given_to_nobody():
+    async with counting(says=http(BODY) + http(b"another")) as (served, made, url):
+        async with asyncio.TaskGroup() as tasks:
+            asking = [tasks.create_task(made.send(Wire("GET", url), 5)) for _ in range(3)]
+        assert {task.result().body for task in asking} == {BODY}
+        assert served.opened == 3
+
+
+async def test_who_was_bidden_to_open_a_connection_and_went_away_lets_the_next_one(monkeypatch):
+    monkeypatch.setattr("tradefleet.venues._ccxt.wire.CONNECTIONS_MAX", 1)
+    invite = connections.Host._invite
+    waiting: list[asyncio.Future[Answer]] = []
+
+    def invited(host: connections.Host) -> None:
+        bidden = len(host._waiting)
+        invite(host)
+        if len(host._waiting) < bidden and len(waiting) == 2:
+            waiting.pop(0).cancel()  # it was told just now
+
+    async with counting() as (served, made, url):
+        served.gate.clear()
+        first = asyncio.ensure_future(made.send(Wire("POST", url), 5))
+        await until(lambda: served.opened == 1)
+        second, third = (asyncio.ensure_future(made.send(Wire("POST", url), 5)) for _ in range(2))
+        waiting += [second, third]
+        await asyncio.sleep(0.01)
+        monkeypatch.setattr(connections.Host, "_invite", invited)
+        first.cancel()
+        served.gate.set()
+        assert (await third).body == BODY
+        assert first.cancelled()
+        assert second.cancelled()
+        assert served.opened == 2

@@ -208,8 +208,8 @@ class AccountLane(Generic[BotT]):
             await self._submit(bot, order, armed)
 
     async def _submit(self, bot: BotT, order: Order, armed: Armed) -> None:
-        sending = order_life.after(order, armed)
         bot.engine.step(armed)  # written down already
+        sending = bot.engine.working[order.id]
         try:
             venue_order_id = await self.link.submit(sending)
         except VenueRejected as rejection:

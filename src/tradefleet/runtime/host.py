@@ -45,6 +45,7 @@ from tradefleet.engine.trigger_book import TriggerBook
 from tradefleet.runtime.accounts import AccountLane, Errand, Job, is_urgent
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.hosted import HostedBot, HostedUser
+from tradefleet.runtime.room import Room
 from tradefleet.runtime.rounds import Round, Rounds
 from tradefleet.runtime.signal_board import Group, SignalBoard
 from tradefleet.store import Batch, ReplayRun, Store
@@ -92,14 +93,14 @@ class Host:
     _journal_task: asyncio.Task[None] | None = None
     _waits: dict[asyncio.Task[None], None] = field(default_factory=dict)
     _ending: bool = False
-    _rooms: defaultdict[str, asyncio.Semaphore] = field(init=False)  # for entries, by venue
+    _rooms: defaultdict[str, Room] = field(init=False)  # for entries, by venue
 
     def __post_init__(self) -> None:
         self.board = SignalBoard(self.strategies)
         self.journal = GroupCommit(self._write, self.work)
         self.books = defaultdict(TriggerBook)
         self.held = defaultdict(dict)
-        self._rooms = defaultdict(lambda: asyncio.Semaphore(LEAVING_MAX))
+        self._rooms = defaultdict(lambda: Room(LEAVING_MAX))
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()

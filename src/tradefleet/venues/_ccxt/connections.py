@@ -9,6 +9,7 @@ import ssl
 import zlib
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -18,6 +19,7 @@ CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 20.0  # a connection that was idle longer is not used: the venue may close it
 BODY_MAX = 64 * 1024 * 1024  # bytes, unpacked
 HEADERS_MAX = 200
+FORGOTTEN_PART = 64  # a minute: after three quarters of an hour half as many are opened ahead
 OPENED_AT_ONCE = 10  # connections, ahead of those who will need them
 UNPACK_ANY = 47  # zlib's word for: gzip or zlib, whatever the header says
 
@@ -198,7 +200,7 @@ class Host:
     """All connections to one host; at most so many are open, whoever comes after them waits.
 
     A connection carries the next request that waits as soon as an answer is read, before
-    anybody looks at it. needed: the most requests that were under way or waiting at once.
+    anybody looks at it. needed: how many orders were under way or waiting at once lately.
     """
 
     name: str
@@ -224,7 +226,6 @@ class Host:
             await self._open_for(exchange, due)
         else:
             self._waiting.append(exchange)
-        self.needed = max(self.needed, len(self._all) - len(self._idle) + len(self._waiting))
         while True:
             answer = await self._answer(exchange, due)
             if answer is not None:
@@ -282,25 +283,29 @@ class Host:
             self._invite()
         return connection
 
-    async def open_ahead(self, count: int) -> None:
-        """Open connections until so many are free, for those who will need them soon.
+    @property
+    def under_way(self) -> int:
+        """How many requests are on their way, or wait for a connection."""
+        return len(self._all) + self._opening - len(self._idle) + len(self._waiting)
 
-        OSError or TimeoutError when the host does not let us.
-        """
-        loop = asyncio.get_running_loop()
+    async def open_ahead(self) -> None:
+        """Open as many connections as were needed at once lately; some less each time."""
+        now = asyncio.get_running_loop().time()
         for connection in list(self._idle):
-            if loop.time() - connection.idle_since > IDLE_SECONDS / 2:
+            if now - connection.idle_since > IDLE_SECONDS / 2:
                 del self._idle[connection]
                 connection.abort()
-        while len(self._idle) < count and self._has_room:
-            missing = min(OPENED_AT_ONCE, count - len(self._idle))
+        missing = min(self.needed, self.most) - len(self._all) - self._opening
+        for start in range(0, missing, OPENED_AT_ONCE):
             async with asyncio.TaskGroup() as tasks:
-                for _ in range(min(missing, self.most - len(self._all) - self._opening)):
+                for _ in range(min(OPENED_AT_ONCE, missing - start)):
                     self._opening += 1
-                    tasks.create_task(self._open_free(loop.time() + CONNECT_SECONDS))
+                    tasks.create_task(self._open_free(now + CONNECT_SECONDS))
+        self.needed -= self.needed // FORGOTTEN_PART
 
     async def _open_free(self, due: float) -> None:
-        self.ready(await self._open(due))
+        with suppress(OSError, TimeoutError):  # whoever needs it then will say so
+            self.ready(await self._open(due))
 
     # -------------------------------------------------- told by connections
 

@@ -46,6 +46,7 @@ MARKETS_SECONDS = 60.0  # the list of markets is megabytes
 MARKETS_FRESH = timedelta(hours=6)
 MARKETS_PAUSE = timedelta(minutes=1)  # between two looks for a symbol that was not there
 CLOCK_SECONDS = 60.0  # between two measurements of the venue's time
+BEFORE_CLOSE = 5.0  # seconds before a minute ends
 ROUND_TRIP_MAX = 2.0  # seconds; a measurement that took longer says too little
 SKEW_MAX = timedelta(milliseconds=500)  # beyond it nothing is sent
 NOBODY = UserId("")
@@ -174,13 +175,19 @@ class Environment:
         return offset
 
     async def keep_clock(self) -> None:
-        """Measure the venue's time every minute, until cancelled."""
+        """Measure the venue's time every minute, until cancelled.
+
+        That is done shortly before bars close, and connections are opened for what will follow:
+        an order that finds none waits for three ways to the venue and back before it leaves.
+        """
         while True:
             try:
                 await self.measure_clock()
             except VenueUnavailable as error:
                 logger.warning("the venue's time is not known: %s", error)
-            await self.clock.sleep(CLOCK_SECONDS)
+            await self.transport.open_ahead()
+            into = (self.clock.now().timestamp() + BEFORE_CLOSE) % CLOCK_SECONDS
+            await self.clock.sleep(CLOCK_SECONDS - into)
 
     @property
     def skew(self) -> timedelta | None:

@@ -66,6 +66,8 @@ class Transport:
         try:
             host, request = self._written(wire)
             exchange = Exchange(request)
+            if wire.method != "GET":
+                host.needed = max(host.needed, host.under_way + 1)
             try:
                 return await host.ask(exchange, due)
             except HungUp:
@@ -94,6 +96,12 @@ class Transport:
         if NOT_IN_A_LINE.search(head) or head.count("\n") >= len(lines):
             raise ValueError("a line of the request holds what no line may hold")
         return host, head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body
+
+    async def open_ahead(self, least: int = 0) -> None:
+        """Open the connections that orders will need, as many as were needed lately."""
+        for host in list(self._hosts.values()):
+            host.needed = max(host.needed, least)
+            await host.open_ahead()
 
     def _open(self, origin: str) -> Host:
         parts = urlsplit(origin)
