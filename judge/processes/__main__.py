@@ -2,39 +2,24 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-import orjson
-
-from judge.processes.running import run_whole
-from judge.verdict import judge
+from judge.processes.command import DATABASES, SECONDS, play
 
 
 def say(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
     words = argparse.ArgumentParser(prog="python -m judge.processes")
-    words.add_argument("--seconds", type=float, default=60.0)
+    words.add_argument("--seconds", type=float, default=SECONDS)
     words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--database", choices=("sqlite", "postgres", "both"), default="both")
+    words.add_argument("--database", choices=tuple(DATABASES), default="both")
+    words.add_argument("--json", type=Path, help="where the figures go")
     said = words.parse_args()
-    databases = ("sqlite", "postgres") if said.database == "both" else (said.database,)
-    clean = True
-    for database in databases:
-        ran = run_whole(said.seconds, said.seed, database, say=say)
-        verdict = judge(ran.evidence)
-        clean &= verdict.is_clean
-        told = {
-            "database": database,
-            "figures": ran.figures,
-            "counters": dict(verdict.counters),
-            "findings": [str(each) for each in verdict.findings[:20]],
-        }
-        sys.stdout.write(
-            orjson.dumps(told, option=orjson.OPT_INDENT_2, default=str).decode() + "\n"
-        )
-    return 0 if clean else 1
+    return play(said.seconds, said.seed, said.database, said.json, say)
 
 
 if __name__ == "__main__":

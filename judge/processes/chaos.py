@@ -20,7 +20,8 @@ from venuesim.seeded import Dice, dice
 
 LOOK = 0.05  # seconds between two looks of the chaos
 LOOK_LEASES = 0.1
-LIFE = (0.1, 1.75)  # seconds of a host on SQLite
+# Seconds of a host on SQLite: killed while it takes its users, or in the midst of trading.
+SHORT_LIFE, LONG_LIFE, SHORT = (0.05, 0.5), (1.2, 2.8), 0.55
 KILL_EVERY = (0.7, 1.3)  # seconds, on PostgreSQL
 FREEZE_EVERY = (1.9, 2.5)
 FROZEN_MAX = 14.0  # a host that nobody overtakes goes on after so long
@@ -29,6 +30,7 @@ LEASE_OUT = 7.0  # seconds in which a host that stands still is overtaken
 FREED_FOR = 1.5  # seconds a host that goes on is left alone
 READY_AFTER = 0.5  # seconds until a host may be made to stand still
 ROOMS = (0.6, 0.35, 0.08)  # of all users that each of the hosts that are awake may take
+KILLED = {0.6: 0.2, 0.35: 0.3, 0.08: 0.5}  # of the kills that strike hosts of such a room
 PAUSES = 0.08  # of the lives on SQLite have a pause
 PAUSE = (0.2, 1.0)  # seconds
 
@@ -147,7 +149,7 @@ class Chaos:
         until = clock() + seconds
         while clock() < until:
             host = await self.start()
-            life = roll.uniform(*LIFE)
+            life = roll.uniform(*(SHORT_LIFE if roll.random() < SHORT else LONG_LIFE))
             if roll.random() < PAUSES:
                 await self._lived(host, life / 2)
                 await self._pause(host, roll)
@@ -205,7 +207,9 @@ class Chaos:
     def _kill_one(self, roll: Dice, now: float) -> None:
         may = [each for each in self.awake if self._freed.get(each, 0.0) < now]
         if may:
-            self.kill(roll.choice(may))
+            weights = [KILLED[self._rooms[each]] for each in may]
+            (host,) = roll.choices(may, weights)
+            self.kill(host)
 
     async def _start_with(self, room: float) -> None:
         """Start a host that takes some of the users; the next in its place takes as many."""
