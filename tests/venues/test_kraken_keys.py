@@ -90,6 +90,20 @@ async def test_other_rights_do_no_harm():
         assert (told.can_trade, told.can_withdraw, told.missing) == (True, False, ())
 
 
+async def test_the_checks_of_many_keys_do_not_wait_for_each_others_budgets():
+    async with world() as at:
+        names = []
+        for user in ("bob", "carol"):
+            key = at.sim.client(user, permissions=EVERYTHING)
+            for _ in range(2):
+                await report(at, key)
+            found = {call.key for call in at.ours.pacer.calls if call.key}
+            names.append(found)
+            assert len(found) == 1 and key.api_key not in str(found)
+            at.ours.pacer.calls.clear()
+        assert names[0] != names[1]
+
+
 async def test_when_a_key_ends_and_that_it_works_from_anywhere():
     async with world() as at:
         key = at.key()
