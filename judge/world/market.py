@@ -47,7 +47,7 @@ class Prices:
         self.bars: dict[str, deque[Bar]] = {name: deque(maxlen=BARS_KEPT) for name in INSTRUMENTS}
         self._growing: dict[str, Growing] = {}
         self._start = {name: price for name, (_, price) in INSTRUMENTS.items()}
-        self.listeners: dict[int, "Listening"] = {}
+        self.listeners: dict[int, Listening] = {}
         self.calm = False  # nothing moves any more
 
     def step(self) -> None:

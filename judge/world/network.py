@@ -88,7 +88,7 @@ class Network:
         call: Call,
         *,
         left: Callable[[], None] | None = None,
-        timeout: float = TIMEOUT,
+        patience: float = TIMEOUT,
     ) -> Answer:
         """Send a call and return the venue's word; NotSent, NoAnswer or Damaged otherwise.
 
@@ -106,7 +106,7 @@ class Network:
         if fault is None:
             loop.call_later(self.delay(), self._arrive, future, call, "", self.delay())
         else:
-            self._carry(loop, future, call, fault, timeout)
+            self._carry(loop, future, call, fault, patience)
         if left is not None:
             left()
         return await future
@@ -137,7 +137,7 @@ class Network:
         future: "asyncio.Future[Answer]",
         call: Call,
         fault: Fault,
-        timeout: float,
+        patience: float,
     ) -> None:
         """Let a call meet its fault."""
         kind, there, back = fault.kind, self.delay(), self.delay()
@@ -151,21 +151,21 @@ class Network:
 
         match kind:
             case menu.REQUEST_LOST:
-                fail(timeout, NoAnswer("timed out"))
+                fail(patience, NoAnswer("timed out"))
             case menu.REQUEST_DELAYED:
                 loop.call_later(fault.seconds, self._arrive, future, call, text, back)
-                if fault.seconds + back > timeout:
-                    fail(timeout, NoAnswer("timed out"))
+                if fault.seconds + back > patience:
+                    fail(patience, NoAnswer("timed out"))
             case menu.REQUEST_DUPLICATED:
                 loop.call_later(there, self._arrive, future, call, text, back)
                 do(there + self.delay())
             case menu.ANSWER_LOST:
                 do(there)
-                fail(timeout, NoAnswer("timed out"))
+                fail(patience, NoAnswer("timed out"))
             case menu.ANSWER_DELAYED:
                 loop.call_later(there, self._arrive, future, call, text, fault.seconds)
-                if there + fault.seconds > timeout:
-                    fail(timeout, NoAnswer("timed out"))
+                if there + fault.seconds > patience:
+                    fail(patience, NoAnswer("timed out"))
             case menu.RESET_BEFORE:
                 fail(there, NoAnswer("connection reset"))
             case menu.RESET_AFTER:

@@ -12,10 +12,10 @@ class Size:
     """What a world is made of.
 
     kinds: the faults that have their season in it, in this order; none for a world in which
-    nothing goes wrong at all. seconds: how long it trades, at least and at most. symbols: what
-    each user's bots trade. freeze_every, kill_every, owner_every: about how many seconds pass
-    between two hosts standing still, kill switches, moves by accounts' owners; 0 for never. orders: it goes on in open weather until the venue has had so many. store:
-    memory or sqlite.
+    nothing goes wrong at all. seconds: how long it trades, at least and at most; it goes on in
+    open weather until the venue has had so many orders. symbols: what each user's bots trade.
+    freeze_every, kill_every, owner_every: about how many seconds pass between two hosts standing
+    still, kill switches, moves by accounts' owners; 0 for never. store: memory or sqlite.
     """
 
     users: int = 6
