@@ -338,7 +338,7 @@ class Guarded(RuleBasedStateMachine):
 
 
 def test_a_guard_holds_its_limits_and_stops_no_exit():
-    tell(Guarded, tries(150, steps=40))
+    tell(Guarded, tries(100, steps=40))
 
 
 # ------------------------------------------------------------------ is it able to fail?

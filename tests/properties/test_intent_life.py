@@ -373,7 +373,7 @@ class IntentLife(Kept):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_intent_is_sent_once_and_filled_as_the_venue_filled_it(kind):
-    tell(lambda: IntentLife(kind), tries(100 if kind == "memory" else 12))
+    tell(lambda: IntentLife(kind), tries(60 if kind == "memory" else 8))
 
 
 # ------------------------------------------------------------------ is it able to fail?

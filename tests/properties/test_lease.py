@@ -179,7 +179,7 @@ def switch(scope: Scope, scope_id: str, halt: Halt) -> Switch:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_stale_host_writes_and_two_never_own(kind):
-    tell(lambda: Fenced(kind), tries(60 if kind == "memory" else 10))
+    tell(lambda: Fenced(kind), tries(40 if kind == "memory" else 8))
 
 
 # ------------------------------------------------------------------ is it able to fail?

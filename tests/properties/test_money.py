@@ -314,7 +314,7 @@ class Counted(Kept):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_books_agree_with_plain_integers(kind):
-    tell(lambda: Counted(kind), tries(60 if kind == "memory" else 6, steps=25))
+    tell(lambda: Counted(kind), tries(40 if kind == "memory" else 5, steps=25))
 
 
 # ------------------------------------------------------------------ is it able to fail?

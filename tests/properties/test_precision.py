@@ -27,7 +27,7 @@ from venuesim.instruments import pair
 from venuesim.running import listings_of
 from venuesim.units import units
 
-ROUND_TRIPS = 250 * TIMES  # of each venue: some orders each
+ROUND_TRIPS = 150 * TIMES  # of each venue: some orders each
 FRESH = 500  # round trips until the venue's books begin anew
 PLAN = TradePlan(
     targets=((Decimal(1), Decimal("0.4")), (Decimal(2), Decimal("0.3")), (Decimal(3), Decimal(1)))
@@ -90,7 +90,8 @@ class Trader:
         if isinstance(sized, Denied):
             self.counts[sized.guard] += 1
             return
-        if units(sized.quantity) > self.ground.exchange.instruments[str(symbol)].quantity_max:
+        most = self.ground.exchange.instruments[str(symbol)].quantity_max
+        if sized.quantity > Decimal(most).scaleb(-8):
             self.counts["more than the venue takes at once"] += 1  # the engine knows of no most
             return
         bought = self.ground.order(symbol, Side.BUY, sized.quantity)

@@ -225,7 +225,7 @@ def ask(at: Played, question: str, damage: Damage, place: int) -> Any:
     return told
 
 
-@tries(500)
+@tries(300)
 @given(st.sampled_from(list(QUESTIONS)), damages, st.integers(0, 2))
 @example("fills and what their fees are worth", put(5, "0"), 2)
 @example("the key", dated("Sat, 99 Nov 2026 12:00:00 GMT"), 1)
@@ -340,7 +340,7 @@ def judge(at: Played, link: CcxtLink, damage: Damage) -> None:
         assert outcome == str(given_id)
 
 
-@tries(400)
+@tries(250)
 @given(damages)
 @example(in_place(b'{"error":[],"result":{"txid":{"OABC":1}}}'))
 @example(in_place(b'{"error":[],"result":{"txid":"O"}}'))
@@ -348,7 +348,7 @@ def test_an_order_is_taken_only_by_an_answer_that_names_it(at, damage):
     judge(at, at.sender, damage)
 
 
-@tries(250)
+@tries(150)
 @given(damages)
 def test_a_refusal_is_believed_only_in_the_venues_own_form(at, damage):
     judge(at, at.poor, damage)

@@ -135,7 +135,7 @@ def spoilt(text: str, damage: Any) -> str:
     return damage(Answer(200, {}, text.encode())).body.decode("utf-8", "replace")
 
 
-@tries(400)
+@tries(200)
 @given(st.integers(0, 10_000), damages)
 @example(1, put(4, "-1"))
 def test_a_damaged_price_or_bar_is_left_out_or_makes_sense(told, number, damage):
@@ -144,7 +144,7 @@ def test_a_damaged_price_or_bar_is_left_out_or_makes_sense(told, number, damage)
     makes_sense(told.following)
 
 
-@tries(300)
+@tries(150)
 @given(st.integers(0, 10_000), damages)
 @example(0, dropped(1))
 def test_a_damaged_word_of_an_order_rings_for_nothing_that_is_not_ours(told, number, damage):
