@@ -1,6 +1,5 @@
 """The store on SQLite, in a file on a memory file system where there is one, without threads."""
 
-import asyncio
 import shutil
 import sqlite3
 import tempfile
@@ -16,6 +15,7 @@ from judge.databases import from_sqlite
 from judge.evidence import Database
 from judge.world.clocks import WorldClock
 from judge.world.keeping import Holding
+from judge.world.loop import run_virtual
 from tradefleet.domain.ledger import OUTSIDE
 from tradefleet.stores.sql import open_store, upgrade
 
@@ -72,7 +72,8 @@ def empty_database() -> bytes:
     place = folder()
     try:
         file = place / "empty.db"
-        asyncio.run(upgrade(f"sqlite+aiosqlite:///{file}"))
+        with without_threads():
+            run_virtual(upgrade(f"sqlite+aiosqlite:///{file}"))
         with closing(sqlite3.connect(file)) as connection:
             return connection.serialize()
     finally:
