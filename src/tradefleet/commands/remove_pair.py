@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply, is_called, names_of
+from tradefleet.command import CommandSpec, Context, Reply, Route, is_called, names_of
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import AccountId
@@ -116,8 +116,8 @@ async def remove_universe(request: RemovePair, context: Context) -> Reply:
         there = f"your universes: {names}" if names else "/adduniverse makes one"
         raise Refused(f"You have no universe {request.universe}; {there}.")
     if len(named) > 1:
-        names = names_of([accounts[each.account_id] for each in named])
-        choices = " or ".join(f"exchange={name}" for name in names)
+        called = names_of([accounts[each.account_id] for each in named])
+        choices = " or ".join(f"exchange={name}" for name in called)
         raise Refused(f"You have a universe {named[0].name} on several exchanges; add {choices}.")
     bots = [bot for bot in await context.store.bots() if bot.universe_id == named[0].id]
     pairs = tuple([await remove(bot, context) for bot in bots])
@@ -200,4 +200,7 @@ COMMAND = CommandSpec(
     group="Setup",
     place=5,
     changes=True,
+    route=Route("DELETE", "/bots/{symbol}"),
+    more_routes=(Route("DELETE", "/universes/{universe}"),),
+    data=PairRemoved | UniverseRemoved,
 )
