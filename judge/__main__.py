@@ -4,6 +4,7 @@ python -m judge                              a run: prints tables, fails on what
 python -m judge --mutants --naive            and what was spoiled on purpose must be found
 python -m judge --seed 7 --venue kraken --replay      one world again, as a story
 python -m judge --hashes 100                 so many worlds twice: the same to the last byte
+python -m judge --level 2                    a minute of real processes, on either database
 python -m judge --soak 1                     an hour on all cores, with memory over time
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 import orjson
 
 from judge import report, world
+from judge.processes.command import DATABASES, SECONDS, play
 from judge.runs import HUNTS, WORLDS, Campaign, first_seed, hashes, is_flat
 from judge.story import story
 from judge.verdict import judge
@@ -30,6 +32,8 @@ SOAK_WORLDS = 8
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
+    if given.level == 2:
+        return play(given.seconds or SECONDS, given.seed or 1, given.database, given.json, say)
     if given.seed is not None:
         return one(given)
     if given.list_hashes:
@@ -55,6 +59,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--hashes", type=int, default=0, help="play so many worlds twice")
     made.add_argument("--list-hashes", type=int, default=0, help=argparse.SUPPRESS)
     made.add_argument("--soak", type=float, default=0.0, help="hours on all cores")
+    made.add_argument("--level", type=int, choices=(1, 2), default=1, help="2: real processes")
+    made.add_argument("--database", choices=tuple(DATABASES), default="both", help="at level 2")
     for kind in HUNTS:
         made.add_argument(f"--{kind}", action="store_true", help=f"hunt {kind}, too")
     return made

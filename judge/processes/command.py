@@ -1,5 +1,6 @@
 """L2 as a command: runs on one database or both, prints what came of it, says what was missed."""
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def faults(ran: Ran) -> list[str]:
         found.append(f"{figures['balances that differ']} balances differ from the venue's")
     if figures["left unsettled"]:
         found.append(f"it did not come to rest: {figures['left unsettled']}")
+    if hanging := figures.get(f"stopped with code {-signal.SIGKILL}"):
+        found.append(f"{hanging} hosts did not end when they were asked to")
     if figures["bots set aside"]:
         found.append(f"bots hit faults of ours: {figures['bots set aside']}")
     return found

@@ -185,6 +185,8 @@ class Fleet:
         try:
             await asyncio.wait_for(process.ended.wait(), seconds)
         except TimeoutError:
+            process.signal(signal.SIGUSR1)  # to tell what it waits for
+            await asyncio.sleep(1)
             process.signal(signal.SIGKILL)
             await process.ended.wait()
         for door in process.doors:

@@ -66,6 +66,7 @@ async def serve(part: Part) -> None:
     """Run a node until SIGTERM, as `tradefleet serve` does."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, tell_tasks, loop)
     async with open_ground(None, limits=NO_LIMITS) as ground:
         write_logs(ground.settings)
         ground = quickened(ground, part)
@@ -84,6 +85,13 @@ async def serve(part: Part) -> None:
 async def announce(recovered: asyncio.Event) -> None:
     await recovered.wait()
     say("recovered")
+
+
+def tell_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Write down what every task waits for: this host does not end though it was asked to."""
+    for task in asyncio.all_tasks(loop):
+        task.print_stack(file=sys.stdout)
+    say("that is what it waits for")
 
 
 def say(word: str) -> None:
