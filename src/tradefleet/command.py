@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from types import UnionType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
-from tradefleet.domain.errors import Refused, VenueError
+from tradefleet.domain.errors import Conflict, NotThere, Refused, VenueError
 from tradefleet.domain.ids import AccountId, UniverseId
 from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
 from tradefleet.domain.limits import TIERS, Tier
@@ -56,6 +57,7 @@ class Reply:
     rows: tuple[tuple[str, ...], ...] = ()
     data: Any = None
     delete_request: bool = False  # the message held a secret: the surface must delete it
+    holds_secret: bool = False  # for the asker's eyes, once: never kept for a repeated request
     refused: bool = False  # nothing was done, and the text says why
 
 
@@ -171,7 +173,7 @@ class Context:
         taken = {bot.symbol for bot in bots if bot.account_id == account.id}
         for symbol in symbols:
             if symbol in taken:
-                raise Refused(f"You already have {symbol} on {account.venue}; remove it first.")
+                raise Conflict(f"You already have {symbol} on {account.venue}; remove it first.")
         if len(bots) + len(symbols) > tier.bots:
             allowed = "1 trading pair" if tier.bots == 1 else f"{tier.bots} trading pairs"
             raise Refused(
@@ -249,14 +251,14 @@ class Context:
         """Return the caller's bots, or those named; raise Refused when there is none."""
         everything = await self.store.bots()
         if not everything:
-            raise Refused("You have no trading pairs yet. Add one: /addpair BTC/USDT 1000")
+            raise NotThere("You have no trading pairs yet. Add one: /addpair BTC/USDT 1000")
         there = {a.id for a in await self.store.accounts() if is_called(a, exchange)}
         found = [
             bot for bot in everything if symbol in (None, bot.symbol) and bot.account_id in there
         ]
         if not found:
             pairs = ", ".join(dict.fromkeys(str(bot.symbol) for bot in everything))
-            raise Refused(f"You have no such pair. Your pairs: {pairs}.")
+            raise NotThere(f"You have no such pair. Your pairs: {pairs}.")
         return found
 
 
@@ -294,7 +296,8 @@ class CommandSpec(Generic[RequestT]):
     asks: what it asks venues before the handler's transaction is opened. It is called in a
     transaction for reading, which is closed before the question it returns is put; None: no
     question. It raises Refused for what the handler would refuse anyway.
-    route: its place among the API's resources; data: the class of its reply's data.
+    route: its place among the API's resources, and more_routes others; data: the class of its
+    reply's data, or several.
     """
 
     name: str
@@ -313,7 +316,13 @@ class CommandSpec(Generic[RequestT]):
     dangerous: bool = False
     changes: bool = False
     route: Route | None = None
-    data: type | None = None
+    more_routes: tuple[Route, ...] = ()
+    data: type | UnionType | None = None
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every place among the API's resources."""
+        return (*filter(None, [self.route]), *self.more_routes)
 
     @property
     def takes_secrets(self) -> bool:

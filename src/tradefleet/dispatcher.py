@@ -3,28 +3,44 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
+from hashlib import sha256
+from hmac import compare_digest
 from math import ceil
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+import orjson
+
 from tradefleet.clock import Clock, Ids
 from tradefleet.command import REST, SECRET, AnyCommand, Catalog, Context, Reply, VenueDesk
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
-from tradefleet.domain.errors import Refused, StoreUnavailable, VenueError, VenueUnavailable
+from tradefleet.domain.errors import (
+    Conflict,
+    NotThere,
+    Refused,
+    StoreUnavailable,
+    TooMany,
+    VenueError,
+    VenueUnavailable,
+)
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.money import money_context, parse_amount
 from tradefleet.domain.user import Mode, Role, User
-from tradefleet.store import Store, UserStore
+from tradefleet.drawing import as_json
+from tradefleet.store import ANSWERS_KEPT, Answer, Store, UserStore
 from tradefleet.vault import Vault
 
 VALUE_LENGTH_MAX = 200  # of a value that is no secret; a refusal may repeat it
 NOT_REGISTERED = "You are not registered yet; send /start first."
 NO_ANSWER = "❌ The exchange cannot be reached now; nothing was changed. Try again in a minute."
 QUESTION_SECONDS = 30.0  # a command's question to venues may take; above each venue's own limit
+OTHER_REQUEST = "This Idempotency-Key named another request before; give each one its own."
+TOLD_ONCE = "This was done already; its answer held a secret, which is told once only."
 NO_ROOM = "There is no room for another user now; please ask the operator of this service."
 
 
@@ -66,19 +82,23 @@ class Dispatcher:
         *,
         username: str = "",
         telegram_id: int | None = None,
+        key: str = "",
     ) -> Reply:
         """Run the named command for a user; raise Refused with a text for that user.
 
         words: what was typed after the command, or its request as JSON. username and
-        telegram_id: the caller as the surface knows them, for /start.
+        telegram_id: the caller as the surface knows them, for /start. key: a name the user
+        gave this request; one that changes something is done once for each, and answered
+        alike when it comes again (Conflict: with another content). What was refused by an
+        error did nothing, and may be tried again under the same key.
         """
         command = self.find(name)
         meant = command or self.meant(name)
         try:
             if (seconds := self.pace(user_id)) > 0:
-                raise Refused(f"Too many commands; try again in {ceil(seconds)} s.")
+                raise TooMany(f"Too many commands; try again in {ceil(seconds)} s.", seconds)
             if command is None:
-                raise Refused(self.suggestion(name))
+                raise NotThere(self.suggestion(name))
             request = read_request(command, words)
             caller = User(
                 id=user_id,
@@ -86,9 +106,12 @@ class Dispatcher:
                 created_at=self.clock.now(),
                 telegram_id=telegram_id,
             )
+            once = Once(key, fingerprint_of(command, request)) if key and command.changes else None
+            if once and command.asks and (known := await self._known(user_id, once)):
+                return known
             answer = await self._ask(command, request, caller)
             async with self.store.open(user_id, reading=not command.changes) as store:
-                reply = await self._handle(command, request, store, caller, answer)
+                reply = await self._handle(command, request, store, caller, answer, once)
         except (Refused, StoreUnavailable, VenueError) as refusal:
             if not words or meant is None or not meant.takes_secrets:
                 raise
@@ -117,15 +140,30 @@ class Dispatcher:
         except TimeoutError:
             raise VenueUnavailable(f"no answer within {QUESTION_SECONDS:.0f} s") from None
 
+    async def _known(self, user_id: UserId, once: "Once") -> Reply | None:
+        """Return what the request was answered before, so that no venue is asked again."""
+        async with self.store.open(user_id, reading=True) as store:
+            return await once.known(store, self.clock.now())
+
     async def _handle(
-        self, command: AnyCommand, request: Any, store: UserStore, caller: User, answer: object
+        self,
+        command: AnyCommand,
+        request: Any,
+        store: UserStore,
+        caller: User,
+        answer: object,
+        once: "Once | None",
     ) -> Reply:
         """Run the handler inside the user's transaction, and note what changes something."""
         context = replace(await self._admit(command, store, caller), answer=answer)
+        if once and (known := await once.known(store, self.clock.now())):
+            return known
         with money_context():
             reply = await command.handler(request, context)
         if command.changes:
             await store.audit(command.name, audited(request))
+        if once:
+            await store.save_answer(once.answer(reply, self.clock.now()))
         return reply
 
     async def _admit(self, command: AnyCommand, store: UserStore, caller: User) -> Context:
@@ -136,7 +174,7 @@ class Dispatcher:
         if user is None and command.changes and len(await self.store.user_ids()) >= self.users_max:
             raise Refused(NO_ROOM)
         if command.role is Role.ADMIN and (user is None or user.role is not Role.ADMIN):
-            raise Refused(self.suggestion(command.name))  # as if it did not exist
+            raise NotThere(self.suggestion(command.name))  # as if it did not exist
         return Context(
             store=store,
             clock=self.clock,
@@ -171,6 +209,53 @@ class Dispatcher:
         known = meant is not None and meant.role is Role.USER
         hint = f"Did you mean /{meant.name}? " if meant is not None and known else ""
         return f"I do not know that command. {hint}/help lists all."
+
+
+# ---- requests that are done once
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request with a key of its own: done once, and answered alike for a day."""
+
+    key: str
+    fingerprint: str
+
+    async def known(self, store: UserStore, now: datetime) -> Reply | None:
+        """Return what it was answered before; raise Conflict when the key names another."""
+        answer = await store.answer(self.key)
+        if answer is None or now - answer.answered_at >= ANSWERS_KEPT:
+            return None
+        if not compare_digest(answer.fingerprint, self.fingerprint):
+            raise Conflict(OTHER_REQUEST)
+        if not answer.reply:
+            raise Conflict(TOLD_ONCE)
+        return Reply(**orjson.loads(answer.reply))
+
+    def answer(self, reply: Reply, now: datetime) -> Answer:
+        """Return what is kept of a reply: all a program reads of it, but no secret."""
+        told = {
+            "text": reply.text,
+            "columns": reply.columns,
+            "rows": reply.rows,
+            "data": reply.data,
+            "delete_request": reply.delete_request,
+            "refused": reply.refused,
+        }
+        text = "" if reply.holds_secret else as_json(told).decode()
+        return Answer(key=self.key, fingerprint=self.fingerprint, reply=text, answered_at=now)
+
+
+def fingerprint_of(command: AnyCommand, request: Any) -> str:
+    """Return what tells one request from another; of secrets only which were given."""
+    given: dict[str, object] = {}
+    for each in fields(request):
+        value = getattr(request, each.name)
+        if isinstance(value, Mapping):
+            given[each.name] = dict(value)
+        else:
+            given[each.name] = str(value) if is_public(each) else bool(value)
+    return sha256(orjson.dumps([command.name, given], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def name_and_words(message: str) -> tuple[str, list[str]]:
@@ -272,6 +357,17 @@ def read_bool(text: str, name: str) -> bool:
     return word in TRUE
 
 
+def read_time(text: str, name: str) -> datetime:
+    """Read 2026-01-31 or 2026-01-31T12:00:00Z; without a zone it is UTC."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refused(
+            f"{name} must be a time like 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}."
+        ) from None
+
+
 def read_int(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise Refused(f"{name} must be a whole number, not {text!r}.")
@@ -287,6 +383,7 @@ READERS: Mapping[Any, Callable[[str, str], object]] = {
     Symbol: lambda text, name: Symbol.parse(text),
     bool: read_bool,
     int: read_int,
+    datetime: read_time,
 }
 
 

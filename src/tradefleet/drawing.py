@@ -1,9 +1,11 @@
-"""How money, times and tables are written for people, the same in every reply and surface."""
+"""How money, times and tables are written for people, and replies for programs: one way for all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+
+import orjson
 
 from tradefleet.command import Reply
 from tradefleet.domain.bot import BotStatus
@@ -103,6 +105,21 @@ def moment(at: datetime) -> str:
 def count(number: int, noun: str) -> str:
     """Write a number of things: 1 pair, 3 pairs."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def as_json(value: object) -> bytes:
+    """Write what a reply holds for programs: every digit of an amount, times with their zone."""
+    return orjson.dumps(value, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no place in a reply")
 
 
 def draw(reply: Reply) -> str:

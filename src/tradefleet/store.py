@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -61,6 +61,22 @@ class PendingKey:
     code: str
     expires_at: datetime
     tries: int = 0
+
+
+ANSWERS_KEPT = timedelta(hours=24)  # so long a request with a key is not done again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request that came with a key of its own was answered.
+
+    fingerprint: of what was asked, the same for the same request; reply: as JSON.
+    """
+
+    key: str
+    fingerprint: str
+    reply: str
+    answered_at: datetime
 
 
 class UserStore(Protocol):
@@ -163,6 +179,12 @@ class UserStore(Protocol):
         """Put a notice for this user into the outbox."""
 
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None: ...
+
+    async def answer(self, key: str) -> Answer | None:
+        """Return what the user's request with this key was answered, however long ago."""
+
+    async def save_answer(self, answer: Answer) -> None:
+        """Keep an answer, in the same transaction as what the request did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +392,9 @@ class Store(Protocol):
     # replays
     async def replay_run(self, id: str) -> ReplayRun | None: ...
     async def save_run(self, run: ReplayRun) -> None: ...
+
+    async def drop_answers(self, before: datetime) -> int:
+        """Forget answers given before a time; return how many they were."""
 
     async def ping(self) -> float:
         """Return the seconds one small read took; raise StoreUnavailable."""

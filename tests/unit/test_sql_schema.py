@@ -99,7 +99,7 @@ async def test_a_newer_database_is_not_opened(sqlite_url):
 
 
 async def test_a_database_behind_is_upgraded_only_when_that_is_allowed(sqlite_url, monkeypatch):
-    monkeypatch.setattr(schema, "newest", lambda: "0004")
+    monkeypatch.setattr(schema, "newest", lambda: "0999")
     assert (await check(sqlite_url)).state is SchemaState.BEHIND
     with pytest.raises(StoreUnavailable, match=r"not up to date.*upgrade it"):
         await open_store(sqlite_url, create=False)
@@ -150,7 +150,7 @@ async def test_the_views_are_made_anew_by_an_upgrade(sqlite_url, monkeypatch):
     for name in reversed(views.VIEWS):
         connection.execute(f"DROP VIEW {name}")
     connection.close()
-    monkeypatch.setattr(schema, "newest", lambda: "0004")
+    monkeypatch.setattr(schema, "newest", lambda: "0999")
     await upgrade(sqlite_url)
     connection = sqlite3.connect(sqlite_url)
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()

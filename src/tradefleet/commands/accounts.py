@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Account
 from tradefleet.drawing import account_name, moment, rights
@@ -96,4 +96,6 @@ COMMAND = CommandSpec(
     request=Accounts,
     handler=accounts,
     place=6,
+    route=Route("GET", "/accounts"),
+    data=AccountList,
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Question, Reply
+from tradefleet.command import CommandSpec, Context, Question, Reply, Route
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
@@ -122,4 +122,6 @@ COMMAND = CommandSpec(
     group="Setup",
     place=3,
     changes=True,
+    route=Route("POST", "/bots"),
+    data=PairAdded,
 )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Question, Reply
+from tradefleet.command import CommandSpec, Context, Question, Reply, Route
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId, UniverseId
@@ -229,4 +229,6 @@ COMMAND = CommandSpec(
     group="Setup",
     place=8,
     changes=True,
+    route=Route("POST", "/universes"),
+    data=UniverseAdded,
 )

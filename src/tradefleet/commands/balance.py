@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.ledger import EXTERNAL, FREE, OWN, Balances
 from tradefleet.domain.user import Account
 from tradefleet.drawing import account_name, money
@@ -94,4 +94,6 @@ COMMAND = CommandSpec(
     request=Balance,
     handler=balance,
     place=5,
+    route=Route("GET", "/balances"),
+    data=AccountBalances,
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.limits import RiskLimits, Tier
 from tradefleet.domain.market import Symbol
@@ -155,4 +155,7 @@ COMMAND = CommandSpec(
     request=Config,
     handler=config,
     place=2,
+    route=Route("GET", "/config"),
+    more_routes=(Route("GET", "/bots/{symbol}/config"),),
+    data=Configuration,
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply
+from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply, Route
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.performance import Performance, by_quote
 from tradefleet.drawing import money
@@ -76,4 +76,6 @@ COMMAND = CommandSpec(
     request=Daily,
     handler=daily,
     place=7,
+    route=Route("GET", "/performance/daily"),
+    data=Days,
 )

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotSpec, BotStatus
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.user import Account, AccountState
 from tradefleet.drawing import account_name
 from tradefleet.engine.key_guard import released
@@ -56,7 +56,7 @@ async def find(name: str, context: Context) -> Account:
         raise Refused(f"You have several accounts there; say which: {names}")
     connected = ", ".join(account_name(account) for account in await context.accounts())
     known = f"Connected: {connected}." if connected else "You are connected to none."
-    raise Refused(f"You have no such account. {known}")
+    raise NotThere(f"You have no such account. {known}")
 
 
 async def check_idle(bot: BotSpec, account: Account, context: Context) -> None:
@@ -98,4 +98,6 @@ COMMAND = CommandSpec(
     place=6,
     dangerous=True,
     changes=True,
+    route=Route("DELETE", "/accounts/{exchange}"),
+    data=Disconnected,
 )

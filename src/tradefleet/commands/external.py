@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply
-from tradefleet.domain.errors import Refused
+from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.user import Account, ExternalChanges
 from tradefleet.drawing import account_name
 
@@ -46,7 +46,8 @@ async def find(name: str, context: Context) -> Account:
     found = await context.accounts(name)
     if len(found) != 1:
         names = ", ".join(account_name(account) for account in await context.accounts())
-        raise Refused(f"Say which of your accounts: {names or 'you are connected to none'}.")
+        kind = Refused if found else NotThere
+        raise kind(f"Say which of your accounts: {names or 'you are connected to none'}.")
     if found[0].key is None:
         raise Refused("Nobody but your bots trades in a paper account.")
     return found[0]
@@ -70,4 +71,6 @@ COMMAND = CommandSpec(
     group="Setup",
     place=7,
     changes=True,
+    route=Route("PUT", "/accounts/{exchange}/external"),
+    data=ExternalPolicy,
 )

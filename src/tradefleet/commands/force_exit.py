@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply
-from tradefleet.domain.errors import Refused
+from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.market import Symbol
 
 ALL = "all"
@@ -22,19 +22,27 @@ class ExitsAsked:
 
 
 async def force_exit(request: ForceExit, context: Context) -> Reply:
-    symbol = None if request.target.lower() == ALL else Symbol.parse(request.target)
+    symbol = None if request.target.lower() == ALL else named(request.target)
     bots = await context.bots(symbol)
     memories = await context.store.memories()
     busy = {order.bot_id for order in await context.store.orders() if order.is_working}
     holding = [bot for bot in bots if memories[bot.id].position or bot.id in busy]
     if not holding:
         where = f" on {symbol}" if symbol else ""
-        raise Refused(f"You have no open position{where}.")
+        raise NotThere(f"You have no open position{where}.")
     for bot in holding:
         await context.store.ask_host("force_exit", {"bot_id": bot.id})
     symbols = tuple(str(bot.symbol) for bot in holding)
     text = f"🛑 Closing now at the market: {', '.join(symbols)}\nI will tell you when it is done."
     return Reply(text=text, data=ExitsAsked(symbols))
+
+
+def named(target: str) -> Symbol:
+    """Read a pair; whatever is none names nothing that is there."""
+    try:
+        return Symbol.parse(target)
+    except Refused as refusal:
+        raise NotThere(str(refusal)) from None
 
 
 COMMAND = CommandSpec(
@@ -49,4 +57,6 @@ COMMAND = CommandSpec(
     aliases=("fx",),
     dangerous=True,
     changes=True,
+    route=Route("POST", "/positions/{target}/exit"),
+    data=ExitsAsked,
 )

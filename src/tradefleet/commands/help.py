@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from tradefleet.command import AnyCommand, CommandSpec, Context, Reply
-from tradefleet.domain.errors import Refused
+from tradefleet.command import AnyCommand, CommandSpec, Context, Reply, Route
+from tradefleet.domain.errors import NotThere
 from tradefleet.domain.user import Role
 
 GROUPS = ("Setup", "Trading", "Info")  # first; others follow by name
@@ -61,7 +61,7 @@ def find(name: str, known: list[AnyCommand]) -> AnyCommand:
     for command in known:
         if name in (command.name, *command.aliases):
             return command
-    raise Refused("There is no such command; /help lists all.")
+    raise NotThere("There is no such command; /help lists all.")
 
 
 def order_of(group: str) -> tuple[int, str]:
@@ -90,4 +90,7 @@ COMMAND = CommandSpec(
     handler=show_help,
     place=10,
     registers=True,
+    route=Route("GET", "/commands"),
+    more_routes=(Route("GET", "/commands/{command}"),),
+    data=Commands,
 )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.drawing import count, money, positions_text, status_text
 
 
@@ -71,4 +71,6 @@ COMMAND = CommandSpec(
     handler=list_pairs,
     group="Setup",
     place=4,
+    route=Route("GET", "/bots"),
+    data=Pairs,
 )

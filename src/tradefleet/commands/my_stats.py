@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply
+from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply, Route
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.performance import Performance, by_quote
 from tradefleet.domain.position import Trade
@@ -112,4 +112,6 @@ COMMAND = CommandSpec(
     request=MyStats,
     handler=my_stats,
     place=3,
+    route=Route("GET", "/performance"),
+    data=Stats,
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply, rest_of_words
+from tradefleet.command import CommandSpec, Context, Reply, Route, rest_of_words
 from tradefleet.domain.limits import Halt, Scope, Switch
 
 
@@ -43,4 +43,6 @@ COMMAND = CommandSpec(
     group="Trading",
     place=3,
     changes=True,
+    route=Route("POST", "/trading/pause"),
+    data=Paused,
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain import position as domain
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.market import Symbol
@@ -93,4 +93,7 @@ COMMAND = CommandSpec(
     request=Position,
     handler=position,
     place=4,
+    route=Route("GET", "/positions"),
+    more_routes=(Route("GET", "/positions/{symbol}"),),
+    data=Positions,
 )

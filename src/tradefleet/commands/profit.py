@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply
+from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply, Route
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.performance import Performance, by_quote
 from tradefleet.drawing import money, percent
@@ -93,4 +93,6 @@ COMMAND = CommandSpec(
     request=Profit,
     handler=profit,
     place=6,
+    route=Route("GET", "/performance/profit"),
+    data=Profits,
 )

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Reply, Route, is_called, names_of
 from tradefleet.domain.bot import BotSpec, BotStatus
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.ids import AccountId
 from tradefleet.domain.ledger import FREE, LedgerEntry, place_of, place_of_universe
 from tradefleet.domain.market import Symbol
@@ -114,7 +114,7 @@ async def remove_universe(request: RemovePair, context: Context) -> Reply:
     if not named:
         names = ", ".join(dict.fromkeys(universe.name for universe in known))
         there = f"your universes: {names}" if names else "/adduniverse makes one"
-        raise Refused(f"You have no universe {request.universe}; {there}.")
+        raise NotThere(f"You have no universe {request.universe}; {there}.")
     if len(named) > 1:
         called = names_of([accounts[each.account_id] for each in named])
         choices = " or ".join(f"exchange={name}" for name in called)

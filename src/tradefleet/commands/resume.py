@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply, rest_of_words
+from tradefleet.command import CommandSpec, Context, Reply, Route, rest_of_words
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Account
 from tradefleet.drawing import account_name, halt_texts
@@ -86,4 +86,6 @@ COMMAND = CommandSpec(
     group="Trading",
     place=4,
     changes=True,
+    route=Route("POST", "/trading/resume"),
+    data=Resumed,
 )

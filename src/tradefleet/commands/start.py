@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply, rest_of_words
+from tradefleet.command import CommandSpec, Context, Reply, Route, rest_of_words
 from tradefleet.domain.bot import BotStatus
 
 
@@ -55,4 +55,6 @@ COMMAND = CommandSpec(
     place=1,
     registers=True,
     changes=True,
+    route=Route("POST", "/me"),
+    data=Registered,
 )

@@ -7,7 +7,7 @@ said: the source of these words shows both.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import Halt
@@ -76,4 +76,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=1,
     changes=True,
+    route=Route("POST", "/bots/{symbol}/start"),
+    more_routes=(Route("POST", "/trading/start"),),
+    data=TradingStarted,
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.limits import Halt, Scope
@@ -167,4 +167,7 @@ COMMAND = CommandSpec(
     request=Status,
     handler=status,
     place=1,
+    route=Route("GET", "/status"),
+    more_routes=(Route("GET", "/bots/{symbol}"),),
+    data=Overview,
 )

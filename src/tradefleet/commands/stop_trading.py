@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.market import Symbol
 from tradefleet.drawing import count
@@ -51,4 +51,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=2,
     changes=True,
+    route=Route("POST", "/bots/{symbol}/stop"),
+    more_routes=(Route("POST", "/trading/stop"),),
+    data=TradingStopped,
 )

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply
+from tradefleet.command import TRADES_MAX, CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.effects import Decided
-from tradefleet.domain.errors import Refused
+from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.order import Fill, Order
@@ -52,7 +52,7 @@ async def why(request: Why, context: Context) -> Reply:
     try:
         symbol = Symbol.parse(target)
     except Refused:
-        raise Refused("Name a pair, like /why BTC/USDT, or a number of /trades.") from None
+        raise NotThere("Name a pair, like /why BTC/USDT, or a number of /trades.") from None
     bots = await context.bots(symbol)
     return await explain_pair(bots[0], context)
 
@@ -61,7 +61,7 @@ async def numbered_trade(number: int, context: Context) -> Trade:
     """Return the trade that /trades shows under a number."""
     trades = await context.store.trades(limit=max(number, 1))
     if not 1 <= number <= len(trades):
-        raise Refused(f"There is no trade {number}; /trades lists them, the newest is 1.")
+        raise NotThere(f"There is no trade {number}; /trades lists them, the newest is 1.")
     return trades[-number]
 
 
@@ -161,4 +161,7 @@ COMMAND = CommandSpec(
     request=Why,
     handler=why,
     place=9,
+    route=Route("GET", "/trades/{target}/why"),
+    more_routes=(Route("GET", "/bots/{target}/why"),),
+    data=Explanation,
 )

@@ -16,6 +16,7 @@ from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
 from tradefleet.operations.alarms import Alarms
+from tradefleet.operations.answers import AnswersForgotten
 from tradefleet.operations.key_checks import KeyChecks
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
@@ -80,6 +81,7 @@ async def serve(
             port=settings.http_port,
             health=node.health,
             is_ready=node.recovered.is_set,
+            dispatcher=ground.door(),
         )
         listener = http.listen()
         checks = key_checks(ground)
@@ -89,6 +91,7 @@ async def serve(
             *telegram_tasks(ground, say),
             ground.paper.commits.run,
             checks.run,
+            AnswersForgotten(store=ground.store, clock=ground.clock).run,
             *alarms(ground),
         ]
         if demo:

@@ -5,7 +5,7 @@ key guard is kept. A live account waits until its user has typed a code. Without
 are connected already are checked again.
 """
 
-from tradefleet.command import CommandSpec, Context, Question, Reply
+from tradefleet.command import CommandSpec, Context, Question, Reply, Route
 from tradefleet.commands.connect.keeping import Connected, confirm, look_again, take
 from tradefleet.commands.connect.meaning import (
     Confirmation,
@@ -68,4 +68,6 @@ COMMAND = CommandSpec(
     group="Setup",
     place=2,
     changes=True,
+    route=Route("POST", "/accounts"),
+    data=Connected,
 )

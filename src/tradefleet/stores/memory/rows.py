@@ -15,7 +15,7 @@ from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import PendingKey, SealedKey
+from tradefleet.store import Answer, PendingKey, SealedKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Tables:
     user_keys: dict[UserId, bytes | None] = field(default_factory=dict)  # None: destroyed
     sealed_keys: dict[AccountId, SealedKey | None] = field(default_factory=dict)
     pending_keys: dict[UserId, PendingKey | None] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
 
 
 TABLES = tuple(Tables.__dataclass_fields__)
@@ -88,6 +89,7 @@ class Draft:
         self.user_keys = ChainMap({}, rows.user_keys)
         self.sealed_keys = ChainMap({}, rows.sealed_keys)
         self.pending_keys = ChainMap({}, rows.pending_keys)
+        self.answers = ChainMap({}, rows.answers)
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []
         self.messages: list[tuple[str, Mapping[str, Any]]] = []

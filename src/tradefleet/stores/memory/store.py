@@ -310,6 +310,14 @@ class MemoryStore:
     async def save_run(self, run: ReplayRun) -> None:
         self._shared.runs[run.id] = run
 
+    async def drop_answers(self, before: datetime) -> int:
+        dropped = 0
+        for rows in self._rows.values():
+            kept = {key: a for key, a in rows.answers.items() if a.answered_at >= before}
+            dropped += len(rows.answers) - len(kept)
+            rows.answers = kept
+        return dropped
+
     async def ping(self) -> float:
         return 0.0
 

@@ -15,7 +15,7 @@ from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import KeyTaken, PendingKey, SealedKey, SignalNote
+from tradefleet.store import Answer, KeyTaken, PendingKey, SealedKey, SignalNote
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
 from tradefleet.stores.memory.shared import Shared
 
@@ -211,6 +211,13 @@ class MemoryUserStore:
 
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
         self.draft.audit.append(AuditLine(self._clock.now(), action, dict(detail)))
+
+    async def answer(self, key: str) -> Answer | None:
+        return self.draft.answers.get(key)
+
+    async def save_answer(self, answer: Answer) -> None:
+        self._check_registered()
+        self.draft.answers[answer.key] = answer
 
     def _check_owner(self, user_id: UserId) -> None:
         ensure(user_id == self._user_id, "a row of another user")

@@ -21,7 +21,7 @@ from tradefleet.domain.order import CancelState, Fill, Order, OrderState
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import PendingKey, SealedKey
+from tradefleet.store import Answer, PendingKey, SealedKey
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.codec import reader_of, to_plain
 
@@ -75,6 +75,7 @@ class Shape(Generic[T]):
 
 
 USER = Shape(User, tables.users)
+ANSWER = Shape(Answer, tables.idempotency)
 ACCOUNT = Shape(Account, tables.accounts)
 BOT = Shape(BotSpec, tables.bots)
 UNIVERSE = Shape(UniverseSpec, tables.universes)

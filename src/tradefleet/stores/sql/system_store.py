@@ -261,6 +261,14 @@ class SqlStore:
             row = dict(zip(RUNS.names, run_row(run), strict=True))
             await save(connection, tables.replay_runs, row)
 
+    # requests with a key of their own
+
+    async def drop_answers(self, before: datetime) -> int:
+        table = tables.idempotency
+        async with self._writing() as connection:
+            dropped = delete(table).where(table.c.answered_at < before)
+            return (await connection.execute(dropped)).rowcount
+
     async def ping(self) -> float:
         loop = asyncio.get_running_loop()
         start = loop.time()

@@ -13,7 +13,7 @@ from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
-from tradefleet.store import SignalNote
+from tradefleet.store import Answer, SignalNote
 from tradefleet.stores.sql import queries, shapes, tables
 from tradefleet.stores.sql.queries import entries_of, rows
 
@@ -90,3 +90,9 @@ class UserReads:
             SignalNote(group=group, at=row["at"], kind=row["kind"], text=row["text"])
             for row in reversed(found)
         ]
+
+    async def answer(self, key: str) -> Answer | None:
+        table = tables.idempotency
+        query = select(table).where(table.c.user_id == self._user_id, table.c.key == key)
+        found = await rows(self._connection, query)
+        return shapes.ANSWER.read(found[0]) if found else None

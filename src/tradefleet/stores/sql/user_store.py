@@ -18,7 +18,7 @@ from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import RiskLimits, Scope, Switch
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import PendingKey, SealedKey
+from tradefleet.store import Answer, PendingKey, SealedKey
 from tradefleet.stores.sql import queries, shapes, tables, vault
 from tradefleet.stores.sql.codec import to_plain
 from tradefleet.stores.sql.queries import LINE_COLUMNS, lines_of
@@ -253,6 +253,12 @@ class SqlUserStore(UserReads):
             "prev_hash": previous,
         }
         await self._writing.execute(insert(table), {**line, "hash": audit_hash(line)})
+
+    # requests with a key of their own
+
+    async def save_answer(self, answer: Answer) -> None:
+        row = {**shapes.ANSWER.columns(answer), "user_id": self._user_id}
+        await save(self._writing, tables.idempotency, row)
 
 
 def audit_hash(line: Mapping[str, Any]) -> str:

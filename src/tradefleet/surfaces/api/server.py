@@ -1,16 +1,18 @@
 """Serve the HTTP interface in the loop the bots run in."""
 
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from tradefleet import __version__
+from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
-from tradefleet.surfaces.api.health import Health, health_routes
+from tradefleet.surfaces.api.app import build_app
+from tradefleet.surfaces.api.caller import Door
+from tradefleet.surfaces.api.health import Health
 
 
 class QuietServer(uvicorn.Server):
@@ -23,17 +25,24 @@ class QuietServer(uvicorn.Server):
 
 @dataclass(slots=True, kw_only=True)
 class HttpSurface:
-    """Everything that is reached by HTTP."""
+    """Everything that is reached by HTTP; door None: nobody can sign in."""
 
     host: str
     port: int
     health: Health
     is_ready: Callable[[], bool]
+    dispatcher: Dispatcher | None = None
+    door: Door | None = None
+    more: Sequence[APIRouter] = ()
 
     def app(self) -> FastAPI:
-        app = FastAPI(title="Tradefleet", version=__version__)
-        app.include_router(health_routes(self.health, self.is_ready))
-        return app
+        return build_app(
+            health=self.health,
+            is_ready=self.is_ready,
+            dispatcher=self.dispatcher,
+            door=self.door,
+            more=self.more,
+        )
 
     def listen(self) -> socket.socket:
         """Take the address now; Refused says who to move when it is taken."""

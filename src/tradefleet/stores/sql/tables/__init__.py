@@ -1,5 +1,6 @@
 """The database's tables; how they come to be and change is in migrations/."""
 
+from tradefleet.stores.sql.tables.answered import idempotency
 from tradefleet.stores.sql.tables.kept import credentials, pending_keys, user_keys
 from tradefleet.stores.sql.tables.metadata import METADATA
 from tradefleet.stores.sql.tables.operation import (
@@ -51,6 +52,7 @@ __all__ = [
     "fills",
     "guard_memories",
     "host_messages",
+    "idempotency",
     "is_final",
     "is_open",
     "is_waiting",

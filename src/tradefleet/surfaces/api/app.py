@@ -1,0 +1,69 @@
+"""The HTTP interface, built from its parts: health for monitors, every command for programs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware import Middleware
+
+from tradefleet import __version__
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.surfaces.api.caller import Door
+from tradefleet.surfaces.api.errors import Edge, add_error_answers
+from tradefleet.surfaces.api.health import Health, health_routes
+from tradefleet.surfaces.api.routes import SECURITY, command_routes
+
+ABOUT = """
+Every command of the chat is here twice: as `POST /api/v1/commands/{name}`, and as a resource where
+it is one. Answers are `{"success": true, "text": …, "data": …}`, or, when nothing was done,
+`{"success": false, "error": …, "code": …}`. A pair in a path is written `BTC-USDT`. Money is a
+string of decimals. Give writes an `Idempotency-Key`, and repeating them is safe.
+"""
+
+
+def build_app(
+    *,
+    health: Health,
+    is_ready: Callable[[], bool],
+    dispatcher: Dispatcher | None = None,
+    door: Door | None = None,
+    more: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """Return the app; without a dispatcher it tells of its health and no more."""
+    app = FastAPI(
+        title="Tradefleet",
+        version=__version__,
+        description=ABOUT.strip(),
+        redirect_slashes=False,
+        middleware=[Middleware(Edge)],
+    )
+    add_error_answers(app)
+    app.include_router(health_routes(health, is_ready))
+    for routes in more:
+        app.include_router(routes)
+    if dispatcher is not None:
+        app.include_router(command_routes(dispatcher, door))
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = describe(app)
+        return app.openapi_schema
+
+    vars(app)["openapi"] = described
+    return app
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document: a request that is not valid is a 400 here, not a 422."""
+    schema = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    for path in schema["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+    parts = schema.setdefault("components", {})
+    parts["securitySchemes"] = SECURITY
+    for name in ("HTTPValidationError", "ValidationError"):
+        parts.get("schemas", {}).pop(name, None)
+    return schema

@@ -1,0 +1,197 @@
+"""Every command as a route, and those that are resources at their own place: from the catalog.
+
+No command is named here: what a route is called, takes and gives is declared by the command.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, get_type_hints
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, create_model
+
+from tradefleet.command import AnyCommand, Reply, Route
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import NotAllowed, NotSignedIn, NotThere, Refused
+from tradefleet.domain.market import Symbol
+from tradefleet.domain.user import Role
+from tradefleet.surfaces.api.bodies import body_of, example_in, inner_of, query_of
+from tradefleet.surfaces.api.caller import Caller, Door, Right
+from tradefleet.surfaces.api.errors import RESPONSES, json_response
+
+PREFIX = "/api/v1"
+BODIES = frozenset({"POST", "PUT", "PATCH"})
+READING = "GET"
+FIELD = re.compile(r"\{(\w+)\}")
+KEY_LENGTH_MAX = 128
+HOW_TO_SIGN_IN = (
+    "Sign in first: send the header Authorization: Bearer <token>. This service signs nobody in "
+    "over HTTP yet; use Telegram, or tradefleet chat on its machine."
+)
+SECURITY = {"bearer": {"type": "http", "scheme": "bearer"}}
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=KEY_LENGTH_MAX,
+        pattern=r"^[\x21-\x7e]+$",
+        description="A name you give this request: sent again within 24 hours, with the same "
+        "name and content, it is not done again but answered as before.",
+    ),
+]
+
+
+class NoDoor:
+    """Stands where nobody can sign in."""
+
+    async def caller(self, authorization: str, address: str) -> Caller:
+        raise NotSignedIn(HOW_TO_SIGN_IN)
+
+
+def command_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
+    """Return the routes of every command there is."""
+    routes = APIRouter(prefix=PREFIX, redirect_slashes=False)
+    commands = dispatcher.catalog.commands.values()
+    for command in sorted(commands, key=lambda each: (each.group, each.place, each.name)):
+        maker = RouteMaker(command, dispatcher, door or NoDoor(), done_model(command))
+        maker.add(routes, Route("POST", f"/commands/{command.name}"), "Commands", command.name)
+        for number, route in enumerate(command.routes):
+            name = f"{command.name}_resource{number or ''}"
+            maker.add(routes, route, route.path.split("/")[1].capitalize(), name)
+    return routes
+
+
+def done_model(command: AnyCommand) -> type[BaseModel]:
+    """Return the model of what a command answers when it is done."""
+    data: Any = None if command.data is None else command.data | None
+    return create_model(
+        f"{camel(command.name)}Done",
+        __config__=ConfigDict(title=f"{camel(command.name)}Done"),
+        success=(Literal[True], ...),
+        text=(str, ...),
+        data=(data, ...),
+    )
+
+
+def camel(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def right_for(command: AnyCommand) -> Right:
+    """Return what a caller must be allowed to do to run a command."""
+    if command.role is Role.ADMIN:
+        return Right.ADMIN
+    return Right.TRADE if command.changes else Right.READ
+
+
+def check_right(caller: Caller, right: Right) -> None:
+    """Raise NotAllowed unless the caller has it."""
+    if right not in caller.rights:
+        raise NotAllowed(f"What you signed in with may not do this; it needs the right {right}.")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMaker:
+    """Makes the routes of one command."""
+
+    command: AnyCommand
+    dispatcher: Dispatcher
+    door: Door
+    done: type[BaseModel]
+
+    def add(self, routes: APIRouter, route: Route, tag: str, name: str) -> None:
+        """Add one route: its path's fields, then a body or a query for the others."""
+        in_path = FIELD.findall(route.path)
+        routes.add_api_route(
+            route.path,
+            self.endpoint(route, in_path, camel(name)),
+            methods=[route.method],
+            name=name,
+            operation_id=name,
+            summary=self.command.summary,
+            description=f"In chat: `{self.command.usage}`",
+            tags=[tag],
+            response_model=self.done,
+            response_class=JSONResponse,
+            response_description="Done",
+            responses=RESPONSES,
+            openapi_extra={"security": [{"bearer": []}]},
+        )
+
+    def endpoint(self, route: Route, in_path: Sequence[str], name: str) -> Callable[..., Any]:
+        """Return what serves a route, with the signature its parameters are read by."""
+        caller_first = Annotated[Caller, Depends(self.caller)]
+        parameters = [parameter("caller", caller_first), parameter("key", Key, None)]
+        parameters += [self.path_parameter(field) for field in in_path]
+        if route.method in BODIES:
+            body = body_of(self.command, f"{name}Body", in_path)
+            needed = any(field.is_required() for field in body.model_fields.values())
+            kind = body if needed else body | None
+            parameters.append(
+                parameter("given", Annotated[kind, Body()], *([] if needed else [None]))
+            )
+        else:
+            query = query_of(self.command, f"{name}Query", in_path)
+            if query.model_fields:
+                parameters.append(parameter("given", Annotated[query, Query()]))
+        if route.method == READING:
+            parameters = [each for each in parameters if each.name != "key"]
+
+        async def serve(
+            caller: Caller,
+            key: str | None = None,
+            given: BaseModel | None = None,
+            **named: str,
+        ) -> Response:
+            values = {} if given is None else given.model_dump(exclude_none=True)
+            values |= {field: self.in_path(field, text) for field, text in named.items()}
+            reply = await self.dispatcher.run(
+                caller.user_id, self.command.name, values, key=key or ""
+            )
+            return answer(reply)
+
+        serve.__name__ = name
+        vars(serve)["__signature__"] = Signature(parameters)
+        return serve
+
+    async def caller(self, request: Request) -> Caller:
+        """Return who calls; raise unless they may."""
+        address = request.client.host if request.client else ""
+        caller = await self.door.caller(request.headers.get("authorization", ""), address)
+        check_right(caller, right_for(self.command))
+        return caller
+
+    def path_parameter(self, field: str) -> Parameter:
+        example = example_in(self.command, field)
+        examples = [] if example is None else [example]
+        return parameter(field, Annotated[str, Path(min_length=1, examples=examples)])
+
+    def in_path(self, field: str, text: str) -> str:
+        """Return a field of the path; what names no pair names nothing that is there."""
+        if inner_of(get_type_hints(self.command.request)[field]) is Symbol:
+            try:
+                Symbol.parse(text)
+            except Refused as refusal:
+                raise NotThere(str(refusal)) from None
+        return text
+
+
+def parameter(name: str, kind: Any, *default: Any) -> Parameter:
+    return Parameter(
+        name,
+        Parameter.KEYWORD_ONLY,
+        annotation=kind,
+        default=default[0] if default else Parameter.empty,
+    )
+
+
+def answer(reply: Reply) -> Response:
+    """Return a reply as the API says it; the text is the same as in every other place."""
+    if reply.refused:
+        raise Refused(reply.text)
+    return json_response(200, {"success": True, "text": reply.text, "data": reply.data})
