@@ -15,6 +15,7 @@ from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Stream, Timeframe
 from tradefleet.domain.order import CancelState, Order, OrderKind, OrderState, Purpose
+from tradefleet.domain.values import changed
 from tradefleet.runtime.accounts import Job
 from tradefleet.store import Batch
 from tradefleet.venue import VenueTiming
@@ -239,6 +240,30 @@ async def test_an_entry_that_waits_its_turn_through_a_kill_switch_is_not_sent(gr
     await quiet()
     assert len(link.submitted) == 1
     assert sorted(await ground.states()) == ["open", "void"]
+
+
+async def test_an_order_that_is_taken_back_before_it_was_sent_is_never_sent(ground, running):
+    await running.bar(0)
+    (order,) = running.bot().engine.working.values()
+    running.host.put(running.bot(), Job.CANCEL, order.id)
+    await running.price(100)
+    assert await ground.states() == ["void"]
+    assert (ground.link().submitted, ground.link().cancelled) == ([], [])
+
+
+async def test_an_order_nobody_knows_to_be_sent_is_asked_about_before_it_is_taken_back(
+    ground, running
+):
+    """A fail-over of the database may have lost that it was sent."""
+    order = await entered(running)
+    lane, bot = next(iter(running.user().lanes.values())), running.bot()
+    bot.engine.working[order.id] = changed(order, state=OrderState.CREATED, sent_at=None)
+    lane.unsure.add(order.id)
+    running.host.put(bot, Job.CANCEL, order.id)
+    await quiet()
+    assert ground.link().asked == [order.id]
+    await ground.clock.pass_by(2)
+    assert ground.link().cancelled == [order.id]
 
 
 def held_up(ground: Ground, running: Running) -> tuple[asyncio.Event, list[str]]:

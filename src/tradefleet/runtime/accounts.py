@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 MISSES_APART = timedelta(seconds=2)  # what is not found twice within less counts once
 WAKES_EARLY = 0.1  # seconds; what is put here by then may be under way already
+TAKEN_BACK_AGAIN = timedelta(seconds=1)
 SENT_EARLIER = timedelta(seconds=5)  # the venue's clock may be behind ours
 SILENT_LEAST = timedelta(seconds=1)
 SILENT_MOST = timedelta(seconds=60)  # the longest pause while a venue does not answer at all
@@ -181,6 +182,8 @@ class AccountLane(Generic[BotT]):
         match job:
             case Job.SEND if begun is not None and begun.armed is not None:
                 await self._submit(bot, order, begun.armed)
+            case Job.CANCEL if order.state is OrderState.CREATED:
+                await self._take_back(bot, order)
             case Job.CANCEL if begun is not None:
                 await self._cancel(bot, order)
             case Job.SEND:
@@ -233,6 +236,16 @@ class AccountLane(Generic[BotT]):
         with suppress(VenueRejected, OutcomeUnknown, VenueUnavailable):
             await self.link.cancel(order)  # only the look-up says what became of it
         await self._look_up(bot, bot.engine.working.get(order.id, order))
+
+    async def _take_back(self, bot: BotT, order: Order) -> None:
+        """Let an order that was not sent never be; where it may have been, the venue is asked."""
+        if order.id in self.unsure:
+            await self._look_up(bot, order)
+            order = bot.engine.working.get(order.id, order)
+        if order.id in self.unsure or order.state is not OrderState.CREATED:
+            self.owner.later(TAKEN_BACK_AGAIN, Job.CANCEL, bot, order.id)
+        else:
+            await self.owner.tell(bot, Voided(order.id, "taken back before it was sent"))
 
     async def _look_up(self, bot: BotT, order: Order) -> None:
         """Ask the venue about an order and pass on what is new; without evidence, ask again."""
