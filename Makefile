@@ -70,6 +70,12 @@ bench: $(READY) $(READY_BENCH) ## Run the benchmarks
 mutation-score: $(READY_MUTATION) ## Change the code of orders and money in small ways; print what no test notices
 	nice -n 10 $(MUTATION)/bin/python scripts/mutation_score.py $(MODULES)
 
+judge: $(READY) ## Prove order safety: worlds of faults, crashes and takeovers, judged (JUDGE=…)
+	$(BIN)/python -m judge $(JUDGE)
+
+soak: $(READY) ## Let the judge go on for HOURS=1 on all cores; memory must stay flat
+	$(BIN)/python -m judge --soak $(HOURS) --json soak.json
+
 # uv alone decides here what is pinned: no index but the ordinary one, no local folder of wheels.
 LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile \
 	--quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \

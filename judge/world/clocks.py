@@ -54,6 +54,12 @@ class WorldClock:
     def now(self) -> datetime:
         return START + self.now_us() * MICRO
 
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

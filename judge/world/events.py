@@ -270,7 +270,7 @@ class Events:
             await self._set(released, user)
 
     async def release_all(self) -> None:
-        self._thrown = [(0.0, *rest) for _, *rest in self._thrown]
+        self._thrown = [(0.0, switch, user, covers) for _, switch, user, covers in self._thrown]
         await self._release_due()
 
     async def restart_bots(self) -> None:
@@ -318,9 +318,9 @@ class Events:
         for spec in self.specs.values():
             position = held.get(spec.id)
             bare = position is not None and not self._rests(spec)
-            process = running.get(spec.user_id) if bare else None
-            bot = process.host.bots.get(spec.id) if process is not None else None
-            watched = bot is not None and watches(process, bot)
+            there = running.get(spec.user_id) if bare else None
+            bot = there.host.bots.get(spec.id) if there is not None else None
+            watched = bot is not None and watches(there, bot)
             self._count(spec, "unprotected", bare and bot is not None and not watched, now)
             self._count(spec, "alone", bare and bot is None, now)
 

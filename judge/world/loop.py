@@ -48,7 +48,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = _Jump(self)
         self._clock_resolution = 1e-9
         self._tasks = 0
-        self.set_task_factory(self._numbered)
+        self.set_task_factory(self._numbered)  # type: ignore[arg-type]
 
     def _numbered(
         self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **more: Any
@@ -64,7 +64,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
         self._now = max(self._now, scheduled[0].when())
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
         """Run it at once: a thread would come back whenever the machine likes."""
         future: asyncio.Future[T] = self.create_future()
         try:

@@ -95,7 +95,8 @@ class HostStore:
         return leases
 
     async def renew_leases(self, owner: str, **more: Any) -> Sequence[Lease]:
-        return await self._change("renew_leases", owner, **more)
+        leases: Sequence[Lease] = await self._change("renew_leases", owner, **more)
+        return leases
 
     async def release_leases(self, owner: str) -> Any:
         return await self._change("release_leases", owner)
@@ -179,7 +180,7 @@ class HostProcess:
         self.venue = HostVenue(self)
         venue = ground.venue_name
         host = Host(
-            store=self.store,  # type: ignore[arg-type]
+            store=self.store,
             clock=self.clock,
             venues={venue: self.venue},
             strategies=ground.strategies(),
