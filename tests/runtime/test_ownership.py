@@ -237,6 +237,20 @@ async def test_users_without_anything_to_run_are_not_taken(ground, running):
     assert set(running.host.users) == {ALICE}
 
 
+async def test_a_user_who_is_lost_while_they_are_taken_leaves_no_bot_behind(ground):
+    async with ground.host() as running:
+        running.host.drop(running.host.users[ALICE])
+        rules = ground.market.rules
+
+        async def slowly(symbol: object) -> object:
+            running.host.drop(running.host.users[ALICE])
+            return await rules(symbol)
+
+        ground.market.rules = slowly
+        await running.ownership._renew()
+        assert running.host.bots == {}
+
+
 # ------------------------------------------------------------------- kill switches
 
 

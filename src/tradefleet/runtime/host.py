@@ -500,7 +500,12 @@ class Host:
     # --------------------------------------------------------------- users
 
     def add(self, bot: HostedBot) -> None:
-        """Run a bot: from now on it is woken, and its levels are watched."""
+        """Run a bot: from now on it is woken, and its levels are watched.
+
+        One whose user was lost while they were being taken is another host's by now.
+        """
+        if bot.user.gone:
+            return
         spec = bot.engine.spec
         self.bots[spec.id] = bot
         bot.user.bots[spec.id] = bot
