@@ -26,6 +26,7 @@ DEPOSIT = units("20000")
 POLICIES = (ExternalChanges.IGNORE, ExternalChanges.IGNORE, ExternalChanges.ADOPT)
 SCOPES = (*(Scope.BOT, Scope.ACCOUNT, Scope.USER) * 2, Scope.PLATFORM)
 OPEN_PAUSES = 2.5  # times as long passes between stand-stills and switches in open weather
+SKEWS_US = (450_000, 450_000, 2_000_000)  # from half a second on, hosts send no orders
 BY_HAND = "by hand"  # the reason of switches that are thrown here
 
 
@@ -164,11 +165,17 @@ class Events:
         process = self._roll.choice(busy)
         ttl = world.lease_seconds
         long = self._roll.random() < 0.06
-        process.stops_for = self._roll.uniform(5, 120) if long else ttl + self._roll.uniform(-1, 9)
+        if world.plan.kind == menu.STOOD_STILL:  # and goes on before anybody else takes over
+            process.stops_for = self._roll.uniform(1, ttl / 2)
+        elif long:
+            process.stops_for = self._roll.uniform(5, 120)
+        else:
+            process.stops_for = ttl + self._roll.uniform(-1, 9)
 
     def _skew_a_clock(self) -> None:
         machine = self._roll.choice(self.world.machines)
-        machine.skew_us = self._roll.randrange(-2_000_000, 2_000_001)
+        most = self._roll.choice(SKEWS_US)
+        machine.skew_us = self._roll.randrange(-most, most + 1)
         process = machine.process
         if process is None:
             return

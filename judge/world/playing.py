@@ -19,7 +19,7 @@ from tradefleet.runtime import node
 
 VENUES = tuple(rules.ALL)
 KINDS_OF_A_SEED = 4
-ORDERS = 480  # of a world, at least
+ORDERS = 520  # of a world, at least
 ORDERS_SQLITE = 100
 SQLITE_EVERY = 11  # one in so many worlds stands on SQLite, which takes five times as long
 

@@ -27,7 +27,7 @@ class Size:
     rates: Rates = field(default_factory=Rates)
     users_max: int = 4
     crashes: bool = True
-    freeze_every: float = 14.0
+    freeze_every: float = 18.0
     kill_every: float = 40.0
     owner_every: float = 15.0
     quiet_most: float = 420.0
