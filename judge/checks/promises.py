@@ -117,6 +117,7 @@ def _armed_under(case: Case, switch: Kill, intent: StoredOrder, order: VenueOrde
     """Say whether an order was let go when a switch was written already, as its own time tells."""
     return (
         intent.sent_ms is not None
+        and intent.epoch > 0  # else the database lost when it was sent
         and switch.since_ms + case.tolerance_ms < intent.sent_ms < switch.until_ms
         and switch.covers(case, order, intent.bot_id)
     )
@@ -147,7 +148,7 @@ def _fence(
     epochs, times = leases
     patience, tolerance = case.patience(intent.account_id), case.tolerance_ms
     at_ms = order.first_ms
-    if intent.sent_ms is None:
+    if intent.sent_ms is None or not intent.epoch:
         return  # the database lost that it was sent: nothing says under which epoch it was
     after = bisect_right(epochs, intent.epoch)
     if after < len(epochs) and at_ms > times[after] + patience.late_ms + tolerance:

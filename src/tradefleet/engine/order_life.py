@@ -159,8 +159,15 @@ def _keep(order: Order, event: OrderEvent) -> Order:
 
 
 def _surprised(order: Order) -> Order:
-    """Remember that the venue has an order we held to be gone or never sent."""
-    return changed(order, note=f"found at the venue when {order.state}: {order.note}")
+    """Remember that the venue has an order we held to be gone or never sent.
+
+    Where the database lost when it was sent, that was after it was decided.
+    """
+    return changed(
+        order,
+        note=f"found at the venue when {order.state}: {order.note}",
+        sent_at=order.sent_at or order.decided_at,
+    )
 
 
 # ------------------------------------------------------------------------- the table
