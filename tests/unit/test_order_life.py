@@ -358,7 +358,7 @@ def test_only_what_is_in_doubt_is_looked_up(changes, due):
 def test_an_order_whose_sending_was_lost_is_asked_back_again_and_again():
     found = after(order(3), Acknowledged("o1", "V1"))
     assert found.sent_at == found.decided_at
-    taken_back, now = after(found, CANCEL), after_start(60)
+    taken_back, now = after(found, CANCEL), after_start(seconds=60)
     assert look_up_due(taken_back, now, timedelta(seconds=1)) == now + timedelta(seconds=1)
 
 
