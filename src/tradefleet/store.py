@@ -18,6 +18,7 @@ from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
+from tradefleet.identity import IdentityStore, UserIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,10 @@ class UserStore(Protocol):
     @property
     def user_id(self) -> UserId: ...
     async def user(self) -> User | None: ...
+    @property
+    def identity(self) -> UserIdentity:
+        """What the user signs in with."""
+
     async def save_user(self, user: User) -> None: ...
     async def limits(self) -> RiskLimits | None:
         """Return the user's own limits, or None when they have the default ones."""
@@ -304,6 +309,10 @@ class Store(Protocol):
         """
 
     async def find_user(
+    @property
+    def identity(self) -> IdentityStore:
+        """Who signs in, over all users."""
+
         self, *, telegram_id: int | None = None, username: str | None = None
     ) -> User | None: ...
     async def user_ids(self) -> Sequence[UserId]: ...

@@ -15,6 +15,7 @@ from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
+from tradefleet.identity import Link, LinkUse, Password, PersonalToken, SecondFactor, Session
 from tradefleet.store import Answer, PendingKey, SealedKey
 
 
@@ -25,6 +26,14 @@ class AuditLine:
     at: datetime
     action: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What renews a session, once."""
+
+    session_id: str
+    used_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -44,6 +53,13 @@ class Tables:
     sealed_keys: dict[AccountId, SealedKey | None] = field(default_factory=dict)
     pending_keys: dict[UserId, PendingKey | None] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
+    passwords: dict[UserId, Password] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    renewals: dict[str, Renewal] = field(default_factory=dict)
+    tokens: dict[str, PersonalToken] = field(default_factory=dict)
+    links: dict[LinkUse, Link | None] = field(default_factory=dict)  # None: opened
+    factors: dict[UserId, SecondFactor | None] = field(default_factory=dict)  # None: dropped
+    spent: dict[str, datetime] = field(default_factory=dict)
 
 
 TABLES = tuple(Tables.__dataclass_fields__)
@@ -90,6 +106,13 @@ class Draft:
         self.sealed_keys = ChainMap({}, rows.sealed_keys)
         self.pending_keys = ChainMap({}, rows.pending_keys)
         self.answers = ChainMap({}, rows.answers)
+        self.passwords = ChainMap({}, rows.passwords)
+        self.sessions = ChainMap({}, rows.sessions)
+        self.renewals = ChainMap({}, rows.renewals)
+        self.tokens = ChainMap({}, rows.tokens)
+        self.links = ChainMap({}, rows.links)
+        self.factors = ChainMap({}, rows.factors)
+        self.spent = ChainMap({}, rows.spent)
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []
         self.messages: list[tuple[str, Mapping[str, Any]]] = []

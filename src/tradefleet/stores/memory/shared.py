@@ -8,6 +8,7 @@ from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import User
+from tradefleet.identity import Failures
 from tradefleet.store import HostMessage, KeyTaken, Lease, OutboxNotice, ReplayRun, SignalNote
 
 NOBODY = ""
@@ -35,6 +36,8 @@ class Shared:
     secrets: dict[str, bytes] = field(default_factory=dict)
     fingerprints: dict[str, AccountId] = field(default_factory=dict)  # of sealed API keys
     runs: dict[str, ReplayRun] = field(default_factory=dict)
+    spent: dict[str, datetime] = field(default_factory=dict)
+    failures: dict[str, Failures] = field(default_factory=dict)
     platform: Switch | None = None
     last_id: int = 0
 

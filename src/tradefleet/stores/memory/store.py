@@ -27,6 +27,7 @@ from tradefleet.store import (
     UserLoad,
 )
 from tradefleet.stores._gate import refusal
+from tradefleet.stores.memory.identity import MemoryIdentityStore
 from tradefleet.stores.memory.journal import fault_in, keep
 from tradefleet.stores.memory.paper_books import MemoryPaperBooks
 from tradefleet.stores.memory.rows import Draft, Rows
@@ -43,6 +44,7 @@ class MemoryStore:
         self._shared = Shared()
         self._turns: dict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.paper_books = MemoryPaperBooks()
+        self.identity = MemoryIdentityStore(self._rows, self._shared)
 
     @asynccontextmanager
     async def open(

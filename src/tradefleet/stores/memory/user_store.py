@@ -18,6 +18,7 @@ from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, KeyTaken, PendingKey, SealedKey, SignalNote
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
 from tradefleet.stores.memory.shared import Shared
+from tradefleet.stores.memory.identity import MemoryUserIdentity
 
 
 class MemoryUserStore:
@@ -30,6 +31,7 @@ class MemoryUserStore:
         self.draft = Draft(rows)
 
     @property
+        self.identity = MemoryUserIdentity(user_id, self.draft)
     def user_id(self) -> UserId:
         return self._user_id
 

@@ -30,6 +30,7 @@ from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.engine import reading_options
 from tradefleet.stores.sql.faults import translated
+from tradefleet.stores.sql.identity import SqlIdentityStore
 from tradefleet.stores.sql.journal.plan import run_row
 from tradefleet.stores.sql.journal.sheets import RUNS
 from tradefleet.stores.sql.loading import load_users, load_users_with_entries
@@ -82,6 +83,7 @@ class SqlStore:
         self._checkpoints = checkpoints
         self._closed = False
         self.paper_books = SqlPaperBooks(self)
+        self.identity = SqlIdentityStore(self.reading, self._writing)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

@@ -21,6 +21,7 @@ from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, PendingKey, SealedKey
 from tradefleet.stores.sql import queries, shapes, tables, vault
 from tradefleet.stores.sql.codec import to_plain
+from tradefleet.stores.sql.identity import SqlUserIdentity
 from tradefleet.stores.sql.queries import LINE_COLUMNS, lines_of
 from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.types import time_text
@@ -38,6 +39,7 @@ class SqlUserStore(UserReads):
         super().__init__(connection, user_id)
         self._clock = clock
         self._reading = reading
+        self.identity = SqlUserIdentity(connection, user_id, reading=reading)
 
     @property
     def _writing(self) -> AsyncConnection:

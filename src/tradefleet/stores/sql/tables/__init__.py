@@ -1,6 +1,16 @@
 """The database's tables; how they come to be and change is in migrations/."""
 
 from tradefleet.stores.sql.tables.answered import idempotency
+from tradefleet.stores.sql.tables.identity import (
+    links,
+    passwords,
+    personal_tokens,
+    renewals,
+    second_factors,
+    sessions,
+    sign_in_failures,
+    spent,
+)
 from tradefleet.stores.sql.tables.kept import credentials, pending_keys, user_keys
 from tradefleet.stores.sql.tables.metadata import METADATA
 from tradefleet.stores.sql.tables.operation import (
@@ -59,18 +69,26 @@ __all__ = [
     "is_working",
     "leases",
     "ledger_entries",
+    "links",
     "orders",
     "outbox",
     "paper_accounts",
     "paper_balances",
     "paper_fills",
     "paper_orders",
+    "passwords",
     "pending_keys",
+    "personal_tokens",
     "positions",
+    "renewals",
     "replay_runs",
     "risk_events",
+    "second_factors",
     "secrets",
+    "sessions",
+    "sign_in_failures",
     "signals",
+    "spent",
     "switches",
     "system_metrics",
     "trades",
