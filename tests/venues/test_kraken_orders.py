@@ -20,6 +20,8 @@ from tradefleet.runtime.real_world import RealClock
 from tradefleet.venues import kraken
 from tradefleet.venues._ccxt import turnstile
 from tradefleet.venues._ccxt.account import CcxtLink
+from tradefleet.venues._ccxt.connections import Answer
+from tradefleet.venues._ccxt.wire import Transport, Wire
 from venuesim.faults import Fault, FaultKind
 from venuesim.kraken import STARTER
 from venuesim.orders import Kind, NewOrder
@@ -340,7 +342,7 @@ async def test_an_order_that_was_delayed_past_its_deadline_is_not_taken_either()
         assert await link.look_up(late) is None
 
 
-async def test_an_order_that_is_under_way_too_long_holds_up_nobody_and_is_refused(monkeypatch):
+async def test_an_order_that_is_under_way_too_long_holds_up_nobody_and_is_not_taken(monkeypatch):
     monkeypatch.setattr(turnstile, "HELD_SECONDS", 0.05)
     async with world() as at:
         link = await at.link()
@@ -353,15 +355,15 @@ async def test_an_order_that_is_under_way_too_long_holds_up_nobody_and_is_refuse
             await asyncio.sleep(0.01)
             await link.balances()
             assert not sending.done()
-        assert sending.result() == "EAPI:Invalid nonce"
+        assert sending.result() == "Kraken: EAPI:Invalid nonce"
         assert at.orders() == []
 
 
 async def outcome_of(link: CcxtLink, order: Order) -> str:
     try:
         return await link.submit(order)
-    except VenueRejected as rejection:
-        return str(rejection)
+    except OutcomeUnknown as doubt:
+        return str(doubt)
 
 
 async def test_with_a_clock_that_is_off_nothing_is_sent():
@@ -528,11 +530,31 @@ async def test_an_order_that_is_refused_for_its_number_is_not_sent_again():
         await link.look_up(armed())
         await at.ours.joined()
         key.nonce += 8_000_000
-        with pytest.raises(VenueRejected, match="EAPI:Invalid nonce"):
+        with pytest.raises(OutcomeUnknown, match="EAPI:Invalid nonce"):
             await link.submit(armed("0.001"))
         assert at.orders() == []
         await link.submit(armed("0.001", 2))  # the numbers have leapt
         assert len(at.orders()) == 1
+
+
+async def test_a_refused_number_proves_nothing_of_an_order_that_came_twice(monkeypatch):
+    """What sends a request again passes on the answer to the last; the first was carried out."""
+    send = Transport.send
+
+    async def twice(self: Transport, wire: Wire, seconds: float) -> Answer:
+        if wire.url.endswith("/AddOrder"):
+            await send(self, wire, seconds)
+        return await send(self, wire, seconds)
+
+    async with world() as at:
+        link, order = await at.link(), armed("0.001")
+        await at.ours.joined()
+        monkeypatch.setattr(Transport, "send", twice)
+        with pytest.raises(OutcomeUnknown, match="EAPI:Invalid nonce"):
+            await link.submit(order)
+        assert len(at.orders()) == 1
+        report = await link.look_up(order)
+        assert report is not None and report.filled == Decimal("0.001")
 
 
 async def test_a_check_of_a_key_and_its_account_do_not_get_in_each_others_way():

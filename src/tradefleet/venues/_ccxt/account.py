@@ -32,7 +32,7 @@ from tradefleet.venue import StatementNotPossible, VenueOrder, VenueTiming, Venu
 from tradefleet.venues._ccxt.amounts import UNREADABLE, to_ms, understanding
 from tradefleet.venues._ccxt.calls import Done, Garbled, KeyFailed, Said
 from tradefleet.venues._ccxt.dialect import Errand
-from tradefleet.venues._ccxt.environment import Asker
+from tradefleet.venues._ccxt.environment import Asker, refuses_number
 from tradefleet.venues._ccxt.listings import Listing
 from tradefleet.venues._ccxt.valuation import Valuation
 
@@ -102,13 +102,21 @@ class CcxtLink:
                     raise OutcomeUnknown(f"{title}: its answer names no order ({kind})") from None
                 self._note(order.id, made, is_open=True)
                 return made
-            case Said(refused=True):
+            case Said(refused=True) if not self._may_be_of_a_copy(outcome):
                 self._note(order.id, "", is_open=False)
                 raise VenueRejected(str(outcome))
             case Said():
                 raise OutcomeUnknown(f"{title}: {outcome}")
             case Garbled(what):
                 raise OutcomeUnknown(f"{title}: {what}")
+
+    def _may_be_of_a_copy(self, outcome: Said) -> bool:
+        """Say whether a venue that counts requests may have refused a copy of one it carried out.
+
+        Whatever on the way sends a request again passes on the answer to the last: too small a
+        number. That proves nothing about the first.
+        """
+        return self.asker.environment.dialect.counts_requests and refuses_number(outcome)
 
     def _left(self, deadline: datetime) -> timedelta:
         """Return how long an order may still wait here."""
