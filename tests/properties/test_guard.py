@@ -246,7 +246,8 @@ class Guarded(RuleBasedStateMachine):
         if not self.is_paused:
             fall, share = self.peak - self.equity, limits.drawdown_share_max
             month, lost = limits.monthly_loss_share_max, self.lost(self.month_from, "%Y%m")
-            fell = share is not None and fall > 0 and fall >= share * self.peak
+            base = max(self.peak, len(BOTS) * ALLOCATION)  # what is at stake, if that is more
+            fell = share is not None and fall > 0 and fall >= share * base
             bled = month is not None and lost > 0 and lost >= month * len(BOTS) * ALLOCATION
             self.is_paused = fell or bled
             expected += self.is_paused
