@@ -1,7 +1,7 @@
 """What a command is. One per file in commands/, named COMMAND."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from types import UnionType
@@ -29,6 +29,7 @@ RequestT = TypeVar("RequestT")
 SECRET = "secret"  # in the metadata of a request's field: never echoed, stored or audited
 PAPER = "paper"
 TRADES_MAX = 100_000  # that one reply looks at
+NO_PAIRS = "You have no trading pairs yet. Add one: /addpair BTC/USDT 1000"
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
 
 
@@ -77,7 +78,7 @@ class Catalog:
     """What there is to choose from: strategies, venues, and the rules of a venue's symbol.
 
     rules raises Refused for a symbol the venue does not trade; key_rules says which keys the
-    operator allows.
+    operator allows. web_url: the address of our pages for people, "" when there are none.
     """
 
     strategies: Mapping[str, StrategySpec]
@@ -86,6 +87,7 @@ class Catalog:
     rules: Callable[[str, Symbol], Awaitable[TradingRules]]
     tiers: Mapping[str, Tier] = field(default_factory=lambda: TIERS)
     key_rules: KeyRules = KeyRules()
+    web_url: str = ""
 
     def check_strategy(self, name: str, params: Mapping[str, str]) -> None:
         """Refuse a strategy there is not, or parameters it does not allow."""
@@ -251,7 +253,7 @@ class Context:
         """Return the caller's bots, or those named; raise Refused when there is none."""
         everything = await self.store.bots()
         if not everything:
-            raise NotThere("You have no trading pairs yet. Add one: /addpair BTC/USDT 1000")
+            raise NotThere(NO_PAIRS)
         there = {a.id for a in await self.store.accounts() if is_called(a, exchange)}
         found = [
             bot for bot in everything if symbol in (None, bot.symbol) and bot.account_id in there
@@ -260,6 +262,17 @@ class Context:
             pairs = ", ".join(dict.fromkeys(str(bot.symbol) for bot in everything))
             raise NotThere(f"You have no such pair. Your pairs: {pairs}.")
         return found
+
+
+async def always(request: object, context: Context) -> bool:
+    """Say that each request of a command needs the second factor."""
+    return True
+
+
+async def is_live(accounts: Collection[AccountId], context: Context) -> bool:
+    """Say whether real money is in any of these accounts of the caller's."""
+    known = await context.store.accounts()
+    return any(each.mode is Mode.LIVE and each.is_active and each.id in accounts for each in known)
 
 
 def is_called(account: Account, name: str) -> bool:
@@ -293,6 +306,8 @@ class CommandSpec(Generic[RequestT]):
     well; example a call that works; group and place order /help. registers: may be used
     before /start. dangerous: surfaces ask for confirmation.
     changes: it changes something of the user's, and is audited.
+    needs_proof: says, of a request that changes live trading or how its user signs in, that it
+    needs the second factor of a user who has one. in_person: not for a personal token.
     asks: what it asks venues before the handler's transaction is opened. It is called in a
     transaction for reading, which is closed before the question it returns is put; None: no
     question. It raises Refused for what the handler would refuse anyway.
@@ -315,6 +330,8 @@ class CommandSpec(Generic[RequestT]):
     registers: bool = False
     dangerous: bool = False
     changes: bool = False
+    needs_proof: Callable[[RequestT, Context], Awaitable[bool]] | None = None
+    in_person: bool = False
     route: Route | None = None
     more_routes: tuple[Route, ...] = ()
     data: type | UnionType | None = None

@@ -107,6 +107,15 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def limit_text(value: object) -> str:
+    """Write a limit as it may be given back: off, 5, 0.05, BTC/USDT,ETH/USDT."""
+    if value is None or value == frozenset():
+        return "off"
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value))
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+
+
 def as_json(value: object) -> bytes:
     """Write what a reply holds for programs: every digit of an amount, times with their zone."""
     return orjson.dumps(value, default=_plain)

@@ -1,6 +1,6 @@
 """What a store is: the memory of the service. Commands see one user; hosts see the journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,12 +13,13 @@ from tradefleet.domain.errors import Refused, StoreError
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
-from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.order import Fill, Order, OrderState
+from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
-from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 from tradefleet.identity import IdentityStore, UserIdentity
+from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,11 @@ class UserStore(Protocol):
 
     @property
     def user_id(self) -> UserId: ...
-    async def user(self) -> User | None: ...
     @property
     def identity(self) -> UserIdentity:
         """What the user signs in with."""
 
+    async def user(self) -> User | None: ...
     async def save_user(self, user: User) -> None: ...
     async def limits(self) -> RiskLimits | None:
         """Return the user's own limits, or None when they have the default ones."""
@@ -126,10 +127,15 @@ class UserStore(Protocol):
         """Destroy the user's own key and all it seals: no copy of them can be opened again."""
 
     async def bots(self) -> Sequence[BotSpec]:
-        """Return the user's bots in the order they were added."""
+        """Return the user's pairs in the order they were added: their bots but for manual ones."""
+
+    async def manual_bots(self) -> Sequence[BotSpec]:
+        """Return the bots through which the user trades by hand, one per account and symbol."""
 
     async def add_bot(self, spec: BotSpec) -> None:
         """Add a bot and its memory; raise Refused when account and symbol are taken already.
+
+        A manual bot stands beside the pair of its symbol.
 
         The uniqueness is the database's, so of two at once exactly one succeeds. A universe it
         names is the user's, in the same account.
@@ -154,6 +160,15 @@ class UserStore(Protocol):
     async def guard(self) -> GuardMemory | None: ...
     async def orders(self, bot_id: BotId | None = None, limit: int = 100) -> Sequence[Order]:
         """Return the latest orders, oldest first."""
+
+    async def order(self, order_id: OrderId) -> Order | None: ...
+    async def order_page(
+        self, page: Page, *, states: Collection[OrderState] | None = None
+    ) -> Sequence[Order]:
+        """Return a page of orders by the time they were decided, the newest first."""
+
+    async def trade_page(self, page: Page) -> Sequence[Trade]:
+        """Return a page of trades by the time they were closed, the newest first."""
 
     async def fills(self, order_ids: Sequence[OrderId]) -> Sequence[Fill]: ...
     async def trades(
@@ -299,6 +314,10 @@ class ReplayRun:
 class Store(Protocol):
     """The whole database, as commands (open), hosts (leases, write, load) and jobs see it."""
 
+    @property
+    def identity(self) -> IdentityStore:
+        """Who signs in, over all users."""
+
     def open(
         self, user_id: UserId, *, reading: bool = False
     ) -> AbstractAsyncContextManager[UserStore]:
@@ -309,10 +328,6 @@ class Store(Protocol):
         """
 
     async def find_user(
-    @property
-    def identity(self) -> IdentityStore:
-        """Who signs in, over all users."""
-
         self, *, telegram_id: int | None = None, username: str | None = None
     ) -> User | None: ...
     async def user_ids(self) -> Sequence[UserId]: ...
@@ -394,9 +409,11 @@ class Store(Protocol):
         """Return everybody's connected accounts of a mode."""
 
     # switches over everybody
-    async def platform_switch(self) -> Switch | None: ...
+    async def platform_switch(self, id: str = "*") -> Switch | None:
+        """Return a switch over everybody: the kill switch "*", or that of maintenance."""
+
     async def set_platform_switch(self, switch: Switch) -> None:
-        """Set the platform's switch and raise everybody's kill version."""
+        """Set the platform's switch of that id and raise everybody's kill version."""
 
     # replays
     async def replay_run(self, id: str) -> ReplayRun | None: ...

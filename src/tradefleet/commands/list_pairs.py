@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
 from tradefleet.drawing import count, money, positions_text, status_text
 
 
@@ -41,7 +41,9 @@ class Pairs:
 
 
 async def list_pairs(request: ListPairs, context: Context) -> Reply:
-    bots, universes = await context.bots(), await context.universes()
+    bots, universes = await context.store.bots(), await context.universes()
+    if not bots:
+        return Reply(text=NO_PAIRS, data=Pairs(()))
     lines, pairs = [f"📊 Your Trading Pairs ({len(bots)})"], []
     for number, bot in enumerate(bots, 1):
         universe = universes.get(bot.universe_id)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
 from tradefleet.domain import position as domain
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.market import Symbol
@@ -38,6 +38,8 @@ class Positions:
 
 
 async def position(request: Position, context: Context) -> Reply:
+    if request.symbol is None and not await context.store.bots():
+        return Reply(text=NO_PAIRS, data=Positions(()))
     bots = await context.bots(request.symbol)
     memories = await context.store.memories()
     found: list[OpenPosition] = []

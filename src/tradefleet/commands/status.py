@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.limits import Halt, Scope
@@ -63,6 +63,8 @@ class Overview:
 
 
 async def status(request: Status, context: Context) -> Reply:
+    if request.symbol is None and not await context.store.bots():
+        return Reply(text=NO_PAIRS, data=Overview((), await halts_of(context)))
     bots = await context.bots(request.symbol)
     memories = await context.store.memories()
     halts = await halts_of(context)

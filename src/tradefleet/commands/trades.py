@@ -4,18 +4,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Reply
+from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.errors import Refused
+from tradefleet.domain.market import Symbol
+from tradefleet.domain.paging import Cursor, Page, page_of
 from tradefleet.domain.position import Trade
 from tradefleet.drawing import money, percent, price, quantity
 
 TRADES_SHOWN_MAX = 50
+NONE_HERE = "📒 No such trades."
+SOME = "📒 Your trades, the newest first"
 COLUMNS = ("#", "Pair", "Closed", "Quantity", "Entry", "Exit", "PnL", "%", "Reason")
 
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    number: int = 10
+    limit: int = 10
+    symbol: Symbol | None = None
+    since: datetime | None = None
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +46,29 @@ class ClosedTrade:
 
 @dataclass(frozen=True, slots=True)
 class TradeList:
+    """Trades, the newest first; next is the cursor of the page after, "" on the last."""
+
     trades: tuple[ClosedTrade, ...]
+    next: str = ""
 
 
 async def trades(request: Trades, context: Context) -> Reply:
-    if not 1 <= request.number <= TRADES_SHOWN_MAX:
+    if not 1 <= request.limit <= TRADES_SHOWN_MAX:
         raise Refused(f"Ask for 1 to {TRADES_SHOWN_MAX} trades.")
-    found = list(reversed(await context.store.trades(limit=request.number)))
+    page = page_of(request.limit, request.cursor, request.since, request.symbol)
+    found = await context.store.trade_page(page)
     if not found:
-        return Reply(text="📒 No closed trades yet.", data=TradeList(()))
+        text = "📒 No closed trades yet." if page == Page(limit=page.limit) else NONE_HERE
+        return Reply(text=text, data=TradeList(()))
+    full = len(found) == page.limit
+    next = str(Cursor(found[-1].closed_at, found[-1].id)) if full else ""
+    more = [f"Older ones: cursor={next}"] if next and page.before else []
+    header = "📒 Your latest trades, the newest first (/why 1 explains it)"
     return Reply(
-        text="📒 Your latest trades, the newest first (/why 1 explains it)",
+        text="\n".join([header if page == Page(limit=page.limit) else SOME, *more]),
         columns=COLUMNS,
         rows=tuple(row(number, trade) for number, trade in enumerate(found, 1)),
-        data=TradeList(tuple(map(closed, found))),
+        data=TradeList(tuple(map(closed, found)), next),
     )
 
 
@@ -92,9 +108,12 @@ def closed(trade: Trade) -> ClosedTrade:
 COMMAND = CommandSpec(
     name="trades",
     summary="Your latest closed trades",
-    usage="/trades [number]",
+    usage="/trades [number] [symbol]",
+    options="since=2026-01-31 cursor=<next>",
     example="/trades 10",
     request=Trades,
     handler=trades,
     place=8,
+    route=Route("GET", "/trades"),
+    data=TradeList,
 )

@@ -12,6 +12,8 @@ from tradefleet.domain.market import Stream, Symbol, Timeframe
 from tradefleet.domain.money import to_unit
 from tradefleet.domain.position import Position
 
+MANUAL = "manual"  # the strategy of a bot that has none: its user says what to buy and sell
+
 
 class BotStatus(StrEnum):
     """What should be: hosts converge to it."""
@@ -41,6 +43,11 @@ class BotSpec:
     note: str = ""  # why it was set aside
     limits: RiskLimits | None = None  # the bot's own, on top of its user's
     universe_id: UniverseId | None = None
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether it only does what its user asks for, with the money no pair owns."""
+        return self.strategy == MANUAL
 
     @property
     def stream(self) -> Stream:

@@ -74,6 +74,53 @@ class StartAsked:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuyAsked:
+    """Its user wants to buy now: quantity in base or, without one, for amount in quote.
+
+    asked_at tells one request from another and is later than that of any before; price is where
+    the market is at `at`; funds: what may be spent, fee included.
+    """
+
+    asked_at: datetime
+    at: datetime
+    price: Decimal
+    funds: Decimal
+    amount: Decimal | None = None
+    quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SellAsked:
+    """Its user wants to sell a quantity now, of what they hold in the account, bought here or not.
+
+    asked_at and price as for BuyAsked.
+    """
+
+    asked_at: datetime
+    at: datetime
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """What was asked for at asked_at reached the bot when it was no longer wanted, or could be."""
+
+    asked_at: datetime
+    reason: str
+
+
 Event: TypeAlias = (
-    BarClosed | StopHit | TargetHit | EntryDue | ExitAsked | StopAsked | StartAsked | OrderEvent
+    BarClosed
+    | StopHit
+    | TargetHit
+    | EntryDue
+    | ExitAsked
+    | StopAsked
+    | StartAsked
+    | BuyAsked
+    | SellAsked
+    | TooLate
+    | OrderEvent
 )

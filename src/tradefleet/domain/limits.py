@@ -68,6 +68,9 @@ class Tier:
     priority: bool = False
 
 
+MAINTENANCE = "maintenance"  # the platform's second switch: no entries and no new bots for now
+
+
 class Scope(StrEnum):
     """What a kill switch covers."""
 
@@ -90,7 +93,7 @@ class Switch:
     """One kill switch as it stands; every change raises the version of what it covers."""
 
     scope: Scope
-    scope_id: str  # bot, account or user id; "*" for the platform
+    scope_id: str  # bot, account or user id; "*" or MAINTENANCE for the platform
     halt: Halt
     reason: str
     changed_at: datetime

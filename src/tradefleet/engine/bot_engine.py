@@ -24,13 +24,16 @@ from tradefleet.domain.effects import (
 )
 from tradefleet.domain.events import (
     BarClosed,
+    BuyAsked,
     EntryDue,
     Event,
     ExitAsked,
+    SellAsked,
     StartAsked,
     StopAsked,
     StopHit,
     TargetHit,
+    TooLate,
 )
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId, client_order_id
 from tradefleet.domain.ledger import FREE, LedgerEntry, Posting, place_of
@@ -53,7 +56,8 @@ from tradefleet.domain.order import (
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.signal import Entry, Signal, TradePlan
 from tradefleet.domain.values import changed
-from tradefleet.engine import exits, order_life, risk
+from tradefleet.engine import by_hand, exits, order_life, risk
+from tradefleet.engine.by_hand import BY_HAND
 from tradefleet.engine.sizing import size_entry
 from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
@@ -258,6 +262,85 @@ class BotEngine:
         self.running = True
         return []
 
+    # ------------------------------------------------ what they order by hand
+
+    def _on_buy_asked(self, event: BuyAsked) -> list[Effect]:
+        """Order what its user wants to buy, or say which guard said no; once for each request."""
+        asked_at = event.asked_at
+        if self._is_answered(asked_at):
+            return []
+        quantity = by_hand.quantity_to_buy(event, self.rules)
+        if self._is_working():
+            return self._declined(asked_at, by_hand.UNDER_WAY)
+        if isinstance(quantity, Denied):
+            return self._declined(asked_at, quantity)
+        order = self._order(
+            Side.BUY,
+            quantity,
+            Purpose.ENTRY,
+            asked_at,
+            BY_HAND,
+            reserved=by_hand.cost_of(quantity, event.price, self.rules),
+            lapses_at=asked_at + by_hand.LAPSES_AFTER,
+        )
+        denied = self._review_by_hand(order, event)
+        if denied is not None:
+            return self._declined(asked_at, denied)
+        for guard in self._guards():
+            guard.entry_placed(order, order.reserved, asked_at)
+        return self._ordered(order)
+
+    def _review_by_hand(self, order: Order, event: BuyAsked) -> Denied | None:
+        verdict = risk.review(
+            order,
+            price=event.price,
+            free_quote=event.funds,
+            balance=self.spec.allocation,
+            limits=self.limits,
+            rules=self.rules,
+        )
+        if isinstance(verdict, Denied):
+            return verdict
+        for guard in self._guards():
+            verdict = guard.review(order, cost=order.reserved, at=order.decided_at)
+            if isinstance(verdict, Denied):
+                return verdict
+        return None
+
+    def _on_sell_asked(self, event: SellAsked) -> list[Effect]:
+        """Order what its user wants to sell: nothing of ours refuses it, and nothing repeats it."""
+        if self._is_answered(event.asked_at):
+            return []
+        quantity = by_hand.quantity_to_sell(event, self.rules)
+        if self._is_working():
+            return self._declined(event.asked_at, by_hand.UNDER_WAY)
+        if isinstance(quantity, Denied):
+            return self._declined(event.asked_at, quantity)
+        return self._ordered(
+            self._order(Side.SELL, quantity, Purpose.EXIT, event.asked_at, BY_HAND)
+        )
+
+    def _on_too_late(self, event: TooLate) -> list[Effect]:
+        if self._is_answered(event.asked_at):
+            return []
+        return self._declined(event.asked_at, Denied("too_late", event.reason))
+
+    def _is_answered(self, asked_at: datetime) -> bool:
+        """Say whether a request was decided upon already, before a restart."""
+        return self.decided_at is not None and asked_at <= self.decided_at
+
+    def _ordered(self, order: Order) -> list[Effect]:
+        self.seq, self.decided_at = order.seq, order.decided_at
+        self.working[order.id] = order
+        said = self._decided(order.decided_at, "entered", "", f"{order.side} by hand")
+        return [OrderPlaced(order), *self._saved(), *said, SendOrder(order.id)]
+
+    def _declined(self, asked_at: datetime, denied: Denied) -> list[Effect]:
+        self.decided_at = asked_at
+        text = f"❌ {self.spec.symbol}: not ordered. {denied.reason}"
+        said = self._decided(asked_at, "denied", denied.guard, denied.reason)
+        return [*self._saved(), *said, *self._notice(Topic.ORDER, text, asked_at)]
+
     # ---------------------------------------------------------------- bars
 
     def _on_bar(self, event: BarClosed) -> list[Effect]:
@@ -375,7 +458,7 @@ class BotEngine:
         return [SendOrder(order.id)]
 
     def _why_void(self, order: Order, event: EntryDue) -> str:
-        if not self.running:
+        if not self.running and order.reason != BY_HAND:
             return "the bot was stopped"
         if self.is_halted:
             return HALTED
@@ -384,7 +467,7 @@ class BotEngine:
             until = memory.circuit_open_until
             if memory.paused_reason or (until is not None and event.at < until):
                 return f"trading was halted: {memory.paused_reason or memory.circuit_reason}"
-        if self.position is not None or (
+        if (self.position is not None and order.reason != BY_HAND) or (
             len(self.working) > 1
             and any(other.is_working and other.id != order.id for other in self.working.values())
         ):
@@ -400,6 +483,8 @@ class BotEngine:
 
     def _free_for(self, order: Order) -> Decimal:
         """What an entry that was decided may cost: what is reserved for it is free for it."""
+        if order.reason == BY_HAND:
+            return to_unit(order.reserved * (ONE + by_hand.PRICE_MARGIN))
         return self.cash if self.universe is None else self.universe.free + reserve_left(order)
 
     def _void_held(self, reason: str) -> list[Effect]:
@@ -549,6 +634,8 @@ class BotEngine:
         if self._is_working():
             return []
         stop, quantity = position.stop, self._unsold(position)
+        if stop <= ZERO:
+            return []  # bought by hand: its user wants none
         is_above = self.last_price is not None and self.last_price > stop
         if not is_above or self._is_refused(stop, at) or not self.rules.allows(quantity, stop):
             return []
@@ -658,6 +745,8 @@ class BotEngine:
         absent = order.state is OrderState.ABSENT
         for guard in self._guards():
             guard.entry_ended(self.spec.id, sent=order.sent_at is not None and not absent)
+        if order.reason == BY_HAND:
+            return self._nothing_came(order) if absent else []
         if absent:
             return self._decide_again(order)
         return self._rest(order.sent_at or order.decided_at) if self.rests_stops else []
@@ -666,6 +755,8 @@ class BotEngine:
         """See to it that what an exit did not sell is sold by another one."""
         if order.kind is OrderKind.RESTING_STOP:
             return self._rest_ended(order)
+        if order.reason == BY_HAND:  # more than was asked for is never sold, nor sold later
+            return self._nothing_came(order) if order.state is OrderState.ABSENT else []
         position, left = self.position, order.quantity - order.filled
         if position is None:
             return []
@@ -685,6 +776,12 @@ class BotEngine:
             targets = {**dict(position.targets), order.price: left}
             self.position = changed(position, targets=tuple(sorted(targets.items())))
         return [*self._saved(), self.levels]
+
+    def _nothing_came(self, order: Order) -> list[Effect]:
+        """Tell the user that what they ordered never reached the venue: it is theirs to repeat."""
+        what = f"{order.side} {order.quantity.normalize():f}"
+        text = f"❌ {order.symbol}: your order ({what}) never reached the exchange; order again."
+        return self._notice(Topic.ORDER, text, order.decided_at, priority=1)
 
     def _adopted(self, order: Order) -> list[Effect]:
         """Keep anything from being sold twice: an absent order is there after all."""
@@ -758,6 +855,8 @@ class BotEngine:
         )
         if self.position is None:
             entry = self._without_dust(entry, held, ours)
+        if spec.is_manual:
+            entry = by_hand.with_money_free(entry, place_of(spec.id), spec.symbol.base)
         written: list[Effect] = [OrderChanged(order), FillBooked(fill, entry), *follow]
         told = self._fill_notice(order, fill) + self._beyond_notice(beyond)
         return [*written, *self._saved(), self.levels, *told]
@@ -797,7 +896,8 @@ class BotEngine:
         what = f"{fill.quantity.normalize():f} at {fill.price.normalize():f}"
         if fill.side is Side.BUY:
             stop = self.position.stop if self.position else ZERO
-            text = f"🟢 {fill.symbol}: bought {what}, stop {stop.normalize():f}"
+            guarded = f", stop {stop.normalize():f}" if stop else ""
+            text = f"🟢 {fill.symbol}: bought {what}{guarded}"
             return self._notice(Topic.FILL, text, fill.filled_at, priority=1)
         topic = Topic.STOP if order.kind in STOPS else Topic.FILL
         text = f"🔴 {fill.symbol}: sold {what} ({order.reason})"
@@ -809,8 +909,8 @@ class BotEngine:
         return any(order.sent_at is not None for order in entries)
 
     def _beyond_notice(self, beyond: Fill | None) -> list[Effect]:
-        if beyond is None:
-            return []
+        if beyond is None or self.spec.is_manual:
+            return []  # by hand users sell what they had before, too
         base = self.spec.symbol.base
         what = f"{beyond.quantity.normalize():f} {base}"
         text = (
@@ -959,6 +1059,9 @@ HANDLERS: Mapping[type, Callable[[BotEngine, Any], list[Effect]]] = {
     ExitAsked: BotEngine._on_exit_asked,
     StopAsked: BotEngine._on_stop_asked,
     StartAsked: BotEngine._on_start_asked,
+    BuyAsked: BotEngine._on_buy_asked,
+    SellAsked: BotEngine._on_sell_asked,
+    TooLate: BotEngine._on_too_late,
 }
 
 

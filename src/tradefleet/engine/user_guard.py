@@ -17,6 +17,7 @@ from decimal import Decimal
 
 from tradefleet.domain.ids import AccountId, BotId, UniverseId
 from tradefleet.domain.limits import (
+    MAINTENANCE,
     Denied,
     GuardMemory,
     Halt,
@@ -151,6 +152,8 @@ class UserGuard:
         if self._switches:
             for switch in self._covering(order.bot_id, order.account_id):
                 because = f": {switch.reason}" if switch.reason else ""
+                if switch.scope_id == MAINTENANCE:
+                    return Denied("maintenance", f"Maintenance{because}. Exits go on.")
                 return Denied(
                     "kill_switch", f"Trading is switched off for the {switch.scope}{because}."
                 )
@@ -394,6 +397,7 @@ class UserGuard:
         """Yield the switches that cover the bot, widest first."""
         for scope, scope_id in (
             (Scope.PLATFORM, "*"),
+            (Scope.PLATFORM, MAINTENANCE),
             (Scope.USER, self.memory.user_id),
             (Scope.ACCOUNT, account_id),
             (Scope.BOT, bot_id),

@@ -420,7 +420,12 @@ def claim_of(bot: HostedBot) -> Claim:
 
 
 def cash_of(engine: BotEngine) -> Decimal:
-    """Return a bot's cash; what a universe shares is said once, with the first of its bots."""
+    """Return a bot's cash; what a universe shares is said once, with the first of its bots.
+
+    One that trades by hand pays from what no pair owns, and counts on nothing.
+    """
+    if engine.spec.is_manual:
+        return ZERO
     universe = engine.universe
     if universe is None:
         return engine.cash

@@ -6,18 +6,29 @@ transaction, so that a command that was rolled back has told nobody.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
-from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.effects import GuardChanged, Notify, Topic
 from tradefleet.domain.errors import Refused, VenueError
-from tradefleet.domain.events import ExitAsked, StartAsked, StopAsked
+from tradefleet.domain.events import (
+    BuyAsked,
+    ExitAsked,
+    SellAsked,
+    StartAsked,
+    StopAsked,
+    TooLate,
+)
 from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.limits import Halt, RiskLimits
+from tradefleet.domain.market import Side
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
-from tradefleet.runtime.hosted import HostedUser
+from tradefleet.runtime.hosted import HostedBot, HostedUser
 from tradefleet.runtime.recovery import (
     fund_account,
     open_accounts,
@@ -29,6 +40,8 @@ from tradefleet.store import HostMessage, Lease, UserLoad
 
 logger = logging.getLogger(__name__)
 
+ASKED_LATELY = timedelta(seconds=30)  # an order by hand waits so long for a price, no longer
+PRICE_AGE_MOST = timedelta(seconds=15)  # of the price at which such an order is sized
 MESSAGES_MAX = 200  # taken at once
 USERS_MAX = 20_000  # run by one host
 TAKEN_AT_ONCE = 100  # users loaded together
@@ -189,8 +202,8 @@ class Ownership:
             if user is None:
                 continue
             with host.catch() as caught:
-                await self._handle(user, message)
-                followed.append(message)
+                if await self._handle(user, message):
+                    followed.append(message)
             if caught:
                 logger.error("message %r of user %s: %r", message.subject, user.id, caught[0])
                 host.drop(user)
@@ -201,8 +214,11 @@ class Ownership:
             done = [message for message in followed if message.user_id in host.users]
             await host.store.drop_messages([message.id for message in [*done, *failed]])
 
-    async def _handle(self, user: HostedUser, message: HostMessage) -> None:
+    async def _handle(self, user: HostedUser, message: HostMessage) -> bool:
+        """Do what a message asks for; False: it cannot be done yet, and waits."""
         match message.subject:
+            case "trade_asked":
+                return await self._trade_asked(user, message.payload)
             case "bot_changed":
                 await self._bot_changed(user, BotId(message.payload["bot_id"]))
             case "allocate":
@@ -217,6 +233,55 @@ class Ownership:
                 self._resume(user, message.payload["reason"])
             case unknown:
                 logger.error("message %r of user %s is dropped: unknown", unknown, user.id)
+        return True
+
+    async def _trade_asked(self, user: HostedUser, asked: Mapping[str, Any]) -> bool:
+        """Let a bot order what its user asked for, at a price of now; without one it waits."""
+        bot = await self._desk(user, BotId(asked["bot_id"]), AccountId(asked["account_id"]))
+        asked_at, now = datetime.fromisoformat(asked["asked_at"]), self.host.clock.now()
+        late = now - asked_at > ASKED_LATELY
+        if bot is None or user.gone:
+            return late
+        spec = bot.engine.spec
+        price = self._price_of(spec, now)
+        if bot.fault or (late and price is None):
+            reason = bot.fault or f"No price of {spec.symbol} came in time; try again."
+            self.host.deliver(bot, TooLate(asked_at, reason))
+        elif late:
+            self.host.deliver(bot, TooLate(asked_at, "The order was asked for too long ago."))
+        elif price is None:
+            return False
+        else:
+            self.host.deliver(bot, trade_event(asked, asked_at, now, price))
+        return True
+
+    async def _desk(
+        self, user: HostedUser, bot_id: BotId, account_id: AccountId
+    ) -> HostedBot | None:
+        """Return the bot that trades for its user by hand, started and funded; None: not now."""
+        host = self.host
+        load = await host.store.load_user(user.id)
+        await open_accounts(host, user, load)
+        if account_id not in user.lanes:
+            return None
+        if user.lanes[account_id].link.is_simulated:
+            await fund_account(host, user, account_id)
+        settle_universes(user, load)
+        await start_missing(host, user, load)
+        await self._warm(user)
+        bot = user.bots.get(bot_id)
+        for spec in load.bots if bot is not None else ():
+            if bot is not None and spec.id == bot_id:
+                bot.engine.spec = spec
+                user.guard.allocate(spec.id, spec.account_id, spec.allocation)
+        return bot
+
+    def _price_of(self, spec: BotSpec, now: datetime) -> Decimal | None:
+        """Return where the market of a bot is now, None when nobody knows."""
+        feed = self.feeds.get(spec.venue)
+        if feed is None or now - feed.prices.get(spec.symbol, now) > PRICE_AGE_MOST:
+            return None
+        return feed.last.get(spec.symbol)
 
     async def _bot_changed(self, user: HostedUser, bot_id: BotId) -> None:
         """Bring one bot in step with what its user wants."""
@@ -300,3 +365,24 @@ class Ownership:
         texts = user.guard.resume(reason, now) + user.guard.reset_breaker(reason, now)
         notices = [Notify(user.id, Topic.GUARD, text, now) for text in texts]
         self.host.record(user, [GuardChanged(user.guard.memory), *notices])
+
+
+def trade_event(
+    asked: Mapping[str, Any], asked_at: datetime, now: datetime, price: Decimal
+) -> BuyAsked | SellAsked:
+    """Return what a bot is told of an order by hand."""
+
+    def given(name: str) -> Decimal | None:
+        return Decimal(asked[name]) if asked.get(name) else None
+
+    if asked["side"] == Side.SELL:
+        quantity = Decimal(asked["quantity"])
+        return SellAsked(asked_at=asked_at, at=now, price=price, quantity=quantity)
+    return BuyAsked(
+        asked_at=asked_at,
+        at=now,
+        price=price,
+        funds=Decimal(asked["funds"]),
+        amount=given("amount"),
+        quantity=given("quantity"),
+    )

@@ -9,7 +9,7 @@ sent again.
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -28,10 +28,12 @@ from tradefleet.domain.order import (
     OrderState,
     OutcomeLost,
     Purpose,
+    Voided,
 )
 from tradefleet.domain.signal import TradePlan
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
+from tradefleet.engine.by_hand import BY_HAND, LAPSES_AFTER
 from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
 from tradefleet.runtime.account_books import AccountBooks
@@ -218,6 +220,8 @@ def join_group(
     host: Host, spec: BotSpec, memory: BotMemory | None, fault: str
 ) -> tuple[Group, str]:
     """Return the group a bot follows, or a silent one and the fault that keeps it out."""
+    if spec.is_manual and not fault:
+        return host.board.guard(spec, TradePlan()), ""
     if spec.status is not BotStatus.SET_ASIDE and not fault:
         with host.catch() as caught:
             return host.board.join(spec), ""
@@ -244,6 +248,9 @@ def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
         bot.user.lanes[spec.account_id].unsure.add(order.id)
         host.put(bot, Job.LOOK_UP, order.id)  # a database that lost its last commits lost a send
     match order.state:
+        case OrderState.CREATED if is_stale(order, host.clock.now()):
+            text = "it was asked for too long ago"
+            host.deliver(bot, Voided(order.id, text))
         case OrderState.CREATED if order.purpose is Purpose.ENTRY:
             host.held[spec.venue, spec.symbol][order.id] = bot  # sent, or lapses, at a price
         case OrderState.CREATED:
@@ -255,6 +262,11 @@ def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
             host.put(bot, Job.CANCEL, order.id)
         case _:
             host.put(bot, Job.LOOK_UP, order.id)
+
+
+def is_stale(order: Order, now: datetime) -> bool:
+    """Say whether its user ordered it by hand so long ago that they do not expect it any more."""
+    return order.reason == BY_HAND and now > order.decided_at + LAPSES_AFTER
 
 
 def is_taken_back(bot: HostedBot, order: Order) -> bool:

@@ -38,7 +38,7 @@ class Shared:
     runs: dict[str, ReplayRun] = field(default_factory=dict)
     spent: dict[str, datetime] = field(default_factory=dict)
     failures: dict[str, Failures] = field(default_factory=dict)
-    platform: Switch | None = None
+    platform: dict[str, Switch] = field(default_factory=dict)
     last_id: int = 0
 
     def next_id(self) -> int:

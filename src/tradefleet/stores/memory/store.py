@@ -189,7 +189,7 @@ class MemoryStore:
         )
         ids = {order.id for order in orders}
         bots = [spec for spec in rows.bots.values() if spec.id not in rows.removed]
-        platform = [self._shared.platform] if self._shared.platform else []
+        platform = list(self._shared.platform.values())
         return UserLoad(
             user=rows.user[user_id],
             accounts=sorted(rows.accounts.values(), key=lambda a: (a.created_at, a.id)),
@@ -295,12 +295,12 @@ class MemoryStore:
 
     # switches over everybody
 
-    async def platform_switch(self) -> Switch | None:
-        return self._shared.platform
+    async def platform_switch(self, id: str = "*") -> Switch | None:
+        return self._shared.platform.get(id)
 
     async def set_platform_switch(self, switch: Switch) -> None:
         ensure(switch.scope is Scope.PLATFORM, "not a switch over the platform")
-        self._shared.platform = switch
+        self._shared.platform[switch.scope_id] = switch
         for user_id in self._shared.leases:
             self._shared.raise_kill_version(user_id)
 

@@ -1,8 +1,8 @@
 """One user's transaction in memory."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
@@ -11,14 +11,16 @@ from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
-from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.market import Symbol
+from tradefleet.domain.order import Fill, Order, OrderState
+from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, KeyTaken, PendingKey, SealedKey, SignalNote
+from tradefleet.stores.memory.identity import MemoryUserIdentity
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
 from tradefleet.stores.memory.shared import Shared
-from tradefleet.stores.memory.identity import MemoryUserIdentity
 
 
 class MemoryUserStore:
@@ -29,9 +31,9 @@ class MemoryUserStore:
         self._shared = shared
         self._clock = clock
         self.draft = Draft(rows)
+        self.identity = MemoryUserIdentity(user_id, self.draft)
 
     @property
-        self.identity = MemoryUserIdentity(user_id, self.draft)
     def user_id(self) -> UserId:
         return self._user_id
 
@@ -98,6 +100,12 @@ class MemoryUserStore:
             await self.drop_sealed_key(account_id)
 
     async def bots(self) -> Sequence[BotSpec]:
+        return [spec for spec in self._there() if not spec.is_manual]
+
+    async def manual_bots(self) -> Sequence[BotSpec]:
+        return [spec for spec in self._there() if spec.is_manual]
+
+    def _there(self) -> list[BotSpec]:
         return [spec for spec in self.draft.bots.values() if spec.id not in self.draft.removed]
 
     async def add_bot(self, spec: BotSpec) -> None:
@@ -109,8 +117,8 @@ class MemoryUserStore:
             known = {each.id: each.account_id for each in await self.universes()}
             ensure(spec.universe_id in known, f"no universe {spec.universe_id}")
             ensure(known[spec.universe_id] == spec.account_id, "a universe of another account")
-        taken = {(bot.account_id, str(bot.symbol)) for bot in await self.bots()}
-        if (spec.account_id, str(spec.symbol)) in taken:
+        taken = {(bot.account_id, str(bot.symbol), bot.is_manual) for bot in self._there()}
+        if (spec.account_id, str(spec.symbol), spec.is_manual) in taken:
             raise Refused(f"{spec.symbol} is already traded in this account.")
         self.draft.bots[spec.id] = spec
         self.draft.memories[spec.id] = BotMemory(
@@ -147,7 +155,7 @@ class MemoryUserStore:
         self.draft.universes[universe_id] = None
 
     async def memories(self) -> Mapping[BotId, BotMemory]:
-        return {spec.id: self.draft.memories[spec.id] for spec in await self.bots()}
+        return {spec.id: self.draft.memories[spec.id] for spec in self._there()}
 
     async def guard(self) -> GuardMemory | None:
         return self.draft.rows.guard
@@ -155,6 +163,20 @@ class MemoryUserStore:
     async def orders(self, bot_id: BotId | None = None, limit: int = 100) -> Sequence[Order]:
         orders = [o for o in self.draft.rows.orders.values() if bot_id in (None, o.bot_id)]
         return sorted(orders, key=lambda o: (o.decided_at, o.id))[-limit:]
+
+    async def order(self, order_id: OrderId) -> Order | None:
+        return self.draft.rows.orders.get(order_id)
+
+    async def order_page(
+        self, page: Page, *, states: Collection[OrderState] | None = None
+    ) -> Sequence[Order]:
+        orders = self.draft.rows.orders.values()
+        found = [order for order in orders if states is None or order.state in states]
+        return cut(found, page, lambda order: (order.decided_at, order.id))
+
+    async def trade_page(self, page: Page) -> Sequence[Trade]:
+        trades = self.draft.rows.trades.values()
+        return cut(trades, page, lambda trade: (trade.closed_at, trade.id))
 
     async def fills(self, order_ids: Sequence[OrderId]) -> Sequence[Fill]:
         wanted = set(order_ids)
@@ -188,7 +210,7 @@ class MemoryUserStore:
         return list(self._shared.signals.get(group, ()))[-limit:]
 
     async def switches(self) -> Sequence[Switch]:
-        everybody = [self._shared.platform] if self._shared.platform else []
+        everybody = list(self._shared.platform.values())
         own = sorted(self.draft.switches.values(), key=lambda s: (s.changed_at, s.scope_id))
         return everybody + own
 
@@ -230,3 +252,26 @@ class MemoryUserStore:
     def _check_bot(self, bot_id: BotId) -> None:
         there = bot_id in self.draft.bots and bot_id not in self.draft.removed
         ensure(there, f"no bot {bot_id}")
+
+
+class Listed(Protocol):
+    """What a page may be made of."""
+
+    @property
+    def symbol(self) -> Symbol: ...
+
+
+L = TypeVar("L", bound=Listed)
+
+
+def cut(listed: Iterable[L], page: Page, place: Callable[[L], tuple[datetime, str]]) -> Sequence[L]:
+    """Return the part of a list that a page is."""
+    before = None if page.before is None else (page.before.at, page.before.id)
+    found = [
+        each
+        for each in listed
+        if page.symbol in (None, each.symbol)
+        and (before is None or place(each) < before)
+        and (page.since is None or place(each)[0] >= page.since)
+    ]
+    return sorted(found, key=place, reverse=True)[: page.limit]

@@ -235,9 +235,9 @@ class SqlStore:
 
     # switches over everybody
 
-    async def platform_switch(self) -> Switch | None:
+    async def platform_switch(self, id: str = "*") -> Switch | None:
         table = tables.switches
-        query = select(table).where(table.c.scope == Scope.PLATFORM)
+        query = select(table).where(table.c.scope == Scope.PLATFORM, table.c.scope_id == id)
         async with self.reading() as connection:
             found = await rows(connection, query)
         return shapes.SWITCH.read(found[0]) if found else None
@@ -246,7 +246,8 @@ class SqlStore:
         ensure(switch.scope is Scope.PLATFORM, "not a switch over the platform")
         async with self._writing() as connection:
             table = tables.switches
-            await connection.execute(delete(table).where(table.c.scope == Scope.PLATFORM))
+            before = (table.c.scope == Scope.PLATFORM) & (table.c.scope_id == switch.scope_id)
+            await connection.execute(delete(table).where(before))
             await connection.execute(table.insert(), shapes.SWITCH.columns(switch))
             await leases.raise_every_kill_version(connection)
 

@@ -1,17 +1,18 @@
 """What a user did and what was decided for them, read inside one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory
-from tradefleet.domain.order import Fill, Order
+from tradefleet.domain.order import Fill, Order, OrderState
+from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
 from tradefleet.store import Answer, SignalNote
 from tradefleet.stores.sql import queries, shapes, tables
@@ -44,6 +45,40 @@ class UserReads:
         if bot_id is not None:
             query = query.where(table.c.bot_id == bot_id)
         return query.order_by(table.c[time].desc(), table.c.id.desc()).limit(limit)
+
+    async def order(self, order_id: OrderId) -> Order | None:
+        table = tables.orders
+        query = select(table).where(table.c.user_id == self._user_id, table.c.id == order_id)
+        found = await rows(self._connection, query)
+        return shapes.ORDER.read(found[0]) if found else None
+
+    async def order_page(
+        self, page: Page, *, states: Collection[OrderState] | None = None
+    ) -> Sequence[Order]:
+        found: list[Order] = []
+        for part in (tables.is_working, tables.is_final):  # each has its index
+            query = self._page(tables.orders, "decided_at", page).where(part)
+            if states is not None:
+                query = query.where(tables.orders.c.state.in_(states))
+            found += [shapes.ORDER.read(row) for row in await rows(self._connection, query)]
+        newest = sorted(found, key=lambda order: (order.decided_at, order.id), reverse=True)
+        return newest[: page.limit]
+
+    async def trade_page(self, page: Page) -> Sequence[Trade]:
+        query = self._page(tables.trades, "closed_at", page)
+        return [shapes.TRADE.read(row) for row in await rows(self._connection, query)]
+
+    def _page(self, table: Any, time: str, page: Page) -> Select[Any]:
+        query = self._latest(table, time, None, page.limit)
+        at, id = table.c[time], table.c.id
+        if page.before is not None:
+            older = or_(at < page.before.at, id < page.before.id)
+            query = query.where(at <= page.before.at, older)  # the first half is the index's
+        if page.since is not None:
+            query = query.where(at >= page.since)
+        if page.symbol is not None:
+            query = query.where(table.c.symbol == str(page.symbol))
+        return query
 
     async def fills(self, order_ids: Sequence[OrderId]) -> Sequence[Fill]:
         table = tables.fills

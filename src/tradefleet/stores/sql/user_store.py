@@ -124,6 +124,12 @@ class SqlUserStore(UserReads):
     # bots
 
     async def bots(self) -> Sequence[BotSpec]:
+        return [bot for bot in await self._there() if not bot.is_manual]
+
+    async def manual_bots(self) -> Sequence[BotSpec]:
+        return [bot for bot in await self._there() if bot.is_manual]
+
+    async def _there(self) -> Sequence[BotSpec]:
         return await queries.read_bots(self._connection, self._user_id)
 
     async def add_bot(self, spec: BotSpec) -> None:
@@ -141,7 +147,7 @@ class SqlUserStore(UserReads):
         try:
             await self._writing.execute(insert(table), row)
         except IntegrityError as error:
-            if any(name in str(error.orig) for name in ("uq_bots_active", "bots.symbol")):
+            if any(name in str(error.orig) for name in TAKEN):
                 raise Refused(f"{spec.symbol} is already traded in this account.") from error
             raise
         memory = BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
@@ -261,6 +267,9 @@ class SqlUserStore(UserReads):
     async def save_answer(self, answer: Answer) -> None:
         row = {**shapes.ANSWER.columns(answer), "user_id": self._user_id}
         await save(self._writing, tables.idempotency, row)
+
+
+TAKEN = ("uq_bots_active", "uq_bots_manual", "bots.symbol")  # what two of a symbol run into
 
 
 def audit_hash(line: Mapping[str, Any]) -> str:

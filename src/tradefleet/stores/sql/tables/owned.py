@@ -108,12 +108,20 @@ bots = Table(
     UniqueConstraint("user_id", "number"),
     ForeignKeyConstraint(["user_id", "account_id"], ["accounts.user_id", "accounts.id"]),
 )
-# At most one bot that still exists per account and symbol.
+# At most one bot that still exists per account and symbol, and one by hand beside it.
 Index(
     "uq_bots_active",
     bots.c.account_id,
     bots.c.symbol,
     unique=True,
-    sqlite_where=sql_text("removed_at IS NULL"),
-    postgresql_where=sql_text("removed_at IS NULL"),
+    sqlite_where=sql_text("removed_at IS NULL AND strategy <> 'manual'"),
+    postgresql_where=sql_text("removed_at IS NULL AND strategy <> 'manual'"),
+)
+Index(
+    "uq_bots_manual",
+    bots.c.account_id,
+    bots.c.symbol,
+    unique=True,
+    sqlite_where=sql_text("removed_at IS NULL AND strategy = 'manual'"),
+    postgresql_where=sql_text("removed_at IS NULL AND strategy = 'manual'"),
 )
