@@ -15,11 +15,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 
+from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
 from tradefleet.command import REST, SECRET, AnyCommand, Catalog, Context, Reply, VenueDesk
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import (
     Conflict,
+    NeedsProof,
     NotThere,
     Refused,
     StoreUnavailable,
@@ -32,8 +34,9 @@ from tradefleet.domain.market import Symbol
 from tradefleet.domain.money import money_context, parse_amount
 from tradefleet.domain.user import Mode, Role, User
 from tradefleet.drawing import as_json
+from tradefleet.identity import seconds_locked
 from tradefleet.store import ANSWERS_KEPT, Answer, Store, UserStore
-from tradefleet.vault import Vault
+from tradefleet.vault import CannotOpen, Vault
 
 VALUE_LENGTH_MAX = 200  # of a value that is no secret; a refusal may repeat it
 NOT_REGISTERED = "You are not registered yet; send /start first."
@@ -83,6 +86,8 @@ class Dispatcher:
         username: str = "",
         telegram_id: int | None = None,
         key: str = "",
+        proof: str = "",
+        proven: bool = False,
     ) -> Reply:
         """Run the named command for a user; raise Refused with a text for that user.
 
@@ -90,7 +95,9 @@ class Dispatcher:
         telegram_id: the caller as the surface knows them, for /start. key: a name the user
         gave this request; one that changes something is done once for each, and answered
         alike when it comes again (Conflict: with another content). What was refused by an
-        error did nothing, and may be tried again under the same key.
+        error did nothing, and may be tried again under the same key. proof: the digits of the
+        user's second factor, where the command needs it (NeedsProof says so); proven: the
+        surface has taken them lately.
         """
         command = self.find(name)
         meant = command or self.meant(name)
@@ -111,7 +118,13 @@ class Dispatcher:
                 return known
             answer = await self._ask(command, request, caller)
             async with self.store.open(user_id, reading=not command.changes) as store:
-                reply = await self._handle(command, request, store, caller, answer, once)
+                given = None if proven else Proof(proof)
+                reply = await self._handle(command, request, store, caller, answer, once, given)
+            if given and given.was_right:
+                await self.store.identity.forget_failures(second_factor.name_of(user_id))
+        except NeedsProof:
+            await self._count(user_id, proof)
+            raise
         except (Refused, StoreUnavailable, VenueError) as refusal:
             if not words or meant is None or not meant.takes_secrets:
                 raise
@@ -153,11 +166,14 @@ class Dispatcher:
         caller: User,
         answer: object,
         once: "Once | None",
+        proof: "Proof | None",
     ) -> Reply:
         """Run the handler inside the user's transaction, and note what changes something."""
         context = replace(await self._admit(command, store, caller), answer=answer)
         if once and (known := await once.known(store, self.clock.now())):
             return known
+        if proof and command.needs_proof and await command.needs_proof(request, context):
+            await self._check(proof, store)
         with money_context():
             reply = await command.handler(request, context)
         if command.changes:
@@ -165,6 +181,28 @@ class Dispatcher:
         if once:
             await store.save_answer(once.answer(reply, self.clock.now()))
         return reply
+
+    async def _check(self, proof: "Proof", store: UserStore) -> None:
+        """Raise NeedsProof when the user has a second factor and these are not its digits."""
+        if not await second_factor.is_on(store):
+            return
+        if self.vault is None:
+            raise Refused(second_factor.NO_VAULT)
+        now = self.clock.now()
+        failures = await self.store.identity.failures(second_factor.name_of(store.user_id))
+        if proof.digits and (seconds := seconds_locked(failures, now)) > 0:
+            raise TooMany(f"Too many wrong digits; try again in {ceil(seconds)} s.", seconds)
+        try:
+            await second_factor.prove(store, self.vault, proof.digits, now)
+            proof.was_right = True
+        except CannotOpen:
+            raise Refused(second_factor.NO_VAULT) from None
+
+    async def _count(self, user_id: UserId, proof: str) -> None:
+        """Note that wrong digits were given, outside of the transaction that was lost with them."""
+        if proof:
+            name = second_factor.name_of(user_id)
+            await self.store.identity.note_failure(name, self.clock.now())
 
     async def _admit(self, command: AnyCommand, store: UserStore, caller: User) -> Context:
         """Return what the command may touch; raise Refused when the caller may not run it."""
@@ -209,6 +247,14 @@ class Dispatcher:
         known = meant is not None and meant.role is Role.USER
         hint = f"Did you mean /{meant.name}? " if meant is not None and known else ""
         return f"I do not know that command. {hint}/help lists all."
+
+
+@dataclass(slots=True)
+class Proof:
+    """The digits that were given as a second factor, "" for none, and whether they were right."""
+
+    digits: str = field(repr=False)
+    was_right: bool = False
 
 
 # ---- requests that are done once

@@ -179,6 +179,20 @@ class IdentityStore(Protocol):
         """Drop what is of no use any more; return how many rows that were."""
 
 
+FREE_TRIES = 5  # to sign in, before each further one has to wait
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=1)
+
+
+def seconds_locked(failures: Failures, now: datetime) -> float:
+    """Return how long nobody may try again: a minute after five failures, then twice as long."""
+    if failures.count < FREE_TRIES or failures.last_at is None:
+        return 0.0
+    doublings = min(failures.count - FREE_TRIES, 10)
+    wait = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+    return max(0.0, (failures.last_at + wait - now).total_seconds())
+
+
 def hash_of(secret: str) -> str:
     """Return what is kept of a secret drawn at random."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -157,6 +157,21 @@ class Vault:
             return False
         return True
 
+    # ---- a user's other secrets
+
+    def seal_text(self, wrapped: bytes, user_id: UserId, use: str, text: Secret) -> bytes:
+        """Return a secret sealed with its user's key, for one use."""
+        named = {**_belongs(user_id, use), "text": text.reveal()}
+        return self._user_fernet(user_id, wrapped).encrypt(_written(named))
+
+    def open_text(self, wrapped: bytes, user_id: UserId, use: str, sealed: bytes) -> Secret:
+        """Return what was sealed for a use; CannotOpen when it is not that."""
+        plain = _decrypted(self._user_fernet(user_id, wrapped), sealed)
+        named = {} if plain is None else _read(plain)
+        if {name: named.get(name) for name in _belongs(user_id, use)} != _belongs(user_id, use):
+            raise CannotOpen(f"What is sealed as the {use} of user {user_id} cannot be opened.")
+        return Secret(str(named["text"]))
+
     def fingerprint(self, api_key: Secret) -> str:
         """Return a keyed hash of an API key, by which a second account with it is recognised."""
         named = api_key.reveal().encode()
@@ -165,6 +180,10 @@ class Vault:
 
 def _owner(user_id: UserId) -> dict[str, object]:
     return {"v": VERSION, "use": "user key", "user": user_id}
+
+
+def _belongs(user_id: UserId, use: str) -> dict[str, object]:
+    return {"v": VERSION, "use": use, "user": user_id}
 
 
 def _decrypted(fernet: Fernet | MultiFernet, token: bytes) -> bytes | None:

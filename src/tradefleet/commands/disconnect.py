@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.command import CommandSpec, Context, Reply, Route, is_live
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.user import Account, AccountState
@@ -87,6 +87,10 @@ async def forget(account: Account, context: Context) -> None:
     await store.ask_host("account_changed", {"account_id": account.id})
 
 
+async def needs_proof(request: Disconnect, context: Context) -> bool:
+    return await is_live({(await find(request.exchange, context)).id}, context)
+
+
 COMMAND = CommandSpec(
     name="disconnect",
     summary="Disconnect an exchange and destroy its keys here",
@@ -98,6 +102,7 @@ COMMAND = CommandSpec(
     place=6,
     dangerous=True,
     changes=True,
+    needs_proof=needs_proof,
     route=Route("DELETE", "/accounts/{exchange}"),
     data=Disconnected,
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.command import CommandSpec, Context, Reply, Route, is_live
 from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.user import Account, ExternalChanges
 from tradefleet.drawing import account_name
@@ -61,6 +61,12 @@ def read_policy(word: str) -> ExternalChanges:
         raise Refused(f"Say one of these:\n{choices}") from None
 
 
+async def needs_proof(request: External, context: Context) -> bool:
+    if not request.policy:
+        return False
+    return await is_live({(await find(request.exchange, context)).id}, context)
+
+
 COMMAND = CommandSpec(
     name="external",
     summary="What to do about trades and deposits of your own",
@@ -71,6 +77,7 @@ COMMAND = CommandSpec(
     group="Setup",
     place=7,
     changes=True,
+    needs_proof=needs_proof,
     route=Route("PUT", "/accounts/{exchange}/external"),
     data=ExternalPolicy,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply, Route, rest_of_words
+from tradefleet.command import CommandSpec, Context, Reply, Route, is_live, rest_of_words
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Account
 from tradefleet.drawing import account_name, halt_texts
@@ -76,6 +76,10 @@ def halted(accounts: Sequence[Account], switches: Sequence[Switch]) -> list[tupl
     return found
 
 
+async def needs_proof(request: Resume, context: Context) -> bool:
+    return await is_live({account.id for account in await context.accounts()}, context)
+
+
 COMMAND = CommandSpec(
     name="resume",
     summary="Allow new entries again",
@@ -86,6 +90,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=4,
     changes=True,
+    needs_proof=needs_proof,
     route=Route("POST", "/trading/resume"),
     data=Resumed,
 )

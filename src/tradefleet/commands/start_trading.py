@@ -7,7 +7,7 @@ said: the source of these words shows both.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply, Route
+from tradefleet.command import CommandSpec, Context, Reply, Route, is_live
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import Halt
@@ -66,6 +66,11 @@ async def connected(bots: Sequence[BotSpec], context: Context) -> Sequence[BotSp
     return found
 
 
+async def needs_proof(request: StartTrading, context: Context) -> bool:
+    bots = await context.bots(request.symbol)
+    return await is_live({bot.account_id for bot in bots}, context)
+
+
 COMMAND = CommandSpec(
     name="start_trading",
     summary="Start trading (all pairs or specific)",
@@ -76,6 +81,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=1,
     changes=True,
+    needs_proof=needs_proof,
     route=Route("POST", "/bots/{symbol}/start"),
     more_routes=(Route("POST", "/trading/start"),),
     data=TradingStarted,

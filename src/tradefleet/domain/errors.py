@@ -63,6 +63,12 @@ class NotAllowed(Refused):
     code = "forbidden"
 
 
+class NeedsProof(Refused):
+    """It needs the digits of the user's second factor, and they are missing or wrong."""
+
+    code = "second_factor"
+
+
 class VenueError(TradefleetError):
     """Something went wrong between us and a venue."""
 

@@ -57,6 +57,11 @@ async def done(request: Connect, context: Context) -> Reply:
             return await confirm(code, context)
 
 
+async def needs_proof(request: Connect, context: Context) -> bool:
+    """Say that the code which makes an account live needs the second factor, too."""
+    return isinstance(await meaning_of(request, context), Confirmation)
+
+
 COMMAND = CommandSpec(
     name="connect",
     summary="Connect exchange",
@@ -68,6 +73,7 @@ COMMAND = CommandSpec(
     group="Setup",
     place=2,
     changes=True,
+    needs_proof=needs_proof,
     route=Route("POST", "/accounts"),
     data=Connected,
 )
