@@ -1,5 +1,6 @@
 """A world is the whole service in made-up time: it trades, survives, and says the same each time."""
 
+import asyncio
 import subprocess
 import sys
 from dataclasses import replace
@@ -36,7 +37,8 @@ def test_a_hostile_world_loses_hosts_at_every_turn_and_nothing_else(venue):
 
 
 def test_the_store_on_sqlite_comes_to_the_same_verdict():
-    played = world.play(5, "kraken", size=replace(SMALL, store="sqlite"))
+    small = replace(SMALL, users=2, seconds=(15, 20), store="sqlite")
+    played = world.play(5, "kraken", size=small)
     assert judge(played.evidence).is_clean
     assert played.settled and not played.deaths
     assert len(played.evidence.database.orders) > 5
@@ -44,7 +46,7 @@ def test_the_store_on_sqlite_comes_to_the_same_verdict():
 
 def test_the_same_seed_gives_the_same_journal_whatever_the_hash_seed_of_the_process():
     told = "from judge import world; print(world.play(4, 'bybit', size=SIZE).journal_hash)"
-    code = told.replace("SIZE", "world.Size(users=2, kinds=('body cut',), seconds=(20, 30))")
+    code = told.replace("SIZE", "world.Size(users=2, kinds=('body cut',), seconds=(10, 15))")
     hashes = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -76,8 +78,6 @@ def test_some_worlds_stand_on_sqlite():
 
 def test_a_world_in_which_everybody_waits_for_ever_says_so():
     async def forever() -> None:
-        import asyncio
-
         await asyncio.get_running_loop().create_future()
 
     with pytest.raises(Deadlock):
