@@ -91,6 +91,10 @@ class WorldLink:
     def rests_stops(self) -> bool:
         return True
 
+    @property
+    def numbers_ahead(self) -> int:
+        return self.turnstile.ahead
+
     # --------------------------------------------------------------- asking
 
     async def _ask(

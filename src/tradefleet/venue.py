@@ -119,6 +119,13 @@ class AccountLink(Protocol):
     def rests_stops(self) -> bool:
         """Whether an order of kind RESTING_STOP waits for its price at the venue itself."""
 
+    @property
+    def numbers_ahead(self) -> int:
+        """How far requests' numbers run ahead of our clock, in microseconds; 0 without numbers.
+
+        It is kept with the account, so that who opens it next begins no lower.
+        """
+
     async def submit(self, order: Order) -> str:
         """Send the order once and return the venue's id for it. Never retries.
 

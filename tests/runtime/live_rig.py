@@ -227,6 +227,7 @@ class Link:
 
     is_simulated = True
     rests_stops = False
+    numbers_ahead = 0
 
     def __init__(self, news: Callable[[OrderId], None], timing: VenueTiming) -> None:
         self.timing = timing

@@ -28,7 +28,7 @@ from tradefleet.domain.ledger import FREE, OWN
 from tradefleet.domain.limits import Halt
 from tradefleet.domain.market import Side
 from tradefleet.domain.order import Order, OrderState, Purpose
-from tradefleet.domain.user import ExternalChanges
+from tradefleet.domain.user import AccountKey, ExternalChanges
 from tradefleet.runtime.reconciliation import AT_ONCE, BACK_OFF, FILLS_EVERY
 from tradefleet.store import SealedKey
 
@@ -193,6 +193,22 @@ async def test_an_order_the_list_shows_while_it_is_unknown_is_adopted_at_once(gr
 
 
 # -------------------------------------------------------------------- D: balances
+
+
+async def test_how_far_numbers_had_to_leap_is_kept_for_whoever_opens_the_account_next(
+    ground, running
+):
+    known = AccountKey(masked="a…b", connected_at=ground.clock.now(), checked_at=ground.clock.now())
+    async with ground.store.open(ALICE) as store:
+        (account,) = await store.accounts()
+        await store.save_account(replace(account, key=known))
+    running.host.users[ALICE].accounts[HERE] = replace(account, key=known)
+    link_of(ground).numbers_ahead = 10_000_000
+    await ground.clock.pass_by(SETTLED)
+    async with ground.store.open(ALICE) as store:
+        (kept,) = await store.accounts()
+    assert kept == replace(account, key=replace(known, numbers_ahead=10_000_000))
+    assert ALICE in running.host.users  # nobody was taken again for it
 
 
 async def test_books_that_agree_are_left_alone(ground, running):

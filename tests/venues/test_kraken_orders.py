@@ -523,6 +523,24 @@ async def test_after_a_takeover_by_a_machine_whose_clock_is_behind_the_numbers_l
         assert at.refusals == {"EAPI:Invalid nonce": 1}
 
 
+async def test_numbers_that_had_to_leap_begin_there_for_whoever_opens_the_account_next():
+    async with world() as at:
+        key = at.key()
+        link = await at.ours.link(key)
+        await at.ours.joined()
+        key.nonce = int(RealClock().now().timestamp() * 1_000_000) + 8_000_000
+        await link.balances()
+        assert link.numbers_ahead >= 8_000_000
+        kept = replace(link.asker, environment=link.asker.environment, begins_ahead=0)
+        assert kept.numbers_ahead == link.numbers_ahead  # of the same key, in this process
+        async with over(at.sim, of=kraken) as again:  # as another process
+            other = await again.link(key)
+            assert other.numbers_ahead == 0
+            begun = replace(other.asker, begins_ahead=link.numbers_ahead)
+            await replace(other, asker=begun).balances()
+        assert at.refusals == {"EAPI:Invalid nonce": 1}
+
+
 async def test_an_order_that_is_refused_for_its_number_is_not_sent_again():
     async with world() as at:
         key = at.key()

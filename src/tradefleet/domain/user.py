@@ -64,6 +64,7 @@ class AccountKey:
     warnings: tuple[str, ...] = ()
     fault: str = ""
     stopped: str = ""
+    numbers_ahead: int = 0  # of the clock, in microseconds, where requests bear numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

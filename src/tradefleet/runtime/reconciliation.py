@@ -164,11 +164,26 @@ class Reconciliation:
             settled = await check.balances()
             pause = between(BALANCES_EVERY, share_of(check.account_id))
             watch.balances_at = monotonic() + (pause if settled else BALANCES_AGAIN)
+        await self._keep_numbers(check)
         if check.books.begun is None and check.agreed and not check.user.gone:
             await self.statement.begin(check)
         if monotonic() >= watch.statement_at and not check.user.gone:
             wait = await self.statement.make(check, share_of(check.account_id))
             watch.statement_at = monotonic() + wait
+
+    async def _keep_numbers(self, check: AccountCheck) -> None:
+        """Keep how far an account's numbers had to leap, for whoever opens it next."""
+        key = check.account.key
+        ahead = 0 if key is None else check.lane.link.numbers_ahead
+        if key is None or ahead <= key.numbers_ahead or check.user.gone:
+            return
+        async with self.host.store.open(check.user.id) as store:
+            every = await store.accounts()
+            known = next(each for each in every if each.id == check.account_id)
+            if known.key is not None:
+                leapt = replace(known, key=replace(known.key, numbers_ahead=ahead))
+                await store.save_account(leapt)
+                check.user.accounts[check.account_id] = leapt
 
     @staticmethod
     def _fills_every(check: AccountCheck) -> float:

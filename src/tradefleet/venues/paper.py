@@ -288,6 +288,10 @@ class PaperLink:
     def rests_stops(self) -> bool:
         return False  # a host holds them: there is no venue that could outlive it
 
+    @property
+    def numbers_ahead(self) -> int:
+        return 0
+
     async def submit(self, order: Order) -> str:
         return await self.venue.submit(self.account_id, order)
 

@@ -68,6 +68,10 @@ class CcxtLink:
         return True
 
     @property
+    def numbers_ahead(self) -> int:
+        return self.asker.numbers_ahead
+
+    @property
     def _title(self) -> str:
         return self.asker.environment.dialect.title
 

@@ -237,10 +237,17 @@ class Asker:
     key: str = ""
     user_id: UserId = NOBODY
     credentials: Credentials | None = None
+    begins_ahead: int = 0  # as the account is known to need it
     _turnstile: Turnstile | None = field(init=False)
 
     def __post_init__(self) -> None:
         self._turnstile = self.environment.turnstile(self.credentials)
+        if self._turnstile is not None:
+            self._turnstile.ahead = max(self._turnstile.ahead, self.begins_ahead)
+
+    @property
+    def numbers_ahead(self) -> int:
+        return 0 if self._turnstile is None else self._turnstile.ahead
 
     def errand(self, priority: Priority, book: Listings) -> Errand:
         apis = frozenset(name for name, url in self.environment.addresses.rest.items() if url)

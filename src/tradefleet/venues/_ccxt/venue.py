@@ -90,6 +90,7 @@ class CcxtVenue:
             key=account.id,
             user_id=account.user_id,
             credentials=credentials,
+            begins_ahead=account.key.numbers_ahead if account.key is not None else 0,
         )
         link = CcxtLink(asker=asker, valuation=side.valuation)
         link.leave = side.bells.add(account.id, asker, news, lambda: link.open_ids)
