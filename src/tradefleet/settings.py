@@ -53,6 +53,12 @@ NO_ENCRYPTION_KEY = (
     + ENCRYPTION_KEY_CURE
 )
 TWO_ENCRYPTION_KEYS = "say it once: it differs from ENCRYPTION_KEY"
+JWT_SECRET_LENGTH_MIN = 32
+JWT_SECRET_CURE = (
+    "say at least 32 characters drawn at random, for example the output of `openssl rand -hex 32`; "
+    "to rotate, the new one, a comma, the old one"
+)
+NO_JWT_SECRET = "production signs people in, so it does not start without one: " + JWT_SECRET_CURE
 OPERATOR = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
 MOCKED_PRODUCTION = (
     "true means that nobody ever trades for real, and ENVIRONMENT is production; "
@@ -103,6 +109,9 @@ class Settings(BaseSettings):
     telegram_webhook_url: str = ""
     telegram_webhook_secret: SecretStr | None = None
     telegram_webhook_port: int = Field(8443, ge=1, le=65535)
+
+    public_url: str = ""
+    jwt_secret: SecretStr | None = None
 
     webhook_url: SecretStr | None = None
     admin_telegram_ids: str = ""
@@ -180,6 +189,26 @@ class Settings(BaseSettings):
         said = self.encryption_key or self.rbs_credential_encryption_key
         return read_encryption_keys(said.get_secret_value()) if said is not None else ()
 
+    def jwt_secrets(self) -> tuple[Secret, ...]:
+        """Return what access tokens are signed with, the one that signs first.
+
+        Empty when none is set: then the database keeps one. Refused says what they must be like.
+        """
+        if self.jwt_secret is None:
+            return ()
+        said = [part.strip() for part in self.jwt_secret.get_secret_value().split(",")]
+        for text in said:
+            if len(text) < JWT_SECRET_LENGTH_MIN or len(set(text)) < DIFFERENT_LETTERS_MIN:
+                raise Refused(JWT_SECRET_CURE)
+        return tuple(Secret(text) for text in said)
+
+    def web_url(self) -> str:
+        """Return the address of our pages, as people reach it."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.http_host, self.http_host)
+        return f"http://{host}:{self.http_port}"
+
     def faults(self) -> "list[Fault]":
         """Return what is wrong though each value by itself is well written."""
         found = [Fault(name, text) for name, text in self._fault_texts()]
@@ -197,7 +226,7 @@ class Settings(BaseSettings):
             yield "DATABASE_URL", "write sqlite:///data/x.db or postgresql://user:password@host/db"
         if plain["TELEGRAM_BOT_TOKEN"] and not TOKEN.fullmatch(plain["TELEGRAM_BOT_TOKEN"]):
             yield "TELEGRAM_BOT_TOKEN", "must look like 123456:ABC-def, as @BotFather says it"
-        for name in ("TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_URL"):
+        for name in ("TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_URL", "PUBLIC_URL"):
             if plain[name] and not ADDRESS.fullmatch(plain[name]):
                 yield name, "must be an address like https://example.org"
         if not ADMIN_IDS.fullmatch(self.admin_telegram_ids):
@@ -219,6 +248,7 @@ class Settings(BaseSettings):
                 if plain[variable] and urlsplit(plain[variable]).scheme not in schemes:
                     yield variable, f"must be an address like {schemes[0]}://127.0.0.1:9300"
         yield from self._key_faults(plain)
+        yield from self._sign_in_faults(plain)
         is_production = self.environment is Environment.PRODUCTION
         if is_production and self.mock_trading:
             yield "MOCK_TRADING", MOCKED_PRODUCTION
@@ -229,6 +259,18 @@ class Settings(BaseSettings):
                 yield "TELEGRAM_WEBHOOK_URL", "Telegram sends updates to https:// only"
             if not WEBHOOK_SECRET.fullmatch(plain["TELEGRAM_WEBHOOK_SECRET"]):
                 yield "TELEGRAM_WEBHOOK_SECRET", WEBHOOK_SECRET_CURE
+
+    def _sign_in_faults(self, plain: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with what people are signed in by."""
+        is_production = self.environment is Environment.PRODUCTION
+        if is_production and not plain["JWT_SECRET"]:
+            yield "JWT_SECRET", NO_JWT_SECRET
+        try:
+            self.jwt_secrets()
+        except Refused as refusal:
+            yield "JWT_SECRET", str(refusal)
+        if is_production and plain["PUBLIC_URL"].startswith("http://"):
+            yield "PUBLIC_URL", "people sign in there, so in production it is https://"
 
     def _key_faults(self, plain: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with the keys that are set, or not."""

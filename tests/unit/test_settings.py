@@ -26,6 +26,7 @@ SECRETS = {
     "WEBHOOK_URL": "https://hooks.example.org/services/T000/B000/XXXXXXXXXXXX",
     "DATABASE_URL": "postgresql://user:hunter2hunter2@db.example.org/tradefleet",
     "ENCRYPTION_KEY": "canary0123456789abcdefghijklmnop",
+    "JWT_SECRET": "canaryjwtsecretcanaryjwtsecretcanary",
     "RBS_BINANCE_API_KEY_PROD": "canaryapikeycanaryapikey1",
     "RBS_BINANCE_SECRET_KEY_PROD": "canarysecretcanarysecret2",
 }
@@ -39,6 +40,7 @@ def nothing_is_set(monkeypatch, tmp_path):
 
 
 MASTER = "0123456789abcdefghijklmnopqrstuv"
+SIGNING = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def fault_names(**variables):
@@ -80,7 +82,7 @@ def test_the_database_lies_in_the_data_directory():
     ],
 )
 def test_the_environment_decides_defaults(environment, mocked, users, level, log):
-    write_env(ENVIRONMENT=environment, ENCRYPTION_KEY=MASTER)
+    write_env(ENVIRONMENT=environment, ENCRYPTION_KEY=MASTER, JWT_SECRET=SIGNING)
     settings = load_settings()
     assert (settings.mock_trading, settings.max_concurrent_users) == (mocked, users)
     assert (settings.log_level, settings.log_format) == (level, log)
@@ -90,6 +92,7 @@ def test_what_is_said_wins_over_what_the_environment_decides():
     write_env(
         ENVIRONMENT="production",
         ENCRYPTION_KEY=MASTER,
+        JWT_SECRET=SIGNING,
         MAX_CONCURRENT_USERS="7",
         LOG_LEVEL="warning",
     )
@@ -133,10 +136,20 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
         ({"ADMIN_TELEGRAM_IDS": "@boss"}, ["ADMIN_TELEGRAM_IDS"]),
         ({"ADMIN_TELEGRAM_IDS": "123 456"}, ["ADMIN_TELEGRAM_IDS"]),
         (
-            {"ENVIRONMENT": "production", "MOCK_TRADING": "true", "ENCRYPTION_KEY": MASTER},
+            {
+                "ENVIRONMENT": "production",
+                "MOCK_TRADING": "true",
+                "ENCRYPTION_KEY": MASTER,
+                "JWT_SECRET": SIGNING,
+            },
             ["MOCK_TRADING"],
         ),
-        ({"ENVIRONMENT": "production"}, ["ENCRYPTION_KEY"]),
+        ({"ENVIRONMENT": "production"}, ["ENCRYPTION_KEY", "JWT_SECRET"]),
+        ({"JWT_SECRET": "short"}, ["JWT_SECRET"]),
+        ({"JWT_SECRET": "a" * 64}, ["JWT_SECRET"]),
+        ({"JWT_SECRET": f"{SIGNING},"}, ["JWT_SECRET"]),
+        ({"JWT_SECRET": f"{SIGNING},{MASTER}"}, []),
+        ({"PUBLIC_URL": "bots.example.org"}, ["PUBLIC_URL"]),
         ({"ENCRYPTION_KEY": "your_32_byte_key"}, ["ENCRYPTION_KEY"]),
         ({"ENCRYPTION_KEY": "a" * 32}, ["ENCRYPTION_KEY"]),
         ({"ENCRYPTION_KEY": f"{MASTER},"}, ["ENCRYPTION_KEY"]),
@@ -164,8 +177,22 @@ def test_the_webhook_of_production_is_https():
     webhook = {"TELEGRAM_MODE": "webhook", "TELEGRAM_WEBHOOK_SECRET": "x" * 16}
     address = {"TELEGRAM_WEBHOOK_URL": "http://bot.example.org"}
     assert fault_names(**webhook, **address) == []
-    production = {"ENVIRONMENT": "production", "ENCRYPTION_KEY": MASTER}
+    keys = {"ENCRYPTION_KEY": MASTER, "JWT_SECRET": SIGNING}
+    production = {"ENVIRONMENT": "production", **keys}
     assert fault_names(**webhook, **address, **production) == ["TELEGRAM_WEBHOOK_URL"]
+
+
+def test_people_sign_in_over_https_in_production():
+    address = {"PUBLIC_URL": "http://bots.example.org/"}
+    assert fault_names(**address) == []
+    assert load_settings().web_url() == "http://bots.example.org"
+    production = {"ENVIRONMENT": "production", "ENCRYPTION_KEY": MASTER, "JWT_SECRET": SIGNING}
+    assert fault_names(**address, **production) == ["PUBLIC_URL"]
+
+
+def test_our_pages_are_where_the_server_listens_unless_said_otherwise():
+    assert Settings(http_host="0.0.0.0", http_port=81).web_url() == "http://127.0.0.1:81"
+    assert Settings(http_host="bots.local").web_url() == "http://bots.local:8080"
 
 
 def test_the_operators_people_are_known_by_their_numbers():
@@ -273,7 +300,7 @@ def test_without_a_master_key_there_is_none():
 def test_real_money_needs_two_words():
     settings = load_settings()
     assert (settings.mock_trading, settings.trading_enabled) == (True, False)
-    write_env(ENVIRONMENT="production", ENCRYPTION_KEY=MASTER)
+    write_env(ENVIRONMENT="production", ENCRYPTION_KEY=MASTER, JWT_SECRET=SIGNING)
     assert load_settings().trading_enabled is False
 
 

@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_written_is_said_with_the_cure():
 
 def test_production_does_not_make_a_key_for_itself():
     names = [fault.name for fault in Settings(environment="production").faults()]
-    assert names == ["ENCRYPTION_KEY"]
+    assert names == ["ENCRYPTION_KEY", "JWT_SECRET"]
 
 
 async def test_a_start_with_the_wrong_master_key_is_refused_once_there_are_keys():

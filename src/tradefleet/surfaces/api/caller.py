@@ -1,31 +1,25 @@
 """Who calls: every route of the API asks the door, and knows no other way to a user."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from tradefleet.domain.ids import UserId
-
-
-class Right(StrEnum):
-    """What whoever signed in may do with it; a personal token may have fewer than its user."""
-
-    READ = "read"
-    TRADE = "trade"
-    ADMIN = "admin"
+from tradefleet.identity import Right as Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """A user as the API knows them. session: the id of what they signed in with.
 
-    strong: a second factor was given lately, or the user has none.
+    strong: a second factor was given lately, or the user has none. in_person: it is no
+    program of theirs, with a personal token.
     """
 
     user_id: UserId
     rights: frozenset[Right]
     session: str
     strong: bool = True
+    in_person: bool = True
 
 
 class Door(Protocol):

@@ -1,0 +1,1 @@
+"""Signing in: by password, Telegram or a one-time link; sessions, their renewal and their end."""
