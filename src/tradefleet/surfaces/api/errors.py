@@ -24,6 +24,7 @@ STATUSES = {
     "refused": 400,
     "unauthorized": 401,
     "forbidden": 403,
+    "second_factor": 403,
     "not_found": 404,
     "conflict": 409,
     "too_many": 429,

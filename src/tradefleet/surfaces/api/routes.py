@@ -31,6 +31,7 @@ HOW_TO_SIGN_IN = (
     "Sign in first: send the header Authorization: Bearer <token>. This service signs nobody in "
     "over HTTP yet; use Telegram, or tradefleet chat on its machine."
 )
+IN_PERSON = "A personal token may not change how you sign in; sign in yourself for that."
 SECURITY = {"bearer": {"type": "http", "scheme": "bearer"}}
 
 Key = Annotated[
@@ -42,6 +43,16 @@ Key = Annotated[
         pattern=r"^[\x21-\x7e]+$",
         description="A name you give this request: sent again within 24 hours, with the same "
         "name and content, it is not done again but answered as before.",
+    ),
+]
+
+Proof = Annotated[
+    str | None,
+    Header(
+        alias="X-Second-Factor",
+        max_length=16,
+        description="Six digits of your authenticator, if you have a second factor and did not "
+        "give it lately (POST /api/v1/auth/strong).",
     ),
 ]
 
@@ -127,6 +138,8 @@ class RouteMaker:
         """Return what serves a route, with the signature its parameters are read by."""
         caller_first = Annotated[Caller, Depends(self.caller)]
         parameters = [parameter("caller", caller_first), parameter("key", Key, None)]
+        if self.command.needs_proof is not None:
+            parameters.append(parameter("proof", Proof, None))
         parameters += [self.path_parameter(field) for field in in_path]
         if route.method in BODIES:
             body = body_of(self.command, f"{name}Body", in_path)
@@ -145,13 +158,19 @@ class RouteMaker:
         async def serve(
             caller: Caller,
             key: str | None = None,
+            proof: str | None = None,
             given: BaseModel | None = None,
             **named: str,
         ) -> Response:
             values = {} if given is None else given.model_dump(exclude_none=True)
             values |= {field: self.in_path(field, text) for field, text in named.items()}
             reply = await self.dispatcher.run(
-                caller.user_id, self.command.name, values, key=key or ""
+                caller.user_id,
+                self.command.name,
+                values,
+                key=key or "",
+                proof=proof or "",
+                proven=caller.strong,
             )
             return answer(reply)
 
@@ -164,6 +183,8 @@ class RouteMaker:
         address = request.client.host if request.client else ""
         caller = await self.door.caller(request.headers.get("authorization", ""), address)
         check_right(caller, right_for(self.command))
+        if self.command.in_person and not caller.in_person:
+            raise NotAllowed(IN_PERSON)
         return caller
 
     def path_parameter(self, field: str) -> Parameter:
