@@ -94,13 +94,14 @@ class BuyAsked:
 class SellAsked:
     """Its user wants to sell a quantity now, of what they hold in the account, bought here or not.
 
-    asked_at and price as for BuyAsked.
+    asked_at and price as for BuyAsked; amount: no more than is worth this, in quote.
     """
 
     asked_at: datetime
     at: datetime
     price: Decimal
     quantity: Decimal
+    amount: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

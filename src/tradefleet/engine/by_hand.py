@@ -46,7 +46,10 @@ def quantity_to_buy(event: BuyAsked, rules: TradingRules) -> Decimal | Denied:
 
 def quantity_to_sell(event: SellAsked, rules: TradingRules) -> Decimal | Denied:
     """Return how much to sell, rounded down to the venue's step."""
-    quantity = rules.round_quantity(event.quantity)
+    most = event.quantity
+    if event.amount is not None:
+        most = min(most, MONEY.divide(event.amount, event.price))
+    quantity = rules.round_quantity(most)
     return too_small(quantity, event.price, rules) or quantity
 
 

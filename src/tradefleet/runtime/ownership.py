@@ -376,8 +376,13 @@ def trade_event(
         return Decimal(asked[name]) if asked.get(name) else None
 
     if asked["side"] == Side.SELL:
-        quantity = Decimal(asked["quantity"])
-        return SellAsked(asked_at=asked_at, at=now, price=price, quantity=quantity)
+        return SellAsked(
+            asked_at=asked_at,
+            at=now,
+            price=price,
+            quantity=Decimal(asked["quantity"]),
+            amount=given("amount"),
+        )
     return BuyAsked(
         asked_at=asked_at,
         at=now,
