@@ -16,6 +16,8 @@ CLIENTS := .venv-clients
 READY_CLIENTS := $(CLIENTS)/.ready
 CONNECTOR := .venv-connector
 READY_CONNECTOR := $(CONNECTOR)/.ready
+SCHEMA := .venv-schema
+READY_SCHEMA := $(SCHEMA)/.ready
 MUTATION := .venv-mutation
 READY_MUTATION := $(MUTATION)/.ready
 
@@ -53,7 +55,7 @@ imports: $(READY)
 rules: $(READY)
 	$(BIN)/pytest tests/architecture
 
-test: $(READY) $(READY_CLIENTS) $(READY_CONNECTOR) ## All tests, and every branch of the pure part (COVER=0: tests only)
+test: $(READY) $(READY_CLIENTS) $(READY_CONNECTOR) $(READY_SCHEMA) ## All tests, and every branch of the pure part (COVER=0: tests only)
 	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(MEASURE) $(TESTS)
 	@test $(COVER) = 0 || $(MAKE) --no-print-directory cover-pure
 
@@ -88,11 +90,12 @@ lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
 	$(LOCK) requirements/connector.in -o requirements/connector.txt
+	$(LOCK) requirements/schema.in -o requirements/schema.txt
 	$(LOCK) pyproject.toml requirements/dev.in requirements/mutation.in -c requirements/dev.txt -o requirements/mutation.txt
 	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
 
 clean: ## Remove all that was made here
-	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) $(MUTATION) build dist src/*.egg-info .coverage .coverage.* htmlcov
+	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) $(SCHEMA) $(MUTATION) build dist src/*.egg-info .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -126,6 +129,11 @@ $(READY_CLIENTS): $(BIN)/uv requirements/clients.txt
 $(READY_CONNECTOR): $(BIN)/uv requirements/connector.txt
 	@test -x $(CONNECTOR)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(CONNECTOR)
 	@$(BIN)/uv pip sync --quiet --python $(CONNECTOR)/bin/python --require-hashes requirements/connector.txt
+	@touch $@
+
+$(READY_SCHEMA): $(BIN)/uv requirements/schema.txt
+	@test -x $(SCHEMA)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(SCHEMA)
+	@$(BIN)/uv pip sync --quiet --python $(SCHEMA)/bin/python --require-hashes requirements/schema.txt
 	@touch $@
 
 $(READY_MUTATION): $(BIN)/uv requirements/mutation.txt

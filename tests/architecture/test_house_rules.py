@@ -318,6 +318,7 @@ LOCKS = {
     "clients": ["clients.in"],
     "connector": ["connector.in"],
     "mutation": ["dev.in", "mutation.in"],
+    "schema": ["schema.in"],
 }
 NEEDS_PROJECT = {"runtime", "dev", "mutation"}
 

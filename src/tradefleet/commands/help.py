@@ -90,7 +90,7 @@ COMMAND = CommandSpec(
     handler=show_help,
     place=10,
     registers=True,
-    route=Route("GET", "/commands"),
-    more_routes=(Route("GET", "/commands/{command}"),),
+    route=Route("GET", "/help"),
+    more_routes=(Route("GET", "/help/{command}"),),
     data=Commands,
 )
