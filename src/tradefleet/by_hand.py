@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tradefleet.command import Context, Question, Reply, VenueDesk
+from tradefleet.command import PAPER, Context, Question, Reply, VenueDesk
 from tradefleet.domain.bot import MANUAL, BotSpec
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.errors import Conflict, NotAllowed, NotThere, Refused
@@ -22,7 +22,7 @@ DISABLED = "Trading is disabled. Set TRADING_ENABLED=True to enable."
 WAIT = "Your last order by hand is still under way; wait for its end, then ask again."
 LAST = "last_order_by_hand"  # among a user's settings: "<bot> <time>" of the latest one
 FORGOTTEN_AFTER = timedelta(seconds=90)  # no host takes up a request that is older
-PURSE, SMALL_PURSE = Decimal(10_000), Decimal(1)  # what a paper account is given to trade by hand
+PURSE = Decimal(10_000)  # what a paper account is given to trade by hand, once for each currency
 ORDERS_MAX = 1000  # of one bot that are looked at
 TICK = timedelta(microseconds=1)
 ENVIRONMENTS = {Mode.LIVE: "production", Mode.TESTNET: "testnet", Mode.PAPER: "paper"}
@@ -85,6 +85,31 @@ async def account_of(context: Context, exchange: str) -> Account:
     return account
 
 
+async def account_seen(context: Context, exchange: str) -> Account | None:
+    """Return the account a question is about; None: that on paper which is not opened yet."""
+    if await context.accounts(exchange):
+        return await account_of(context, exchange)
+    venue = context.catalog.venues.get(exchange.partition(":")[0].lower() or PAPER)
+    if venue is None or venue.needs_keys:
+        return await account_of(context, exchange)  # which says what is missing
+    return None
+
+
+async def free_and_locked(
+    context: Context, account: Account | None, asset: str
+) -> tuple[Decimal, Decimal]:
+    """Return how much of an asset is free to trade by hand, and how much pairs count on."""
+    if account is None:
+        return purse_of(asset), ZERO
+    there, owned = await there_and_owned(context, account, asset)
+    if account.mode is Mode.PAPER:
+        given = {entry.id for entry in await context.store.entries(account.id)}
+        if purse_id(account, asset) not in given:
+            there = MONEY.add(there, purse_of(asset))
+    free = max(MONEY.subtract(there, owned), ZERO)
+    return free, MONEY.subtract(there, free)
+
+
 def is_enabled(context: Context, account: Account) -> bool:
     """Say whether orders may be sent: the operator's switch is about real money."""
     return account.mode is not Mode.LIVE or not context.catalog.key_rules.live_ban
@@ -100,10 +125,10 @@ async def order_by_hand(ask: Ask, context: Context) -> Reply:
     await context.catalog.rules(account.venue, ask.symbol)
     bots = await context.store.manual_bots()
     await check_idle(context, bots)
-    if account.mode is Mode.PAPER:
+    if account.mode is Mode.PAPER and purse_of(ask.symbol.quote):
         await fill_purse(context, account, ask.symbol.quote)
     asset = ask.symbol.quote if ask.side is Side.BUY else ask.symbol.base
-    free = await free_of(context, account, asset, bots)
+    free = await free_of(context, account, asset)
     wanted = ask.amount if ask.side is Side.BUY else ask.quantity
     if free <= ZERO:
         raise Refused(f"No {asset} available for trading")
@@ -176,25 +201,40 @@ async def check_idle(context: Context, bots: Sequence[BotSpec]) -> None:
 
 async def fill_purse(context: Context, account: Account, asset: str) -> None:
     """Give a paper account money to trade by hand with, once for each asset."""
-    fiat = DOLLARS | {"EUR", "GBP"}
     entry = LedgerEntry.of_transfer(
-        id=f"deposit:by_hand:{account.id}:{asset}",
+        id=purse_id(account, asset),
         user_id=context.user.id,
         account_id=account.id,
         kind="deposit",
         at=context.clock.now(),
         asset=asset,
-        amount=PURSE if asset in fiat else SMALL_PURSE,
+        amount=purse_of(asset),
         source=EXTERNAL,
         target=FREE,
     )
     await context.store.book(entry)
 
 
-async def free_of(
-    context: Context, account: Account, asset: str, bots: Sequence[BotSpec]
-) -> Decimal:
+def purse_id(account: Account, asset: str) -> str:
+    return f"deposit:by_hand:{account.id}:{asset}"
+
+
+def purse_of(asset: str) -> Decimal:
+    """Return what a paper account is given of an asset; coins are not given, they are bought."""
+    return PURSE if asset in DOLLARS | {"EUR", "GBP"} else ZERO
+
+
+async def free_of(context: Context, account: Account, asset: str) -> Decimal:
     """Return what of an asset no pair owns: what its user may spend or sell by hand."""
+    there, owned = await there_and_owned(context, account, asset)
+    return round_down(max(MONEY.subtract(there, owned), ZERO), UNIT)
+
+
+async def there_and_owned(
+    context: Context, account: Account, asset: str
+) -> tuple[Decimal, Decimal]:
+    """Return what an account holds of an asset, and how much of that pairs own."""
+    bots = await context.store.manual_bots()
     by_hand = {place_of(bot.id) for bot in bots}
     there = owned = ZERO
     for entry in await context.store.entries(account.id):
@@ -209,7 +249,7 @@ async def free_of(
         if not isinstance(context.answer, Holdings) or context.answer.balances is None:
             raise Refused(f"❌ {account.venue} does not say now what it holds; try again later.")
         there = context.answer.balances.get(asset, ZERO)
-    return round_down(max(MONEY.subtract(there, max(owned, ZERO)), ZERO), UNIT)
+    return there, max(owned, ZERO)
 
 
 async def desk_of(
