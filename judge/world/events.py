@@ -291,6 +291,10 @@ class Events:
                     world.counts["stopped"] += 1
                     world.note("note", text=f"{user}: entries stopped: {switch.reason}"[:200])
                     now = world.clock.now()
+                    if switch.scope is Scope.ACCOUNT:  # whoever threw it before, it is one switch
+                        world.note(
+                            "released", scope="account", user_id=user, account_id=switch.scope_id
+                        )
                     await store.set_switch(replace(switch, halt=Halt.RUN, changed_at=now))
                     await store.ask_host("switches_changed", {})
                 for spec in await store.bots():

@@ -66,6 +66,17 @@ def entries(rig: Rig) -> list[Order]:
     return [order for order in rig.orders.values() if order.purpose is Purpose.ENTRY]
 
 
+def test_a_held_entry_the_venue_may_have_is_voided_only_when_it_is_known_to_be_nowhere():
+    rig = Rig()
+    rig.closes(100, enter(98))
+    rig.engine.unsure = {rig.newest.id}  # the database lost its last commits
+
+    assert rig.told() == []  # a void order is asked about no more
+    rig.engine.unsure = frozenset()
+    changed, *_ = rig.due(100)
+    assert (changed.order.state, changed.order.note) == (S.VOID, "force_exit")
+
+
 # ---- an entry of which nothing is known
 
 

@@ -1,6 +1,7 @@
 """The whole decision path of one bot, as one pure step: event in, effects out."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -102,6 +103,8 @@ class BotEngine:
     retry_wait: timedelta = RETRY_FIRST
     stop_waits: bool = False  # for retry_at too: it was no target that the venue refused
     rests_stops: bool = False  # the venue holds a stop itself; the host watches it all the same
+    unsure: AbstractSet[OrderId] = frozenset()  # CREATED, and yet the venue may have them
+    doomed: dict[OrderId, str] = field(default_factory=dict)  # of these: void once that is known
     wish: Event | None = None  # what to do once the resting stop is taken back
     recalled: frozenset[OrderId] = frozenset()  # stops that were asked back
     reached_at: datetime | None = None  # when the price was first at or below the resting stop
@@ -122,6 +125,7 @@ class BotEngine:
         order_key: bytes,
         entry_delay: timedelta = timedelta(0),
         rests_stops: bool = False,
+        unsure: AbstractSet[OrderId] = frozenset(),
         universe: Universe | None = None,
     ) -> "BotEngine":
         """Return the engine of a new bot, or of one that goes on from what the store kept."""
@@ -146,6 +150,7 @@ class BotEngine:
             working=dict(working),
             fills_seen=dict(fills_seen),
             rests_stops=rests_stops,
+            unsure=unsure,
         )
         guard.allocate(spec.id, spec.account_id, spec.allocation)
         if universe is not None:
@@ -458,6 +463,8 @@ class BotEngine:
         return [SendOrder(order.id)]
 
     def _why_void(self, order: Order, event: EntryDue) -> str:
+        if reason := self.doomed.pop(order.id, ""):
+            return reason
         if not self.running and order.reason != BY_HAND:
             return "the bot was stopped"
         if self.is_halted:
@@ -490,7 +497,9 @@ class BotEngine:
     def _void_held(self, reason: str) -> list[Effect]:
         held = [o for o in self.working.values() if o.state is OrderState.CREATED]
         held = [o for o in held if o.purpose is Purpose.ENTRY]
-        return [effect for order in held for effect in self._void(order, reason)]
+        self.doomed.update({order.id: reason for order in held if order.id in self.unsure})
+        sure = [order for order in held if order.id not in self.unsure]
+        return [effect for order in sure for effect in self._void(order, reason)]
 
     def _void(self, order: Order, reason: str) -> list[Effect]:
         effects = self._on_order_event(Voided(order.id, reason))

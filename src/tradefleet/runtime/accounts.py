@@ -201,6 +201,9 @@ class AccountLane(Generic[BotT]):
             return
         if order.state is not OrderState.CREATED:
             return
+        if reason := bot.engine.doomed.pop(order.id, ""):
+            await self.owner.tell(bot, Voided(order.id, reason))
+            return
         opens = order.purpose is Purpose.ENTRY
         if opens and bot.engine.is_halted:  # since it was put here: it waited its turn
             await self.owner.tell(bot, Voided(order.id, HALTED))
@@ -259,7 +262,8 @@ class AccountLane(Generic[BotT]):
         self.answered()
         if order.id in self.unsure:
             self.unsure.remove(order.id)
-            if report is None and order.purpose is Purpose.EXIT:
+            sent_at_once = order.purpose is Purpose.EXIT or order.id in bot.engine.doomed
+            if report is None and sent_at_once:
                 self.put(Job.SEND, bot, order.id)
         known, now = bot.engine.fills_seen.keys(), self.owner.clock.now()
         for event in reconcile.order_news(order, report, fills, known, now):
@@ -290,9 +294,8 @@ class AccountLane(Generic[BotT]):
         if report is not None:
             return report
         once_more = changed(order, negatives=order.negatives + 1)
-        if not isinstance(self._verdict_on(once_more), ProvenAbsent):
-            return None
-        return await self._listed(order)
+        gives_up = isinstance(self._verdict_on(once_more), ProvenAbsent)
+        return await self._listed(order) if gives_up or order.id in self.unsure else None
 
     async def _listed(self, order: Order) -> OrderReport | None:
         """Look for an order among all that was placed and traded since it was sent."""

@@ -199,6 +199,7 @@ async def start_bot(host: Host, user: HostedUser, spec: BotSpec, load: UserLoad)
         order_key=host.order_key,
         entry_delay=timedelta(seconds=plan.entry_delay if host.live else 0),
         rests_stops=user.lanes[spec.account_id].link.rests_stops,
+        unsure=user.lanes[spec.account_id].unsure,
         universe=user.universes[spec.universe_id] if spec.universe_id else None,
     )
     bot = HostedBot(engine, user, group)
@@ -250,7 +251,11 @@ def resume_order(host: Host, bot: HostedBot, order: Order) -> None:
     match order.state:
         case OrderState.CREATED if is_stale(order, host.clock.now()):
             text = "it was asked for too long ago"
-            host.deliver(bot, Voided(order.id, text))
+            if order.id in bot.engine.unsure:
+                bot.engine.doomed[order.id] = text
+                host.put(bot, Job.SEND, order.id)
+            else:
+                host.deliver(bot, Voided(order.id, text))
         case OrderState.CREATED if order.purpose is Purpose.ENTRY:
             host.held[spec.venue, spec.symbol][order.id] = bot  # sent, or lapses, at a price
         case OrderState.CREATED:
