@@ -10,11 +10,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from judge import world
 from judge.hunting import MUTANT_NAMES, POLICY_NAMES, Prey, hunt_mutant, hunt_policy
 from judge.verdict import Verdict, judge, merged
 from judge.world import menu
-from judge.world.playing import VENUES, group_of, is_on_sqlite, kinds_of, play
+from judge.world.playing import (
+    SEEDS_OF_A_RUN,
+    VENUES,
+    is_on_sqlite,
+    is_single,
+    kinds_of,
+    play,
+)
 from judge.world.sqlite import empty_database
 from tradefleet.runtime.real_world import RealClock
 
@@ -25,7 +31,7 @@ LEAST: Mapping[str, int] = {
     "crashes": 1_000,
     "zombies": 1_000,
 }
-ROUNDS_MOST = 40  # worlds that are played for one venue's empty cells, at most
+ROUNDS_MOST = 60  # worlds that are played for one venue's empty cells, at most
 MERGED_AT_ONCE = 50  # verdicts that are kept apart
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -88,7 +94,7 @@ def venue_of(seed: int, venues: Sequence[str] = VENUES) -> str:
 
 def first_seed(run: int) -> int:
     """Return the first seed of a run: windows of runs do not overlap."""
-    return run * 4_000
+    return run * SEEDS_OF_A_RUN
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,6 +120,8 @@ class Campaign:
     _fresh: list[Verdict] = field(default_factory=list)
     _resident: dict[int, int] = field(default_factory=dict)
     _tried: Counter[str] = field(default_factory=Counter)
+    _filling: dict[int, tuple[str, str]] = field(default_factory=dict)  # seed → venue, kind
+    _single: dict[str, Iterator[int]] = field(default_factory=dict)
     _next: dict[str, Iterator[int]] = field(default_factory=dict)
     _given: int = 0
     _clock: RealClock = field(default_factory=RealClock)
@@ -125,6 +133,7 @@ class Campaign:
         empty_database()  # made once, before there are workers
         for venue in self.venues:
             self._next[venue] = self._seeds_of(venue)
+            self._single[venue] = filter(is_single, self._seeds_of(venue))
         context = get_context("fork" if hasattr(os, "fork") else "spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             waiting: set[Future[Result]] = {
@@ -168,21 +177,20 @@ class Campaign:
         return seed, venue
 
     def _in_memory(self, venue: str) -> int:
-        return next(seed for seed in self._next[venue] if not is_on_sqlite(seed))
+        plain = (seed for seed in self._next[venue] if not is_single(seed))
+        return next(seed for seed in plain if not is_on_sqlite(seed))
 
     def _for_a_cell(self) -> tuple[int, str] | None:
         """Return a world in whose seasons a kind comes that lacks a crash point."""
         self._merge()
         for venue in self.venues:
-            kinds = {kind for _, kind, there in self.verdict.coverage.empty if there == venue}
+            empty = [kind for _, kind, there in self.verdict.coverage.empty if there == venue]
+            kinds = {kind for kind in empty if (venue, kind) not in self._filling.values()}
             if not kinds or self._tried[venue] >= ROUNDS_MOST:
                 continue
             self._tried[venue] += 1
-            seed = next(
-                seed
-                for seed in self._next[venue]
-                if not is_on_sqlite(seed) and kinds & set(kinds_of(seed))
-            )
+            seed = next(seed for seed in self._single[venue] if kinds & set(kinds_of(seed)))
+            self._filling[seed] = venue, kinds_of(seed)[0]
             return self._give(venue, seed)
         return None
 
@@ -195,6 +203,7 @@ class Campaign:
             tell(f"{kind}: {prey.name}: {'found' if prey.is_found else 'NOT FOUND'}")
             return
         self.played += 1
+        self._filling.pop(result.seed, None)
         self.seeds.append(result.seed)
         self._fresh.append(result.verdict)
         self.virtual_seconds += result.virtual_seconds
@@ -269,7 +278,7 @@ class Campaign:
 def told_preys(preys: Sequence[Prey]) -> dict[str, Any]:
     """Return what was found, by name; and what gave it away."""
     return {
-        "tried": len(preys),
+        "of": len(preys),
         "found": sum(prey.is_found for prey in preys),
         "by": {
             prey.name: {"found": prey.is_found, "seconds": round(prey.seconds, 1), **prey.counters}
@@ -295,6 +304,3 @@ def hashes(first: int, worlds: int, workers: int) -> dict[str, str]:
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         every = pool.map(play_and_judge, seeds, map(venue_of, seeds))
         return {f"{played.venue} {played.seed}": played.hash for played in every}
-
-
-__all__ = ["Campaign", "group_of", "hashes", "is_flat", "world"]

@@ -19,7 +19,9 @@ from tradefleet.runtime import node
 
 VENUES = tuple(rules.ALL)
 KINDS_OF_A_SEED = 4
-ORDERS = 520  # of a world, at least
+SEEDS_OF_A_RUN = 4_000  # windows of runs do not overlap
+SINGLE_FROM = 2_000
+ORDERS = 505  # of a world, at least
 ORDERS_SQLITE = 100
 SQLITE_EVERY = 11  # one in so many worlds stands on SQLite, which takes five times as long
 
@@ -42,13 +44,20 @@ def group_of(seed: int) -> int:
     return seed // len(VENUES)
 
 
+def is_single(seed: int) -> bool:
+    """Say whether a seed's world has one season and ends after it: such worlds fill gaps."""
+    return seed % SEEDS_OF_A_RUN >= SINGLE_FROM
+
+
 def is_on_sqlite(seed: int) -> bool:
-    return group_of(seed) % SQLITE_EVERY == SQLITE_EVERY - 1
+    return not is_single(seed) and group_of(seed) % SQLITE_EVERY == SQLITE_EVERY - 1
 
 
 def kinds_of(seed: int) -> Sequence[str]:
     """Return the kinds of faults that have their season in a seed's world: they go round."""
     group = group_of(seed)
+    if is_single(seed):
+        return (menu.KINDS[group % len(menu.KINDS)],)
     first = (group - group // SQLITE_EVERY) * KINDS_OF_A_SEED  # those on SQLite play few
     count = 1 if is_on_sqlite(seed) else KINDS_OF_A_SEED
     return tuple(menu.KINDS[(first + place) % len(menu.KINDS)] for place in range(count))
@@ -57,6 +66,8 @@ def kinds_of(seed: int) -> Sequence[str]:
 def size_of(seed: int) -> Size:
     """Return how large and how hostile a seed's world is."""
     size = hostile(kinds_of(seed))
+    if is_single(seed):
+        return size
     if is_on_sqlite(seed):
         return replace(size, orders=ORDERS_SQLITE, store="sqlite")
     return replace(size, orders=ORDERS)

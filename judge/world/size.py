@@ -18,14 +18,14 @@ class Size:
     still, kill switches, moves by accounts' owners; 0 for never. store: memory or sqlite.
     """
 
-    users: int = 6
+    users: int = 8
     hosts: int = 3
     symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
     kinds: Sequence[str] = ()
     seconds: tuple[float, float] = (60.0, 900.0)
     orders: int = 0
     rates: Rates = field(default_factory=Rates)
-    users_max: int = 4
+    users_max: int = 5
     crashes: bool = True
     freeze_every: float = 18.0
     kill_every: float = 40.0

@@ -1,4 +1,4 @@
-"""A world is the whole service in made-up time: it trades, survives, and says the same each time."""
+"""A world is the whole service in made-up time: it trades, survives, and repeats itself."""
 
 import asyncio
 import subprocess
