@@ -1,0 +1,63 @@
+"""How these routes ask the door: who calls, a command, and its data as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from fastapi import Request
+
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import Refused
+from tradefleet.domain.money import show
+from tradefleet.drawing import as_json
+from tradefleet.surfaces.api.caller import Caller, Door, Right
+from tradefleet.surfaces.api.routes import NoDoor, check_right
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Asks commands for whoever calls, if they have the right to."""
+
+    dispatcher: Dispatcher
+    door: Door | None
+
+    async def reader(self, request: Request) -> Caller:
+        return await self._caller(request, Right.READ)
+
+    async def trader(self, request: Request) -> Caller:
+        return await self._caller(request, Right.TRADE)
+
+    async def admin(self, request: Request) -> Caller:
+        return await self._caller(request, Right.ADMIN)
+
+    async def _caller(self, request: Request, right: Right) -> Caller:
+        address = request.client.host if request.client else ""
+        door = self.door or NoDoor()
+        caller = await door.caller(request.headers.get("authorization", ""), address)
+        check_right(caller, right)
+        return caller
+
+    async def data(
+        self, caller: Caller, command: str, given: Mapping[str, object], key: str = ""
+    ) -> dict[str, Any]:
+        """Return a reply's data, money as text; raise Refused when nothing was done."""
+        asked = {name: value for name, value in given.items() if value is not None}
+        reply = await self.dispatcher.run(
+            caller.user_id, command, asked, key=key, proven=caller.strong
+        )
+        if reply.refused:
+            raise Refused(reply.text)
+        found: dict[str, Any] = orjson.loads(as_json(reply.data))
+        return found
+
+
+def eight(amount: str) -> str:
+    """Write money with eight decimals."""
+    return show(Decimal(amount))
+
+
+def rate(share: str) -> str:
+    """Write a share with one decimal: 75.0%."""
+    return f"{Decimal(share) * 100:.1f}%"
