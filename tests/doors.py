@@ -75,6 +75,7 @@ class Door:
     def __init__(self, *venues: VenueSpec, **parts: object) -> None:
         self.still = Still()
         self.store = MemoryStore(self.still)
+        parts.setdefault("web_url", "https://bots.example.org")
         self.dispatcher: Dispatcher = build_dispatcher(
             self.store,
             self.still,

@@ -7,7 +7,7 @@ Nothing in here can be signed in with: of every secret only its hash is kept. A 
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -201,6 +201,12 @@ def hash_of(secret: str) -> str:
 def drawn(prefix: str = "") -> Secret:
     """Return 256 bits drawn at random, as text."""
     return Secret(prefix + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode())
+
+
+def drawn_by(new_id: Callable[[], str], prefix: str = "") -> Secret:
+    """Return what two random ids come to, 244 bits, as text: a simulation draws it alike again."""
+    bits = bytes.fromhex(new_id() + new_id())
+    return Secret(prefix + base64.urlsafe_b64encode(bits).rstrip(b"=").decode())
 
 
 def rights_from(words: str) -> tuple[Right, ...]:

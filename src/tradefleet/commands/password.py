@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tradefleet.command import CommandSpec, Context, Reply, always
 from tradefleet.domain.errors import Refused
-from tradefleet.identity import LINK_LIFETIME, Link, LinkUse, drawn, hash_of
+from tradefleet.identity import LINK_LIFETIME, Link, LinkUse, drawn_by, hash_of
 
 NO_PAGES = "This service has no pages; its operator sets PUBLIC_URL."
 
@@ -27,7 +27,7 @@ class PasswordLink:
 async def set_password(request: SetPassword, context: Context) -> Reply:
     if not context.catalog.web_url:
         raise Refused(NO_PAGES)
-    code, until = drawn().reveal(), context.clock.now() + LINK_LIFETIME
+    code, until = drawn_by(context.ids.new).reveal(), context.clock.now() + LINK_LIFETIME
     link = Link(hash=hash_of(code), user_id=context.user.id, use=LinkUse.PASSWORD, expires_at=until)
     await context.store.identity.save_link(link)
     has_one = await context.store.identity.password() is not None

@@ -13,7 +13,7 @@ from tradefleet.identity import (
     TOKENS_MAX,
     PersonalToken,
     Right,
-    drawn,
+    drawn_by,
     hash_of,
     rights_from,
 )
@@ -72,7 +72,7 @@ async def create(request: TokenRequest, context: Context) -> Reply:
         raise Conflict(f"You have a token {request.name} already; revoke it first.")
     if len(there) >= TOKENS_MAX:
         raise Refused(f"You have {TOKENS_MAX} tokens, which is the most; revoke one first.")
-    value, now = drawn(TOKEN_PREFIX).reveal(), context.clock.now()
+    value, now = drawn_by(context.ids.new, TOKEN_PREFIX).reveal(), context.clock.now()
     made = PersonalToken(
         id=context.ids.new(),
         user_id=context.user.id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.errors import Refused
-from tradefleet.identity import LINK_LIFETIME, Link, LinkUse, drawn, hash_of
+from tradefleet.identity import LINK_LIFETIME, Link, LinkUse, drawn_by, hash_of
 from tradefleet.second_factor import is_on
 
 NO_PAGES = "This service has no pages; its operator sets PUBLIC_URL."
@@ -53,7 +53,7 @@ async def set_up(context: Context) -> Reply:
     """Give out a link to the page that shows a fresh secret."""
     if not context.catalog.web_url:
         raise Refused(NO_PAGES)
-    code, until = drawn().reveal(), context.clock.now() + LINK_LIFETIME
+    code, until = drawn_by(context.ids.new).reveal(), context.clock.now() + LINK_LIFETIME
     link = Link(
         hash=hash_of(code), user_id=context.user.id, use=LinkUse.SECOND_FACTOR, expires_at=until
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tradefleet.command import CommandSpec, Context, Reply
 from tradefleet.domain.errors import Refused
-from tradefleet.identity import LINK_LIFETIME, Link, LinkUse, drawn, hash_of
+from tradefleet.identity import LINK_LIFETIME, Link, LinkUse, drawn_by, hash_of
 
 NO_PAGES = "This service has no pages; its operator sets PUBLIC_URL."
 
@@ -26,7 +26,7 @@ class WebLink:
 async def web(request: Web, context: Context) -> Reply:
     if not context.catalog.web_url:
         raise Refused(NO_PAGES)
-    code, until = drawn().reveal(), context.clock.now() + LINK_LIFETIME
+    code, until = drawn_by(context.ids.new).reveal(), context.clock.now() + LINK_LIFETIME
     link = Link(hash=hash_of(code), user_id=context.user.id, use=LinkUse.SIGN_IN, expires_at=until)
     await context.store.identity.save_link(link)
     address = f"{context.catalog.web_url}/link/sign-in?code={code}"

@@ -29,6 +29,7 @@ def build_dispatcher(
     key_rules: KeyRules | None = None,
     pace: Callable[[UserId], float] = nobody_waits,
     users_max: int = 1_000_000,
+    web_url: str = "",
 ) -> Dispatcher:
     """Build the door every surface uses; a test passes its own parts."""
     catalog = Catalog(
@@ -38,6 +39,7 @@ def build_dispatcher(
         rules=rules,
         tiers=tiers,
         key_rules=key_rules or KeyRules(),
+        web_url=web_url,
     )
     return Dispatcher(
         catalog=catalog,

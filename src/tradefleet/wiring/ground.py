@@ -77,6 +77,7 @@ class Ground:
             key_rules=key_rules(self.settings),
             tiers=self.settings.tiers(),
             users_max=self.settings.max_concurrent_users,
+            web_url=self.settings.web_url(),
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
+from tradefleet.operations.sign_in.register import Register
 from tradefleet.settings import load_settings
 from tradefleet.surfaces.cli.parts import Parts, StatementTold, VaultReport
 from tradefleet.surfaces.cli.play_request import PlayRequest
@@ -19,6 +20,7 @@ def build_parts() -> Parts:
         check_database=check_database,
         rotate_vault=rotate_vault,
         check_vault=check_vault,
+        open_register=open_register,
         serve=serve,
         statement=statement,
         check_connections=check_connections,
@@ -55,6 +57,12 @@ async def check_vault(db: str | None) -> VaultReport:
     async with open_keyring(db) as keyring:
         found = await inspect(keyring)
     return VaultReport(tuple(found.lines()), is_well=not found.faults)
+
+
+def open_register(db: str | None) -> AbstractAsyncContextManager[Register]:
+    from tradefleet.wiring.sign_in import open_register
+
+    return open_register(db)
 
 
 async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:

@@ -18,6 +18,7 @@ from tradefleet.notifiers.log import LogNotifier
 from tradefleet.operations.alarms import Alarms
 from tradefleet.operations.answers import AnswersForgotten
 from tradefleet.operations.key_checks import KeyChecks
+from tradefleet.operations.sign_in.clearing import OldSignInsForgotten
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
@@ -27,6 +28,9 @@ from tradefleet.runtime.ownership import Ownership
 from tradefleet.settings import Settings, load_settings
 from tradefleet.store import Store
 from tradefleet.strategy import StrategySpec
+from tradefleet.surfaces.api.auth import auth_routes
+from tradefleet.surfaces.api.door import SignInDoor
+from tradefleet.surfaces.api.pages import page_routes
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
@@ -36,6 +40,7 @@ from tradefleet.wiring.family import Family, members_of
 from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.operator import operator_lines
+from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
 from tradefleet.wiring.venues import ensure_reached
 
@@ -76,12 +81,15 @@ async def serve(
         if settings.paper_market in ground.real:
             await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)
+        sign_in = await sign_in_over(ground)
         http = HttpSurface(
             host=settings.http_host,
             port=settings.http_port,
             health=node.health,
             is_ready=node.recovered.is_set,
             dispatcher=ground.door(),
+            door=SignInDoor(sign_in),
+            more=[auth_routes(sign_in), page_routes(sign_in)],
         )
         listener = http.listen()
         checks = key_checks(ground)
@@ -92,6 +100,7 @@ async def serve(
             ground.paper.commits.run,
             checks.run,
             AnswersForgotten(store=ground.store, clock=ground.clock).run,
+            OldSignInsForgotten(store=ground.store, clock=ground.clock).run,
             *alarms(ground),
         ]
         if demo:

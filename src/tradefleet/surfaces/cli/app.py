@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from tradefleet.surfaces.cli import accounts, bench, chat, check, config, db, replay, serve, vault
+from tradefleet.surfaces.cli import (
+    accounts,
+    bench,
+    chat,
+    check,
+    config,
+    db,
+    replay,
+    serve,
+    users,
+    vault,
+)
 from tradefleet.surfaces.cli.parts import Parts
 
 # Each adds one command, or one group of them: add(app, parts).
@@ -14,6 +25,7 @@ COMMANDS = (
     chat.add,
     accounts.add,
     check.add,
+    users.add,
     vault.add,
     replay.add,
     bench.add,

@@ -10,6 +10,7 @@ import typer
 
 from tradefleet.command import Reply
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.operations.sign_in.register import Register
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
 DatabaseOption: TypeAlias = Annotated[
@@ -50,6 +51,7 @@ class Parts:
     check_database: Callable[[str | None], Awaitable[str]]
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
+    open_register: Callable[[str | None], AbstractAsyncContextManager[Register]]
     serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
     statement: Callable[[str | None, str, datetime | None], Coroutine[Any, Any, StatementTold]]
     check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]
