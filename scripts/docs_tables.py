@@ -7,6 +7,8 @@ name. tests/architecture/test_docs.py compares, so a page cannot fall behind unn
 """
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -255,6 +257,8 @@ def main() -> None:
         if (now := filled(text)) != text:
             page.write_text(now, encoding="utf-8")
             print(f"wrote {page.relative_to(DOCS.parent)}")
+    # The client is made of the same commands.
+    subprocess.run([sys.executable, Path(__file__).with_name("client_code.py")], check=True)
 
 
 if __name__ == "__main__":

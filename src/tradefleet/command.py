@@ -13,14 +13,14 @@ from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Conflict, NotThere, Refused, VenueError
 from tradefleet.domain.ids import AccountId, UniverseId
 from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
-from tradefleet.domain.limits import TIERS, Tier
+from tradefleet.domain.limits import MAINTENANCE, TIERS, Halt, Tier
 from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, Role, User
 from tradefleet.engine.key_guard import KeyRules
 from tradefleet.keyring import open_key
-from tradefleet.store import UserStore
+from tradefleet.store import Store, UserStore
 from tradefleet.strategy import StrategySpec
 from tradefleet.vault import CannotOpen, Vault
 from tradefleet.venue import VenueSpec
@@ -102,7 +102,8 @@ class Context:
     """All a handler may touch: the caller's own store, the time, new ids and the catalog.
 
     user is the caller as stored or, when registered is false, as /start would store them.
-    answer is what the command's question came to, None when it asked nothing.
+    answer is what the command's question came to, None when it asked nothing. everybody is the
+    whole store, for the questions of admins' commands alone: they are put in no transaction.
     """
 
     store: UserStore
@@ -113,6 +114,7 @@ class Context:
     registered: bool
     vault: Vault | None = None
     answer: object = None
+    everybody: Store | None = None
 
     @property
     def tier(self) -> Tier:
@@ -171,6 +173,9 @@ class Context:
 
     async def check_place(self, symbols: Sequence[Symbol], account: Account) -> None:
         """Refuse a pair that is there already, and more of them than the tier allows."""
+        for switch in await self.store.switches():
+            if switch.scope_id == MAINTENANCE and switch.halt is not Halt.RUN:
+                raise Refused(f"🛠️ {switch.reason} No new pairs now; exits go on.")
         bots, tier = await self.store.bots(), self.tier
         taken = {bot.symbol for bot in bots if bot.account_id == account.id}
         for symbol in symbols:
@@ -291,11 +296,13 @@ def names_of(accounts: Sequence[Account]) -> list[str]:
 class Route:
     """Where programs find a command besides its name: a method and a path below /api/v1.
 
-    Parts of the path in braces are fields of the request: GET /bots/{symbol}.
+    Parts of the path in braces are fields of the request: GET /bots/{symbol}. without: fields
+    that cannot be given at this place.
     """
 
     method: str
     path: str
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,7 +200,7 @@ COMMAND = CommandSpec(
     group="Setup",
     place=5,
     changes=True,
-    route=Route("DELETE", "/bots/{symbol}"),
-    more_routes=(Route("DELETE", "/universes/{universe}"),),
+    route=Route("DELETE", "/bots/{symbol}", without=("universe",)),
+    more_routes=(Route("DELETE", "/universes/{universe}", without=("symbol",)),),
     data=PairRemoved | UniverseRemoved,
 )

@@ -141,15 +141,16 @@ class RouteMaker:
         if self.command.needs_proof is not None:
             parameters.append(parameter("proof", Proof, None))
         parameters += [self.path_parameter(field) for field in in_path]
+        left_out = (*in_path, *route.without)
         if route.method in BODIES:
-            body = body_of(self.command, f"{name}Body", in_path)
+            body = body_of(self.command, f"{name}Body", left_out)
             needed = any(field.is_required() for field in body.model_fields.values())
             kind = body if needed else body | None
             parameters.append(
                 parameter("given", Annotated[kind, Body()], *([] if needed else [None]))
             )
         else:
-            query = query_of(self.command, f"{name}Query", in_path)
+            query = query_of(self.command, f"{name}Query", left_out)
             if query.model_fields:
                 parameters.append(parameter("given", Annotated[query, Query()]))
         if route.method == READING:

@@ -1,0 +1,6 @@
+"""A client of a Tradefleet service: every command as a typed method, over its HTTP interface."""
+
+from tradefleet_client.client import Client
+from tradefleet_client.talk import Answer, RequestFailed
+
+__all__ = ["Answer", "Client", "RequestFailed"]
