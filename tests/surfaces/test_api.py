@@ -16,6 +16,8 @@ from tradefleet.domain.errors import (
     TooMany,
     VenueUnavailable,
 )
+from tradefleet.operations.answers import AnswersForgotten
+from tradefleet.stores.memory.user_store import MemoryUserStore
 from tradefleet.surfaces.api.errors import BODY_MAX
 
 BOT = {"symbol": "BTC/USDT", "balance": "1000"}
@@ -98,7 +100,7 @@ async def test_a_limit_is_changed_and_shown(client, door):
     [
         ("GET", "/nothing", None, (404, "not_found")),
         ("GET", "/api/v1/nothing", None, (404, "not_found")),
-        ("POST", "/api/v1/commands/nothing", None, (405, "method_not_allowed")),
+        ("POST", "/api/v1/commands/nothing", None, (404, "not_found")),
         ("PUT", "/api/v1/bots", None, (405, "method_not_allowed")),
         ("GET", "/api/v1/bots/ETH-USDT", None, (404, "not_found")),
         ("GET", "/api/v1/bots/some-id-of-a-bot", None, (404, "not_found")),
@@ -266,6 +268,32 @@ async def test_of_many_at_once_one_is_done_and_all_are_answered_alike(client, do
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
     assert (await audit(door)).count("addpair") == 1
+
+
+async def test_what_broke_before_it_was_answered_did_nothing_and_is_done_once(
+    client, door, monkeypatch
+):
+    """As after a crash: effects and answer are in one transaction, or neither is."""
+
+    async def break_off(self, answer):
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryUserStore, "save_answer", break_off)
+        response = await client.post("/api/v1/bots", json=BOT, headers=key())
+        assert failure(response) == (503, "unavailable")
+    assert await door.bots() == {}
+    for _ in range(2):
+        assert (await client.post("/api/v1/bots", json=BOT, headers=key())).status_code == 200
+    assert (await audit(door)).count("addpair") == 1
+
+
+async def test_old_answers_are_forgotten_by_their_job(client, door):
+    await client.post("/api/v1/trading/pause", headers=key())
+    job = AnswersForgotten(store=door.store, clock=door.still)
+    assert await job.forget() == 0
+    door.still.time = door.still.time.replace(day=2, second=1)
+    assert await job.forget() == 1
 
 
 async def test_a_name_is_free_again_after_a_day(client, door):
