@@ -137,7 +137,8 @@ async def order_by_hand(ask: Ask, context: Context) -> Reply:
             f"Insufficient balance: {quantity(free)} {asset} is available for trading, you asked"
             f" for {quantity(wanted)}."
         )
-    bot = await desk_of(context, account, ask.symbol, bots, free if ask.side is Side.BUY else ZERO)
+    budget = free if ask.side is Side.BUY else ZERO
+    bot = await desk_of(context, account, ask.symbol, bots, budget)
     asked_at = await next_moment(context, bot)
     most = {"funds": str(free)} if ask.side is Side.BUY else {}
     what = ask.quantity if ask.side is Side.BUY else ask.quantity or free
@@ -255,7 +256,7 @@ async def there_and_owned(
 async def desk_of(
     context: Context, account: Account, symbol: Symbol, bots: Sequence[BotSpec], free: Decimal
 ) -> BotSpec:
-    """Return the bot that trades by hand here, with what its shares are shares of brought up."""
+    """Return the bot that trades by hand here, made when there is none yet."""
     known = [bot for bot in bots if (bot.account_id, bot.symbol) == (account.id, symbol)]
     if not known:
         bot = BotSpec(
@@ -270,13 +271,7 @@ async def desk_of(
         )
         await context.store.add_bot(bot)
         return bot
-    (bot,) = known
-    position = (await context.store.memories())[bot.id].position
-    held = ZERO if position is None else sum((lot.cost for lot in position.lots), ZERO)
-    if free and free + held != bot.allocation:
-        bot = replace(bot, allocation=free + held)
-        await context.store.save_bot(bot)
-    return bot
+    return known[0]
 
 
 async def next_moment(context: Context, bot: BotSpec) -> datetime:

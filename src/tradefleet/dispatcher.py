@@ -143,6 +143,8 @@ class Dispatcher:
             return None
         async with self.store.open(caller.id, reading=True) as store:
             context = await self._admit(command, store, caller)
+            if command.role is Role.ADMIN:
+                context = replace(context, everybody=self.store)
             with money_context():
                 question = await command.asks(request, context)
         if question is None:

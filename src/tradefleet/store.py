@@ -311,6 +311,26 @@ class ReplayRun:
     finished: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """How much there is of everything, for the operator: no user's name or figure is in it.
+
+    active: users with a running pair or an open position; by_tier: users of each tier; orders
+    and trades: since the time that was asked for.
+    """
+
+    users: int
+    active: int
+    registered: int
+    by_tier: Mapping[str, int]
+    accounts: int
+    bots: int
+    running: int
+    positions: int
+    orders: int
+    trades: int
+
+
 class Store(Protocol):
     """The whole database, as commands (open), hosts (leases, write, load) and jobs see it."""
 
@@ -331,6 +351,9 @@ class Store(Protocol):
         self, *, telegram_id: int | None = None, username: str | None = None
     ) -> User | None: ...
     async def user_ids(self) -> Sequence[UserId]: ...
+    async def census(self, since: datetime) -> Census:
+        """Count everything; registered, orders and trades since then."""
+
 
     # ownership
     async def take_leases(

@@ -274,6 +274,8 @@ class BotEngine:
         asked_at = event.asked_at
         if self._is_answered(asked_at):
             return []
+        balance = max(self.spec.allocation, event.funds + self.invested)
+        self.guard.allocate(self.spec.id, self.spec.account_id, balance)
         quantity = by_hand.quantity_to_buy(event, self.rules)
         if self._is_working():
             return self._declined(asked_at, by_hand.UNDER_WAY)
@@ -300,7 +302,7 @@ class BotEngine:
             order,
             price=event.price,
             free_quote=event.funds,
-            balance=self.spec.allocation,
+            balance=event.funds + self.invested,
             limits=self.limits,
             rules=self.rules,
         )

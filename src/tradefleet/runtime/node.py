@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tradefleet.domain.effects import Notify, Topic
+from tradefleet.domain.limits import MAINTENANCE, Halt
 from tradefleet.domain.order import OrderKind, OrderState
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
@@ -132,8 +133,10 @@ class Node:
         overall = next((s for s in ("unhealthy", "degraded") if s in worst), "healthy")
         if not self.recovered.is_set():
             overall = "degraded"
+        repair = await host.store.platform_switch(MAINTENANCE)
         return {
             "overall_status": overall,
+            "maintenance_mode": repair is not None and repair.halt is not Halt.RUN,
             "timestamp": host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "metrics": metrics,
             "active_alerts": sum(status != "healthy" for status in worst),

@@ -269,12 +269,7 @@ class Ownership:
         settle_universes(user, load)
         await start_missing(host, user, load)
         await self._warm(user)
-        bot = user.bots.get(bot_id)
-        for spec in load.bots if bot is not None else ():
-            if bot is not None and spec.id == bot_id:
-                bot.engine.spec = spec
-                user.guard.allocate(spec.id, spec.account_id, spec.allocation)
-        return bot
+        return user.bots.get(bot_id)
 
     def _price_of(self, spec: BotSpec, now: datetime) -> Decimal | None:
         """Return where the market of a bot is now, None when nobody knows."""

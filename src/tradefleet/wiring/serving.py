@@ -31,6 +31,7 @@ from tradefleet.strategy import StrategySpec
 from tradefleet.surfaces.api.auth import auth_routes
 from tradefleet.surfaces.api.door import SignInDoor
 from tradefleet.surfaces.api.pages import page_routes
+from tradefleet.surfaces.api.seed_routes import seed_routes
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
@@ -82,14 +83,19 @@ async def serve(
             await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)
         sign_in = await sign_in_over(ground)
+        dispatcher, door = ground.door(), SignInDoor(sign_in)
         http = HttpSurface(
             host=settings.http_host,
             port=settings.http_port,
             health=node.health,
             is_ready=node.recovered.is_set,
-            dispatcher=ground.door(),
-            door=SignInDoor(sign_in),
-            more=[auth_routes(sign_in), page_routes(sign_in)],
+            dispatcher=dispatcher,
+            door=door,
+            more=[
+                auth_routes(sign_in),
+                page_routes(sign_in),
+                *seed_routes(dispatcher, door, node.health),
+            ],
         )
         listener = http.listen()
         checks = key_checks(ground)

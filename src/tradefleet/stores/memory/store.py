@@ -2,13 +2,14 @@
 
 import asyncio
 import secrets
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tradefleet.clock import Clock
+from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.effects import Notify
 from tradefleet.domain.errors import StoreError, ensure
 from tradefleet.domain.ids import AccountId, UserId
@@ -19,6 +20,7 @@ from tradefleet.domain.user import Account, Mode, User
 from tradefleet.store import (
     ABSENT_WATCHED,
     Batch,
+    Census,
     HostMessage,
     Lease,
     OutboxNotice,
@@ -119,6 +121,31 @@ class MemoryStore:
     async def user_ids(self) -> Sequence[UserId]:
         users = [user for rows in self._rows.values() for user in rows.user.values()]
         return [user.id for user in sorted(users, key=lambda user: (user.created_at, user.id))]
+
+    async def census(self, since: datetime) -> Census:
+        every = list(self._rows.values())
+        users = [user for rows in every for user in rows.user.values()]
+        specs = [(rows, spec) for rows in every for spec in rows.bots.values()]
+        bots = [spec for rows, spec in specs if spec.id not in rows.removed]
+        running = [spec for spec in bots if spec.status is BotStatus.RUNNING]
+        memories = [memory for rows in every for memory in rows.memories.values()]
+        held = [memory for memory in memories if memory.position is not None]
+        orders = [order for rows in every for order in rows.orders.values()]
+        trades = [trade for rows in every for trade in rows.trades.values()]
+        accounts = [account for rows in every for account in rows.accounts.values()]
+        pairs = [spec for spec in bots if not spec.is_manual]
+        return Census(
+            users=len(users),
+            active=len({spec.user_id for spec in running} | {each.user_id for each in held}),
+            registered=sum(user.created_at >= since for user in users),
+            by_tier=dict(Counter(user.tier for user in users)),
+            accounts=sum(account.is_active for account in accounts),
+            bots=len(pairs),
+            running=sum(spec.status is BotStatus.RUNNING for spec in pairs),
+            positions=len(held),
+            orders=sum(order.decided_at >= since for order in orders),
+            trades=sum(trade.closed_at >= since for trade in trades),
+        )
 
     # ownership
 

@@ -17,6 +17,7 @@ from tradefleet.domain.limits import Scope, Switch
 from tradefleet.domain.user import Account, Mode, User
 from tradefleet.store import (
     Batch,
+    Census,
     HostMessage,
     Lease,
     OutboxNotice,
@@ -27,6 +28,7 @@ from tradefleet.store import (
 )
 from tradefleet.stores.sql import leases, outbox, shapes, tables, vault
 from tradefleet.stores.sql.address import Address
+from tradefleet.stores.sql.census import census
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.engine import reading_options
 from tradefleet.stores.sql.faults import translated
@@ -129,6 +131,10 @@ class SqlStore:
         async with self.reading() as connection:
             query = select(user.id).order_by(user.created_at, user.id)
             return list((await connection.scalars(query)).all())
+
+    async def census(self, since: datetime) -> Census:
+        async with self.reading() as connection:
+            return await census(connection, since)
 
     # ownership
 
