@@ -4,6 +4,8 @@ PYTHON  ?= python3
 WORKERS ?= 2
 # COVER=0 runs the tests without measuring, which is quicker while working.
 COVER   ?= 1
+# What the judge is asked: fresh worlds until every cell is hit, and all that is to be found.
+JUDGE   ?= --mutants --naive
 # What pytest is given: make test TESTS="tests/unit -k ledger" COVER=0
 TESTS   ?= tests
 MEASURE := $(if $(filter 0,$(COVER)),,--cov --cov-report=)
@@ -30,7 +32,7 @@ space := $(empty) $(empty)
 PURE_INCLUDE := $(subst $(space),$(comma),$(strip \
 	$(PURE:%=src/tradefleet/%/*) $(PURE_FILES:%=src/tradefleet/%.py)))
 
-.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score
+.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score judge judge-processes soak
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +76,9 @@ mutation-score: $(READY_MUTATION) ## Change the code of orders and money in smal
 
 judge: $(READY) ## Prove order safety: worlds of faults, crashes and takeovers, judged (JUDGE=…)
 	$(BIN)/python -m judge $(JUDGE)
+
+judge-processes: $(READY) ## The same over real processes and sockets, killed and stopped, on both databases
+	$(BIN)/python -m judge --level 2 --seconds 60
 
 soak: $(READY) ## Let the judge go on for HOURS=1 on all cores; memory must stay flat
 	$(BIN)/python -m judge --soak $(HOURS) --json soak.json
