@@ -5,14 +5,17 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from tradefleet.command import Reply
 from tradefleet.dispatcher import Dispatcher, name_and_words
-from tradefleet.domain.errors import Refused, StoreUnavailable
+from tradefleet.domain.errors import NeedsProof, Refused, StoreUnavailable
 from tradefleet.domain.ids import UserId
 from tradefleet.drawing import draw
+from tradefleet.second_factor import DIGITS
 from tradefleet.surfaces.cli.edge import complain, edge
 from tradefleet.surfaces.cli.parts import DatabaseOption, Parts
 
@@ -69,6 +72,7 @@ class Talk:
         self._username = user.strip()
         self._yes = yes
         self._asks = asks
+        self._waiting: tuple[str, list[str]] | None = None  # for the second factor
 
     def hold(self, parts: Parts, db: str | None, messages: Iterator[str]) -> bool:
         """Answer every message; return whether one was refused."""
@@ -87,9 +91,7 @@ class Talk:
         name, words = name_and_words(message)
         try:
             self._confirm(dispatcher, name)
-            reply = self._runner.run(
-                dispatcher.run(self._user_id, name, words, username=self._username)
-            )
+            reply = self._runner.run(self._run(dispatcher, name, words))
         except (Refused, StoreUnavailable) as refusal:
             complain(str(refusal))
             return False
@@ -98,6 +100,19 @@ class Talk:
         else:
             typer.echo(draw(reply))
         return not reply.refused
+
+    async def _run(self, dispatcher: Dispatcher, name: str, words: list[str]) -> Reply:
+        """Run a command; digits of a second factor are asked for, or are the next line."""
+        ask = partial(dispatcher.run, self._user_id, username=self._username)
+        waiting, self._waiting = self._waiting, None
+        try:
+            if waiting and not words and len(name) == DIGITS and name.isdigit():
+                name, words, proof = *waiting, name
+                return await ask(name, words, proof=proof)
+            return await ask(name, words)
+        except NeedsProof:
+            self._waiting = (name, words)
+            raise
 
     def _confirm(self, dispatcher: Dispatcher, name: str) -> None:
         """Let the user say yes to a dangerous command."""

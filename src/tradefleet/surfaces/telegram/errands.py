@@ -8,6 +8,7 @@ from telegram import User as Person
 from tradefleet.command import AnyCommand, Reply
 from tradefleet.dispatcher import Dispatcher, read_request
 from tradefleet.domain.errors import (
+    NeedsProof,
     OutcomeUnknown,
     Refused,
     StoreError,
@@ -18,6 +19,7 @@ from tradefleet.domain.ids import UserId
 from tradefleet.domain.user import Role
 from tradefleet.store import Store
 from tradefleet.surfaces.telegram import texts
+from tradefleet.surfaces.telegram.proofs import Proofs
 
 
 @dataclass(slots=True)
@@ -33,9 +35,15 @@ class Errands:
 
     dispatcher: Dispatcher
     store: Store
+    proofs: Proofs
 
-    async def run(self, person: Person, name: str, words: Sequence[str], turn: Turn) -> Reply:
-        """Run a command and return its reply, or why it was not run."""
+    async def run(
+        self, person: Person, name: str, words: Sequence[str], turn: Turn, proof: str = ""
+    ) -> Reply:
+        """Run a command and return its reply, or why it was not run.
+
+        One that needs a second factor waits for its digits, which are the next message.
+        """
         try:
             user = await self.store.find_user(telegram_id=person.id)
             reply = await self.dispatcher.run(
@@ -44,7 +52,11 @@ class Errands:
                 words,
                 username=person.username or "",
                 telegram_id=person.id,
+                proof=proof,
             )
+        except NeedsProof as refusal:
+            self.proofs.wait(person.id, name, words)
+            return refused(str(refusal))
         except Refused as refusal:
             return refused(str(refusal))
         except OutcomeUnknown:

@@ -15,6 +15,7 @@ from tradefleet.surfaces.telegram.buttons import refresh_button, verdict_buttons
 from tradefleet.surfaces.telegram.errands import Errands, Turn, refused
 from tradefleet.surfaces.telegram.manners import Manners
 from tradefleet.surfaces.telegram.markup import parts
+from tradefleet.surfaces.telegram.proofs import digits_in
 from tradefleet.surfaces.telegram.questions import Questions
 from tradefleet.surfaces.telegram.voice import Voice
 from tradefleet.surfaces.telegram.words import Spoken, read_message
@@ -53,7 +54,7 @@ class PrivateChat:
         if known is None and arrival.deleted is not None:
             return refused(texts.LOOKED_LIKE_KEYS)
         if not spoken.is_command:
-            return refused(texts.NO_COMMAND)
+            return await self._prove(person, spoken, turn)
         if message.forward_origin is not None:
             return refused(texts.FORWARDED)
         try:
@@ -66,6 +67,14 @@ class PrivateChat:
             return await self.errands.run(person, spoken.name, spoken.words, turn)
         await self._ask(message.chat.id, person, dangerous, spoken.words)
         return None
+
+    async def _prove(self, person: Person, spoken: Spoken, turn: Turn) -> Reply:
+        """Run what waits for digits, if these are any."""
+        digits = digits_in(spoken.words)
+        waiting = self.errands.proofs.take(person.id) if digits else None
+        if waiting is None:
+            return refused(texts.NO_COMMAND)
+        return await self.errands.run(person, waiting.name, waiting.words, turn, digits)
 
     async def _ask(
         self, chat: int, person: Person, command: AnyCommand, words: Sequence[str]

@@ -25,6 +25,7 @@ from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.polling import poll
 from tradefleet.surfaces.telegram.presses import Presses
 from tradefleet.surfaces.telegram.private_chat import PrivateChat
+from tradefleet.surfaces.telegram.proofs import Proofs
 from tradefleet.surfaces.telegram.questions import Questions
 from tradefleet.surfaces.telegram.reach import persist
 from tradefleet.surfaces.telegram.voice import Voice
@@ -129,7 +130,8 @@ class TelegramSurface:
 
     def _edge(self, bot: UpdatesAsTheyCame, keys: KeyGuard) -> Edge:
         """Put together what answers an update."""
-        errands, voice = Errands(self._dispatcher, self._store), Voice(bot, self._clock)
+        errands = Errands(self._dispatcher, self._store, Proofs(self._clock))
+        voice = Voice(bot, self._clock)
         manners, questions = Manners(self._clock), Questions(self._clock, self._ids)
         chat = PrivateChat(errands=errands, voice=voice, manners=manners, questions=questions)
         presses = Presses(
