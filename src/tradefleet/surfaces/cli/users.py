@@ -89,9 +89,7 @@ def ask_password() -> Secret:
         return Secret(typer.prompt("New password", hide_input=True, confirmation_prompt=True))
     text = sys.stdin.readline().rstrip("\r\n")
     if not text:
-        raise Refused(
-            "Type the password or pipe it in; as an option, others could read it."
-        )
+        raise Refused("Type the password or pipe it in; as an option, others could read it.")
     return Secret(text)
 
 
