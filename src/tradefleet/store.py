@@ -354,7 +354,6 @@ class Store(Protocol):
     async def census(self, since: datetime) -> Census:
         """Count everything; registered, orders and trades since then."""
 
-
     # ownership
     async def take_leases(
         self, owner: str, *, now: datetime, ttl: float, limit: int
