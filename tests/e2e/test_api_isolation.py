@@ -18,14 +18,32 @@ from httpx2 import AsyncClient
 from sqlalchemy import select
 
 from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, Door, trade
-from tests.surfaces.api_rig import app_over, failure, signed, talking
+from tests.surfaces.api_rig import OpenDoor, app_over, failure, health, signed, talking
+from tradefleet.dispatcher import Dispatcher
 from tradefleet.stores.sql import SqlStore, open_store
 from tradefleet.stores.sql.tables import METADATA
+from tradefleet.surfaces.api.seed_routes import seed_routes
+from tradefleet.surfaces.api.seed_routes import trade as seed_trade
 
 MARK = "ZZZBOBZZZ"
 OPEN = {"/health", "/livez", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"}
 IN_PATH = re.compile(r"\{(\w+)\}")
 VERBS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits_for_a_trade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seed_trade, "WAIT_SECONDS", 0.0)
+
+
+def whole(dispatcher: Dispatcher) -> FastAPI:
+    """Return the app with every address there is."""
+    return app_over(dispatcher, more=seed_routes(dispatcher, OpenDoor(), health))
+
+
+def from_afar(user: str, role: str) -> dict[str, str]:
+    """Return the headers of somebody who is not on the service's own machine."""
+    return {**signed(user, role), "X-Forwarded-For": "203.0.113.9"}
 
 
 class SqlDoor(Door):
@@ -169,7 +187,7 @@ async def answer(client: AsyncClient, asked: Asked, headers: Any) -> tuple[int, 
 
 
 def test_every_route_there_is_is_walked_or_known_to_be_open():
-    app = app_over(Door().dispatcher)
+    app = whole(Door().dispatcher)
     walked = {(path, verb.upper()) for verb, path, _ in operations(app)}
     for context in iter_route_contexts(app.routes):
         path, methods = context.path, set(context.methods or {"WEBSOCKET"})
@@ -177,7 +195,7 @@ def test_every_route_there_is_is_walked_or_known_to_be_open():
 
 
 def test_every_command_has_its_route():
-    app = app_over(Door().dispatcher)
+    app = whole(Door().dispatcher)
     paths = app.openapi()["paths"]
     for command in Door().dispatcher.catalog.commands.values():
         assert "post" in paths[f"/api/v1/commands/{command.name}"]
@@ -190,13 +208,14 @@ def test_every_command_has_its_route():
 
 
 async def test_nobody_gets_anything_from_any_route(with_bob: Door):
-    app = app_over(with_bob.dispatcher)
+    app = whole(with_bob.dispatcher)
     before = await rows_of(with_bob, BOB)
     things = await things_of(with_bob, BOB)
     async with talking(app) as client:
         for asked in in_paths(app, things[:1]):
             for verb in VERBS:
-                response = await client.request(verb, asked.path, json=asked.body)
+                away = {"X-Forwarded-For": "203.0.113.9"}
+                response = await client.request(verb, asked.path, json=asked.body, headers=away)
                 known = failure(response)
                 assert known in {(401, "unauthorized"), (405, "method_not_allowed")}, asked
                 assert known[0] == 401 or verb != asked.verb
@@ -204,7 +223,7 @@ async def test_nobody_gets_anything_from_any_route(with_bob: Door):
 
 
 async def test_who_may_read_changes_nothing(with_bob: Door):
-    app, reader = app_over(with_bob.dispatcher), signed(ALICE, "read")
+    app, reader = whole(with_bob.dispatcher), from_afar(ALICE, "read")
     before = await rows_of(with_bob, ALICE)
     async with talking(app) as client:
         for asked in in_paths(app, ["ETH-USDT"]):
@@ -215,8 +234,8 @@ async def test_who_may_read_changes_nothing(with_bob: Door):
 
 @pytest.mark.parametrize("role", ["trade", "admin"])
 async def test_what_is_another_users_is_not_there(with_bob: Door, without_bob: Door, role: str):
-    app, alone = app_over(with_bob.dispatcher), app_over(without_bob.dispatcher)
-    caller = signed(ALICE, role)
+    app, alone = whole(with_bob.dispatcher), whole(without_bob.dispatcher)
+    caller = from_afar(ALICE, role)
     things = await things_of(with_bob, BOB)
     before = await rows_of(with_bob, BOB)
     of_paths, of_fields = in_paths(app, things), in_fields(app, things)
