@@ -160,6 +160,23 @@ async def test_a_host_that_slept_too_long_takes_its_free_users_again(ground):
         assert await ground.states() == ["done", "open"]
 
 
+async def test_a_host_that_takes_its_own_user_again_runs_them_once(ground):
+    """Its lease ran out before its renewal was due: its clock is not that of who wrote it."""
+    async with ground.host(lease_seconds=TTL) as running:
+        await bought(running)
+        old = running.user()
+        await ground.clock.pass_by(60)
+        await running.ownership.take_users()
+        new = running.user()
+        assert (old.gone, new.gone, new.lease.epoch) == (True, False, old.lease.epoch + 1)
+        assert [bot.user for bot in running.host.bots.values()] == [new]
+        running.host.drop(old)  # a write of the old one is refused only now
+        assert running.user() is new
+        assert [bot.user for bot in running.host.bots.values()] == [new]
+        await running.price(90)  # and its stop is still watched
+        assert await ground.states() == ["done", "open"]
+
+
 async def test_while_many_users_are_taken_the_first_of_them_keep_their_leases(ground, monkeypatch):
     monkeypatch.setattr(ownership, "TAKEN_AT_ONCE", 2)
     users = [ALICE, BOB, CAROL, *(UserId(f"user {number}") for number in range(4))]

@@ -516,8 +516,10 @@ class Host:
     def remove(self, bot: HostedBot) -> None:
         """Run a bot no longer."""
         spec = bot.engine.spec
-        self.bots.pop(spec.id, None)
         bot.user.bots.pop(spec.id, None)
+        if self.bots.get(spec.id) is not bot:
+            return  # taken again since: what is here now is not its own
+        del self.bots[spec.id]
         self.board.leave(bot.group, spec.id)
         market = (spec.venue, spec.symbol)
         if market in self.books:
@@ -539,7 +541,8 @@ class Host:
             self.retired[user.id] = user
         for bot in list(user.bots.values()):
             self.remove(bot)
-        self.users.pop(user.id, None)
+        if self.users.get(user.id) is user:
+            del self.users[user.id]
 
     def is_retiring(self, user_id: UserId) -> bool:
         """Say whether something of a dropped user is still on its way to a venue."""

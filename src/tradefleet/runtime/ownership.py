@@ -41,7 +41,7 @@ from tradefleet.store import HostMessage, Lease, UserLoad
 logger = logging.getLogger(__name__)
 
 ASKED_LATELY = timedelta(seconds=30)  # an order by hand waits so long for a price, no longer
-PRICE_AGE_MOST = timedelta(seconds=15)  # of the price at which such an order is sized
+PRICE_AGE_MOST = timedelta(seconds=60)  # of the price by which such an order is sized
 MESSAGES_MAX = 200  # taken at once
 USERS_MAX = 20_000  # run by one host
 TAKEN_AT_ONCE = 100  # users loaded together
@@ -95,6 +95,8 @@ class Ownership:
         """Run users; one who cannot be run now is tried again, and stops nobody else."""
         host, ready = self.host, []
         for lease in leases:
+            if (before := host.users.get(lease.user_id)) is not None:
+                host.drop(before)  # their lease ran out here, unseen: nobody runs twice
             host.dropped.discard(lease.user_id)
             if host.is_retiring(lease.user_id):
                 host.dropped.add(lease.user_id)  # what they sent before has to come back first
