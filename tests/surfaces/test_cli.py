@@ -105,7 +105,7 @@ def test_piped_lines_go_on_after_a_refusal_which_the_exit_code_remembers(program
 def test_a_name_becomes_a_user_of_its_own(program):
     program.chat("/start", user="First User")
     result = program.chat("/listpairs", user="first_user")
-    assert "no trading pairs" in result.stderr
+    assert "no trading pairs" in result.stdout
     assert program.chat("/listpairs", user="other").stderr.startswith("You are not registered")
 
 

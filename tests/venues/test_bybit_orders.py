@@ -301,7 +301,7 @@ async def test_while_trading_is_closed_orders_can_be_looked_up_and_cancelled():
         link, stop = await at.link(), resting("48000")
         await link.submit(stop)
         at.sim.place.maintenance = "no_trading"
-        with pytest.raises(OutcomeUnknown, match="110066"):
+        with pytest.raises(VenueRejected, match="110066"):
             await link.submit(armed())
         assert await link.look_up(armed()) is None
         await link.cancel(stop)
