@@ -1,15 +1,16 @@
 """What a bot does when its user orders by hand: once, never more, and with nothing repeated."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.makers import RULES, START
+from tests.makers import RULES, START, bar
 from tradefleet.domain.bot import MANUAL, BotSpec
 from tradefleet.domain.effects import Decided, FillBooked, Notify, OrderPlaced, SendOrder
-from tradefleet.domain.events import BuyAsked, SellAsked, TooLate
+from tradefleet.domain.events import BarClosed, BuyAsked, SellAsked, TooLate
 from tradefleet.domain.ids import AccountId, BotId, FillId, UserId
 from tradefleet.domain.ledger import FREE, OWN, Balances
 from tradefleet.domain.limits import GuardMemory, RiskLimits
@@ -216,3 +217,29 @@ def test_no_stop_rests_at_a_venue_for_what_was_bought_by_hand():
     (order,) = ordered(engine.step(buy(1, quantity=2)))
     assert not ordered(execute(engine, order))
     assert order.side is Side.BUY
+
+
+def test_a_bots_own_limits_hold_for_what_is_bought_by_hand():
+    engine = desk()
+    engine.limits = RiskLimits(position_quote_max=Decimal(10))
+    assert denials(engine.step(buy(amount=30))) == ["position_size"]
+
+
+def test_a_sale_is_answered_once_and_worth_no_more_than_was_asked():
+    engine = desk()
+    asked = replace(sell("3"), amount=Decimal(50))
+    (order,) = ordered(engine.step(asked))
+    assert order.quantity == Decimal("0.5")
+    execute(engine, order)
+    assert engine.step(asked) == []
+    late = TooLate(START + 5 * SECOND, "No price came.")
+    assert denials(engine.step(late)) == ["too_late"]
+    assert engine.step(late) == []
+
+
+def test_no_stop_rests_for_what_was_bought_by_hand_when_a_bar_closes():
+    engine = desk(rests_stops=True)
+    (order,) = ordered(engine.step(buy(1, quantity=2)))
+    execute(engine, order)
+    effects = engine.step(BarClosed(bar(100), START + timedelta(minutes=1), None, None))
+    assert not ordered(effects)
