@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.makers import ETH, bar
+from tests.makers import BTC, ETH, MINUTE, START, bar
 from tests.runtime.live_rig import ALICE, Answer, Ground, Link, Running, enter, leave, quiet
 from tradefleet.domain.effects import MemoryChanged, OrderChanged, OrderPlaced
 from tradefleet.domain.errors import OutcomeUnknown, VenueUnavailable
@@ -134,17 +134,57 @@ async def test_an_exit_that_has_to_wait_for_its_account_is_armed_when_it_leaves(
 async def test_entries_on_their_way_to_a_venue_leave_room_for_exits(ground, monkeypatch):
     monkeypatch.setattr("tradefleet.runtime.host.LEAVING_MAX", 1)
     async with ground.host() as running:
-        async with running.host._rooms["paper"]:  # the only place is taken
-            await running.bar(0)
-            await running.price(100)
-            assert ground.link().submitted == []
-            assert await ground.states() == ["created"]
+        room = running.host._rooms["paper"]
+        assert room.goes_in()  # the only place is taken
+        await running.bar(0)
+        await running.price(100)
+        assert ground.link().submitted == []
+        assert await ground.states() == ["created"]
+        room.leave()
         await quiet()
         (entry,) = ground.link().submitted
-        async with running.host._rooms["paper"]:
-            await ground.link().fill(entry, 100)
-            await running.price(94)
-            assert len(ground.link().submitted) == 2
+        assert room.goes_in()  # it was left when the entry was sent
+        await ground.link().fill(entry, 100)
+        await running.price(94)
+        assert len(ground.link().submitted) == 2
+        running.user().gone = True
+
+
+async def test_an_exit_passes_an_entry_of_its_account_that_waits_for_room(ground, monkeypatch):
+    monkeypatch.setattr("tradefleet.runtime.host.LEAVING_MAX", 1)
+    await ground.ask("/addpair ETH/USDT 500 strategy=script timeframe=1m", "/start_trading")
+    ground.theatre.say(1, enter(95, "0.1"))
+    async with ground.host() as running:
+        await bought(running)
+        await ground.clock.pass_until(START + 2 * MINUTE)
+        room = running.host._rooms["paper"]
+        assert room.goes_in()
+        await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100, 1))
+        await running.price(100, ETH)
+        assert await ground.states() == ["done", "created"]
+        await running.price(94)
+        sold = ground.link().submitted[-1]
+        assert (sold.symbol, sold.purpose) == (BTC, Purpose.EXIT)
+        room.leave()
+        await quiet()
+        assert ground.link().submitted[-1].symbol == ETH
+        assert room.goes_in()
+        running.user().gone = True
+
+
+async def test_an_entry_that_is_put_twice_while_it_waits_takes_one_place(ground, monkeypatch):
+    monkeypatch.setattr("tradefleet.runtime.host.LEAVING_MAX", 1)
+    async with ground.host() as running:
+        room = running.host._rooms["paper"]
+        assert room.goes_in()
+        await running.bar(0)
+        await running.price(100)
+        (order,) = running.bot().engine.working
+        running.host.put(running.bot(), Job.SEND, order)
+        room.leave()
+        await quiet()
+        assert len(ground.link().submitted) == 1
+        assert room.goes_in() and not room.goes_in()
         running.user().gone = True
 
 

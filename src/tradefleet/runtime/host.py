@@ -94,6 +94,7 @@ class Host:
     _waits: dict[asyncio.Task[None], None] = field(default_factory=dict)
     _ending: bool = False
     _rooms: defaultdict[str, Room] = field(init=False)  # for entries, by venue
+    _inside: dict[OrderId, Room] = field(default_factory=dict)  # entries, until they are done
 
     def __post_init__(self) -> None:
         self.board = SignalBoard(self.strategies)
@@ -397,7 +398,31 @@ class Host:
     # --------------------------------------------------------------- lanes
 
     def put(self, bot: HostedBot, job: Job, order_id: OrderId) -> None:
-        """Put a job on the lane of a bot's account."""
+        """Put a job on the lane of a bot's account; an entry, once there is room for it."""
+        if job is not Job.SEND or is_urgent(job, bot, order_id) or order_id in self._inside:
+            self._line_up(bot, job, order_id)
+            return
+        room = self._rooms[bot.engine.spec.venue]
+        if room.goes_in():
+            self._inside[order_id] = room
+            self._line_up(bot, job, order_id)
+        else:
+            self.work.begin()
+            self._tasks.create_task(self._wait_for_room(room, bot, order_id))
+
+    async def _wait_for_room(self, room: Room, bot: HostedBot, order_id: OrderId) -> None:
+        """Let an entry wait beside its lane, so that exits of its account pass."""
+        try:
+            await room.wait()
+            if order_id in self._inside:
+                room.leave()
+            else:
+                self._inside[order_id] = room
+            self._line_up(bot, Job.SEND, order_id)
+        finally:
+            self.work.end()
+
+    def _line_up(self, bot: HostedBot, job: Job, order_id: OrderId) -> None:
         lane = bot.user.lanes[bot.engine.spec.account_id]
         lane.put(job, bot, order_id)
         if not lane.busy:
@@ -411,24 +436,24 @@ class Host:
     async def _run_lane(self, lane: AccountLane[HostedBot]) -> None:
         try:
             while lane.jobs:
-                job, bot, order_id = lane.jobs[0]
-                if job is not Job.SEND or is_urgent(job, bot, order_id):
-                    await self._do_next(lane)
-                    continue
-                async with self._rooms[bot.engine.spec.venue]:
-                    await self._do_next(lane)
+                await self._do_next(lane)
         finally:
             lane.busy = False
             self.work.end()
 
     async def _do_next(self, lane: AccountLane[HostedBot]) -> None:
         job, bot, order_id = lane.take()
-        if bot.user.gone:
-            return
-        with self.catch() as caught:
-            await lane.do(job, bot, order_id)
-        if caught:
-            self._lane_failed(bot, order_id, repr(caught[0]))
+        try:
+            if bot.user.gone:
+                return
+            with self.catch() as caught:
+                await lane.do(job, bot, order_id)
+            if caught:
+                self._lane_failed(bot, order_id, repr(caught[0]))
+        finally:
+            room = self._inside.pop(order_id, None) if job is Job.SEND else None
+            if room is not None:
+                room.leave()
 
     def _lane_failed(self, bot: HostedBot, order_id: OrderId, fault: str) -> None:
         """An account failed in a way that is no answer: what it was sent, it may have."""

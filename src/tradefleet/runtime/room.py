@@ -2,11 +2,10 @@
 
 import asyncio
 from collections import deque
-from types import TracebackType
 
 
 class Room:
-    """An async context that at most so many are inside of; whoever came first goes in first."""
+    """At most so many are inside; whoever came first goes in first, and all must leave."""
 
     __slots__ = ("_free", "_waiting")
 
@@ -14,9 +13,16 @@ class Room:
         self._free = places
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def __aenter__(self) -> None:
-        if self._free:
-            self._free -= 1
+    def goes_in(self) -> bool:
+        """Go in if there is a place now; False: wait for one."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self) -> None:
+        """Return once inside."""
+        if self.goes_in():
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
@@ -24,18 +30,10 @@ class Room:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._leave()  # it was given a place just now
+                self.leave()  # it was given a place just now
             raise
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._leave()
-
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Give the place to who waits for one, or keep it free."""
         while self._waiting:
             place = self._waiting.popleft()
