@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 LEASES = "SELECT user_id, owner, epoch FROM leases"
 UNSETTLED = (

@@ -1,8 +1,9 @@
 """What users sign in with, in memory: one user's own, and found by hash over all users."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import UserId
@@ -21,6 +22,8 @@ from tradefleet.identity import (
 from tradefleet.stores.memory.rows import Draft, Renewal, Rows
 from tradefleet.stores.memory.shared import Shared
 
+K = TypeVar("K")
+V = TypeVar("V")
 REUSED = "its renewal was used twice"
 
 
@@ -154,20 +157,25 @@ class MemoryIdentityStore:
 
     async def forget_old(self, now: datetime) -> int:
         long_ago = now - SESSION_LIFETIME
-        dropped = drop(self.shared.spent, lambda until: until <= now)
-        dropped += drop(self.shared.failures, lambda each: (each.last_at or now) <= long_ago)
+        shared = self.shared
+        late = {name for name, e in shared.failures.items() if (e.last_at or now) <= long_ago}
+        dropped = drop(shared.failures, late) + drop(shared.spent, past(shared.spent, now))
         for rows in self._everybody():
-            dropped += drop(rows.spent, lambda until: until <= now)
-            dropped += drop(rows.links, lambda link: link is not None and link.expires_at <= now)
-            ended = {each.id for each in rows.sessions.values() if each.expires_at <= long_ago}
-            dropped += drop(rows.renewals, lambda renewal, ended=ended: renewal.session_id in ended)
-            dropped += drop(rows.sessions, lambda session, ended=ended: session.id in ended)
+            links = {hash: link.expires_at for hash, link in rows.links.items() if link is not None}
+            dropped += drop(rows.spent, past(rows.spent, now))
+            dropped += drop(rows.links, past(links, now))
+            ended = {id for id, each in rows.sessions.items() if each.expires_at <= long_ago}
+            renewals = {hash for hash, r in rows.renewals.items() if r.session_id in ended}
+            dropped += drop(rows.renewals, renewals) + drop(rows.sessions, ended)
         return dropped
 
 
-def drop(table: dict, is_old: Callable) -> int:  # type: ignore[type-arg]
-    """Remove the values that are old; return how many they were."""
-    old = [key for key, value in table.items() if is_old(value)]
+def past(ends: Mapping[K, datetime], now: datetime) -> set[K]:
+    return {key for key, end in ends.items() if end <= now}
+
+
+def drop(table: dict[K, V], old: Collection[K]) -> int:
+    """Remove what is old; return how many they were."""
     for key in old:
         del table[key]
     return len(old)

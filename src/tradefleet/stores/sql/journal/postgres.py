@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from tradefleet.domain.errors import StoreError
 from tradefleet.store import Batch, BatchRefused, PaperChange, ReplayRun
