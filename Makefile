@@ -91,12 +91,12 @@ LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip comp
 lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest releases)
 	$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	$(LOCK) pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) --extra charts pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) requirements/bench.in -o requirements/bench.txt
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
 	$(LOCK) requirements/connector.in -o requirements/connector.txt
 	$(LOCK) requirements/schema.in -o requirements/schema.txt
-	$(LOCK) pyproject.toml requirements/dev.in requirements/mutation.in -c requirements/dev.txt -o requirements/mutation.txt
+	$(LOCK) --extra charts pyproject.toml requirements/dev.in requirements/mutation.in -c requirements/dev.txt -o requirements/mutation.txt
 	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
 
 clean: ## Remove all that was made here
