@@ -8,16 +8,18 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradefleet.domain.bot import BotMemory, BotSpec
-from tradefleet.domain.effects import Decided, Notify, Record
+from tradefleet.domain.effects import Decided, Notify, Record, Topic
 from tradefleet.domain.errors import Refused, StoreError
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
+from tradefleet.domain.notices import Loudness
 from tradefleet.domain.order import Fill, Order, OrderState
 from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
+from tradefleet.duty import DutyStore
 from tradefleet.identity import IdentityStore, UserIdentity
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 
@@ -198,6 +200,11 @@ class UserStore(Protocol):
     async def notify(self, notice: Notify) -> None:
         """Put a notice for this user into the outbox."""
 
+    async def loudness(self) -> Mapping[Topic, Loudness]:
+        """Return what the user chose of how loud they are told; the rest is as by default."""
+
+    async def save_loudness(self, topic: Topic, loudness: Loudness) -> None: ...
+
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None: ...
 
     async def answer(self, key: str) -> Answer | None:
@@ -289,12 +296,13 @@ class HostMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxNotice:
-    """A notice waiting for delivery."""
+    """A notice waiting for delivery, and how loud its user wants to be told."""
 
     id: int
     notice: Notify
     telegram_id: int | None
     tries: int
+    loudness: Loudness = Loudness.ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +345,10 @@ class Store(Protocol):
     @property
     def identity(self) -> IdentityStore:
         """Who signs in, over all users."""
+
+    @property
+    def duties(self) -> DutyStore:
+        """Which process does what for all."""
 
     def open(
         self, user_id: UserId, *, reading: bool = False
@@ -403,6 +415,11 @@ class Store(Protocol):
     async def notice_sent(self, ids: Sequence[int], *, now: datetime) -> None: ...
     async def notice_failed(self, id: int, *, retry_at: datetime | None, error: str) -> None:
         """Try again at retry_at; give up when it is None."""
+
+    async def put_off_notices(
+        self, ids: Sequence[int], *, until: datetime | None, error: str
+    ) -> None:
+        """Let notices wait until then without counting a try; None: they are never to come."""
 
     async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
         """Add notes, keeping the latest `keep` of each group."""

@@ -24,6 +24,7 @@ class Topic(StrEnum):
     GUARD = "guard"
     FAULT = "fault"
     SYSTEM = "system"
+    SECURITY = "security"
 
 
 @dataclass(frozen=True, slots=True)

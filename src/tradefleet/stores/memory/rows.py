@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from tradefleet.domain.bot import BotMemory, BotSpec
-from tradefleet.domain.effects import Decided, Notify
+from tradefleet.domain.effects import Decided, Notify, Topic
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
+from tradefleet.domain.notices import Loudness
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
@@ -60,6 +61,7 @@ class Tables:
     links: dict[LinkUse, Link | None] = field(default_factory=dict)  # None: opened
     factors: dict[UserId, SecondFactor | None] = field(default_factory=dict)  # None: dropped
     spent: dict[str, datetime] = field(default_factory=dict)
+    loudness: dict[Topic, Loudness] = field(default_factory=dict)
 
 
 TABLES = tuple(Tables.__dataclass_fields__)
@@ -113,6 +115,7 @@ class Draft:
         self.links = ChainMap({}, rows.links)
         self.factors = ChainMap({}, rows.factors)
         self.spent = ChainMap({}, rows.spent)
+        self.loudness = ChainMap({}, rows.loudness)
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []
         self.messages: list[tuple[str, Mapping[str, Any]]] = []

@@ -8,6 +8,7 @@ from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import User
+from tradefleet.duty import Duty
 from tradefleet.identity import Failures
 from tradefleet.store import HostMessage, KeyTaken, Lease, OutboxNotice, ReplayRun, SignalNote
 
@@ -37,6 +38,7 @@ class Shared:
     fingerprints: dict[str, AccountId] = field(default_factory=dict)  # of sealed API keys
     runs: dict[str, ReplayRun] = field(default_factory=dict)
     spent: dict[str, datetime] = field(default_factory=dict)
+    duties: dict[str, Duty] = field(default_factory=dict)
     failures: dict[str, Failures] = field(default_factory=dict)
     platform: dict[str, Switch] = field(default_factory=dict)
     last_id: int = 0

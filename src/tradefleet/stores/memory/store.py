@@ -15,6 +15,7 @@ from tradefleet.domain.errors import StoreError, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import Scope, Switch
+from tradefleet.domain.notices import DEFAULTS
 from tradefleet.domain.order import OrderState
 from tradefleet.domain.user import Account, Mode, User
 from tradefleet.store import (
@@ -29,6 +30,7 @@ from tradefleet.store import (
     UserLoad,
 )
 from tradefleet.stores._gate import refusal
+from tradefleet.stores.memory.duties import MemoryDuties
 from tradefleet.stores.memory.identity import MemoryIdentityStore
 from tradefleet.stores.memory.journal import fault_in, keep
 from tradefleet.stores.memory.paper_books import MemoryPaperBooks
@@ -47,6 +49,7 @@ class MemoryStore:
         self._turns: dict[UserId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.paper_books = MemoryPaperBooks()
         self.identity = MemoryIdentityStore(self._rows, self._shared)
+        self.duties = MemoryDuties(self._shared.duties)
 
     @asynccontextmanager
     async def open(
@@ -255,7 +258,13 @@ class MemoryStore:
     async def due_notices(self, *, now: datetime, limit: int) -> Sequence[OutboxNotice]:
         due = [w.notice for w in self._shared.outbox.values() if w.due_at and w.due_at <= now]
         due.sort(key=lambda waiting: (waiting.notice.priority, waiting.notice.at, waiting.id))
-        return [replace(w, telegram_id=self._telegram_id(w.notice.user_id)) for w in due[:limit]]
+        return [self._addressed(waiting) for waiting in due[:limit]]
+
+    def _addressed(self, waiting: OutboxNotice) -> OutboxNotice:
+        said = waiting.notice
+        chosen = self._rows[said.user_id].loudness.get(said.topic, DEFAULTS[said.topic])
+        telegram_id = self._telegram_id(said.user_id)
+        return replace(waiting, telegram_id=telegram_id, loudness=chosen)
 
     def _telegram_id(self, user_id: UserId) -> int | None:
         return self._rows[user_id].user[user_id].telegram_id
@@ -268,6 +277,12 @@ class MemoryStore:
         waiting = self._shared.outbox[id]
         waiting.notice = replace(waiting.notice, tries=waiting.notice.tries + 1)
         waiting.due_at = retry_at
+
+    async def put_off_notices(
+        self, ids: Sequence[int], *, until: datetime | None, error: str
+    ) -> None:
+        for number in ids:
+            self._shared.outbox[number].due_at = until
 
     async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
         for note in notes:

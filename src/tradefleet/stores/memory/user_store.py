@@ -6,12 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
-from tradefleet.domain.effects import Decided, Notify
+from tradefleet.domain.effects import Decided, Notify, Topic
 from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
 from tradefleet.domain.market import Symbol
+from tradefleet.domain.notices import Loudness
 from tradefleet.domain.order import Fill, Order, OrderState
 from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
@@ -232,6 +233,13 @@ class MemoryUserStore:
         self._check_owner(notice.user_id)
         self._check_registered()
         self.draft.notices.append(notice)
+
+    async def loudness(self) -> Mapping[Topic, Loudness]:
+        return dict(self.draft.loudness)
+
+    async def save_loudness(self, topic: Topic, loudness: Loudness) -> None:
+        self._check_registered()
+        self.draft.loudness[topic] = loudness
 
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
         self.draft.audit.append(AuditLine(self._clock.now(), action, dict(detail)))

@@ -4,20 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.effects import Notify, Topic
+from tradefleet.domain.notices import DEFAULTS, Loudness
 from tradefleet.store import HostMessage, OutboxNotice, SignalNote
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.queries import rows
 
 
 async def due(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[OutboxNotice]:
-    outbox, user = tables.outbox, tables.users.c
+    outbox, user, chosen = tables.outbox, tables.users.c, tables.loudness.c
+    is_of_it = and_(chosen.user_id == outbox.c.user_id, chosen.topic == outbox.c.topic)
     query = (
-        select(outbox, user.telegram_id)
+        select(outbox, user.telegram_id, chosen.loudness)
         .join(tables.users, user.id == outbox.c.user_id)
+        .outerjoin(tables.loudness, is_of_it)
         .where(tables.is_waiting, outbox.c.due_at <= now)
         .order_by(outbox.c.priority, outbox.c.at, outbox.c.id)
         .limit(limit)
@@ -34,7 +37,11 @@ def notice_of(row: Mapping[str, Any]) -> OutboxNotice:
         priority=row["priority"],
     )
     return OutboxNotice(
-        id=row["id"], notice=notice, telegram_id=row["telegram_id"], tries=row["tries"]
+        id=row["id"],
+        notice=notice,
+        telegram_id=row["telegram_id"],
+        tries=row["tries"],
+        loudness=Loudness(row["loudness"] or DEFAULTS[notice.topic]),
     )
 
 
@@ -52,6 +59,14 @@ async def failed(
         .where(outbox.c.id == id)
         .values(tries=outbox.c.tries + 1, due_at=retry_at, error=error)
     )
+
+
+async def put_off(
+    connection: AsyncConnection, ids: Sequence[int], *, until: datetime | None, error: str
+) -> None:
+    outbox = tables.outbox
+    put_off = update(outbox).where(outbox.c.id.in_(ids)).values(due_at=until, error=error)
+    await connection.execute(put_off)
 
 
 async def messages_for(

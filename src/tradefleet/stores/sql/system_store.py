@@ -30,6 +30,7 @@ from tradefleet.stores.sql import leases, outbox, shapes, tables, vault
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.census import census
 from tradefleet.stores.sql.checkpoints import Checkpoints
+from tradefleet.stores.sql.duties import SqlDuties
 from tradefleet.stores.sql.engine import reading_options
 from tradefleet.stores.sql.faults import translated
 from tradefleet.stores.sql.identity import SqlIdentityStore
@@ -86,6 +87,7 @@ class SqlStore:
         self._closed = False
         self.paper_books = SqlPaperBooks(self)
         self.identity = SqlIdentityStore(self.reading, self._writing)
+        self.duties = SqlDuties(self.reading, self._writing)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -196,6 +198,12 @@ class SqlStore:
     async def notice_failed(self, id: int, *, retry_at: datetime | None, error: str) -> None:
         async with self._writing() as connection:
             await outbox.failed(connection, id, retry_at=retry_at, error=error)
+
+    async def put_off_notices(
+        self, ids: Sequence[int], *, until: datetime | None, error: str
+    ) -> None:
+        async with self._writing() as connection:
+            await outbox.put_off(connection, ids, until=until, error=error)
 
     async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
         async with self._writing() as connection:

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
-from tradefleet.domain.effects import Notify
+from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import BrokenInvariant, Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import RiskLimits, Scope, Switch
+from tradefleet.domain.notices import Loudness
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, PendingKey, SealedKey
@@ -246,6 +247,16 @@ class SqlUserStore(UserReads):
     async def notify(self, notice: Notify) -> None:
         self._check_owner(notice.user_id)
         await self._writing.execute(insert(tables.outbox), outbox_row(notice))
+
+    async def loudness(self) -> Mapping[Topic, Loudness]:
+        table = tables.loudness
+        query = select(table.c.topic, table.c.loudness).where(table.c.user_id == self._user_id)
+        found = await queries.rows(self._connection, query)
+        return {Topic(row["topic"]): Loudness(row["loudness"]) for row in found}
+
+    async def save_loudness(self, topic: Topic, loudness: Loudness) -> None:
+        row = {"user_id": self._user_id, "topic": topic.value, "loudness": loudness.value}
+        await save(self._writing, tables.loudness, row)
 
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
         """Add a line to the user's chain: each hash covers the line and the hash before it."""

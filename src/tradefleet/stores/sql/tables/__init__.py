@@ -14,9 +14,11 @@ from tradefleet.stores.sql.tables.identity import (
 from tradefleet.stores.sql.tables.kept import credentials, pending_keys, user_keys
 from tradefleet.stores.sql.tables.metadata import METADATA
 from tradefleet.stores.sql.tables.operation import (
+    duties,
     host_messages,
     is_waiting,
     leases,
+    loudness,
     outbox,
     replay_runs,
     secrets,
@@ -59,6 +61,7 @@ __all__ = [
     "bots",
     "credentials",
     "decisions",
+    "duties",
     "fills",
     "guard_memories",
     "host_messages",
@@ -70,6 +73,7 @@ __all__ = [
     "leases",
     "ledger_entries",
     "links",
+    "loudness",
     "orders",
     "outbox",
     "paper_accounts",

@@ -51,6 +51,27 @@ host_messages = Table(
     Column("created_at", Time, nullable=False),
 )
 
+# One row per thing that one process does for all.
+duties = Table(
+    "duties",
+    METADATA,
+    text("name", primary_key=True),
+    text("owner"),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    Column("place", BigInteger, nullable=False),
+)
+
+# What users chose of how loud they are told of a topic.
+loudness = Table(
+    "loudness",
+    METADATA,
+    owner(),
+    text("topic"),
+    text("loudness"),
+    PrimaryKeyConstraint("user_id", "topic"),
+)
+
 # due_at null: given up. sent_at null: not delivered.
 outbox = Table(
     "outbox",
