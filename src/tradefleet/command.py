@@ -19,6 +19,7 @@ from tradefleet.domain.money import ZERO
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, Role, User
 from tradefleet.engine.key_guard import KeyRules
+from tradefleet.identity import LinkUse
 from tradefleet.keyring import open_key
 from tradefleet.store import Store, UserStore
 from tradefleet.strategy import StrategySpec
@@ -45,18 +46,42 @@ def rest_of_words() -> str:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a user may want to do next: a few words for a button, and the message it stands for."""
+
+    label: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file or a picture that comes with a reply."""
+
+    name: str
+    media_type: str  # image/png: a surface that can shows it as a picture
+    content: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What the user is told: a text, a table if useful, and the same as data for programs.
 
     data is a frozen dataclass (or None): JSON in the API, cards on the web. Words that held a
     secret are answered with a reply even when refused, so that the surface deletes them.
+    items: the entries of a list as they stand in the text, one below the other, so that a surface
+    may show a few at a time, as it may of the rows. older: the word that asks for what comes
+    after them. steps: what to offer as buttons, the likeliest first, and no more than that.
     """
 
     text: str
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    items: tuple[str, ...] = ()
+    older: str = ""
     data: Any = None
+    steps: tuple[Step, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     delete_request: bool = False  # the message held a secret: the surface must delete it
     holds_secret: bool = False  # for the asker's eyes, once: never kept for a repeated request
     refused: bool = False  # nothing was done, and the text says why
@@ -311,8 +336,12 @@ class CommandSpec(Generic[RequestT]):
 
     usage is what a wrong call is answered with, options the name=value words it takes as
     well; example a call that works; group and place order /help. registers: may be used
-    before /start. dangerous: surfaces ask for confirmation.
-    changes: it changes something of the user's, and is audited.
+    before /start. dangerous: surfaces ask for confirmation; dangerous_if: of such requests.
+    changes: it changes something of the user's, and is audited. refreshes: its reply may be
+    asked for again and put in place of the old one. limit_max: its rows are the newest of a list,
+    as many as its request's limit says, up to this; 0: it has no such list.
+    for_banned: one who was banned may still use it. form: the one-time link whose page takes
+    its request.
     needs_proof: says, of a request that changes live trading or how its user signs in, that it
     needs the second factor of a user who has one. in_person: not for a personal token.
     asks: what it asks venues before the handler's transaction is opened. It is called in a
@@ -336,7 +365,12 @@ class CommandSpec(Generic[RequestT]):
     role: Role = Role.USER
     registers: bool = False
     dangerous: bool = False
+    dangerous_if: Callable[[RequestT], bool] | None = None
     changes: bool = False
+    refreshes: bool = False
+    limit_max: int = 0
+    for_banned: bool = False
+    form: LinkUse | None = None
     needs_proof: Callable[[RequestT, Context], Awaitable[bool]] | None = None
     in_person: bool = False
     route: Route | None = None
@@ -347,6 +381,10 @@ class CommandSpec(Generic[RequestT]):
     def routes(self) -> tuple[Route, ...]:
         """Every place among the API's resources."""
         return (*filter(None, [self.route]), *self.more_routes)
+
+    def asks_first(self, request: RequestT) -> bool:
+        """Whether a surface has the user confirm this request before it is run."""
+        return self.dangerous or (self.dangerous_if is not None and self.dangerous_if(request))
 
     @property
     def takes_secrets(self) -> bool:

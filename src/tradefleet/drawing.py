@@ -133,9 +133,8 @@ def _plain(value: object) -> object:
 
 def draw(reply: Reply) -> str:
     """Return a reply as plain text, its table below the text."""
-    if not reply.rows:
-        return reply.text
-    return f"{reply.text}\n\n{draw_table(reply.columns, reply.rows)}"
+    text = f"{reply.text}\nOlder ones: {reply.older}" if reply.older else reply.text
+    return f"{text}\n\n{draw_table(reply.columns, reply.rows)}" if reply.rows else text
 
 
 def draw_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

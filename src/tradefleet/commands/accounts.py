@@ -96,6 +96,7 @@ COMMAND = CommandSpec(
     request=Accounts,
     handler=accounts,
     place=6,
+    refreshes=True,
     route=Route("GET", "/accounts"),
     data=AccountList,
 )

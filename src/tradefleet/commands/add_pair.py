@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tradefleet.command import CommandSpec, Context, Question, Reply, Route
+from tradefleet.commands._steps import STATUS, started
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
@@ -86,7 +87,9 @@ async def add_pair(request: AddPair, context: Context) -> Reply:
         lines.append(f"Left on {account_name(account)}: {money(left, bot.symbol.quote)}")
     if opened:
         lines.append(f"📝 I opened a {account.venue} account for it: no real money is at risk.")
-    return Reply(text="\n".join(lines), data=added(bot, account))
+    return Reply(
+        text="\n".join(lines), data=added(bot, account), steps=(started(bot.symbol), STATUS)
+    )
 
 
 async def allocate(bot: BotSpec, account: Account, context: Context) -> None:

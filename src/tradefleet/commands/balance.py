@@ -94,6 +94,7 @@ COMMAND = CommandSpec(
     request=Balance,
     handler=balance,
     place=5,
+    refreshes=True,
     route=Route("GET", "/balances"),
     data=AccountBalances,
 )

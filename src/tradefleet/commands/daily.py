@@ -76,6 +76,7 @@ COMMAND = CommandSpec(
     request=Daily,
     handler=daily,
     place=7,
+    refreshes=True,
     route=Route("GET", "/performance/daily"),
     data=Days,
 )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.order import Fill
-from tradefleet.domain.paging import Cursor, page_of
+from tradefleet.domain.paging import PAGE_MAX, Cursor, page_of
 from tradefleet.drawing import moment, money, price, quantity
 
 COLUMNS = ("Filled", "Pair", "Side", "Quantity", "Price", "Fee", "Order")
@@ -58,12 +58,12 @@ async def fills(request: Fills, context: Context) -> Reply:
     found.sort(key=lambda fill: place[fill.order_id])
     full = len(orders) == page.limit
     next = str(Cursor(orders[-1].decided_at, orders[-1].id)) if full else ""
-    more = [f"Older ones: cursor={next}"] if next else []
+    older = f"cursor={next}" if next else ""
     if not found:
-        text = "\n".join(["🧾 Nothing was filled here.", *more])
-        return Reply(text=text, data=FillPage((), next))
+        return Reply(text="🧾 Nothing was filled here.", older=older, data=FillPage((), next))
     return Reply(
-        text="\n".join(["🧾 Your fills, the newest first", *more]),
+        text="🧾 Your fills, the newest first",
+        older=older,
         columns=COLUMNS,
         rows=tuple(map(row, found)),
         data=FillPage(tuple(map(line, found)), next),
@@ -108,6 +108,8 @@ COMMAND = CommandSpec(
     request=Fills,
     handler=fills,
     place=12,
+    refreshes=True,
+    limit_max=PAGE_MAX,
     route=Route("GET", "/fills"),
     data=FillPage,
 )

@@ -52,6 +52,7 @@ COMMAND = CommandSpec(
     asks=ask,
     group="Trading",
     place=9,
+    refreshes=True,
     route=Route("GET", "/trade/funds"),
     data=AssetFunds,
 )

@@ -77,7 +77,7 @@ def described(command: AnyCommand) -> CommandHelp:
         options=command.options,
         example=command.example,
         aliases=command.aliases,
-        dangerous=command.dangerous,
+        dangerous=command.dangerous or command.dangerous_if is not None,
     )
 
 

@@ -177,6 +177,7 @@ COMMAND = CommandSpec(
     request=History,
     handler=history,
     place=9,
+    refreshes=True,
     route=Route("GET", "/trade/history"),
     data=Trades,
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
+from tradefleet.commands._steps import FIRST_PAIRS
 from tradefleet.drawing import count, money, positions_text, status_text
 
 
@@ -43,25 +44,26 @@ class Pairs:
 async def list_pairs(request: ListPairs, context: Context) -> Reply:
     bots, universes = await context.store.bots(), await context.universes()
     if not bots:
-        return Reply(text=NO_PAIRS, data=Pairs(()))
-    lines, pairs = [f"📊 Your Trading Pairs ({len(bots)})"], []
+        return Reply(text=NO_PAIRS, steps=FIRST_PAIRS, data=Pairs(()))
+    items, pairs = [], []
     for number, bot in enumerate(bots, 1):
         universe = universes.get(bot.universe_id)
         own = money(bot.allocation, bot.symbol.quote)
         balance = own if universe is None else f"shared in universe {universe.name}"
-        lines += [f"{number}. {bot.symbol} {status_text(bot.status)}", f"   Balance: {balance}"]
+        items.append(f"{number}. {bot.symbol} {status_text(bot.status)}\n   Balance: {balance}")
         name = universe.name if universe else ""
         pairs.append(Pair(str(bot.symbol), bot.venue, bot.status.value, bot.allocation, name))
     shared = []
     for universe in universes.values():
         size = sum(bot.universe_id == universe.id for bot in bots)
-        lines += [
-            f"🌐 {universe.name}: {count(size, 'pair')}, {positions_text(universe)}",
-            f"   Balance: {money(universe.allocation, universe.asset)}",
-        ]
+        items.append(
+            f"🌐 {universe.name}: {count(size, 'pair')}, {positions_text(universe)}\n"
+            f"   Balance: {money(universe.allocation, universe.asset)}"
+        )
         most = universe.positions_max
         shared.append(SharedBalance(universe.name, universe.asset, universe.allocation, most, size))
-    return Reply(text="\n".join(lines), data=Pairs(tuple(pairs), tuple(shared)))
+    text = "\n".join([f"📊 Your Trading Pairs ({len(bots)})", *items])
+    return Reply(text=text, items=tuple(items), data=Pairs(tuple(pairs), tuple(shared)))
 
 
 COMMAND = CommandSpec(
@@ -73,6 +75,7 @@ COMMAND = CommandSpec(
     handler=list_pairs,
     group="Setup",
     place=4,
+    refreshes=True,
     route=Route("GET", "/bots"),
     data=Pairs,
 )

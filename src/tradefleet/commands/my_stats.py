@@ -112,6 +112,7 @@ COMMAND = CommandSpec(
     request=MyStats,
     handler=my_stats,
     place=3,
+    refreshes=True,
     route=Route("GET", "/performance"),
     data=Stats,
 )

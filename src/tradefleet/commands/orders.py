@@ -8,7 +8,7 @@ from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.order import FINAL_STATES, Order, OrderState
-from tradefleet.domain.paging import Cursor, page_of
+from tradefleet.domain.paging import PAGE_MAX, Cursor, page_of
 from tradefleet.drawing import moment, price, quantity
 
 COLUMNS = ("Decided", "Pair", "Side", "Kind", "Quantity", "Price", "Filled", "State", "Order")
@@ -67,9 +67,10 @@ async def orders(request: Orders, context: Context) -> Reply:
         return Reply(text="🧾 No such orders.", data=OrderPage(()))
     next = str(Cursor(found[-1].decided_at, found[-1].id)) if len(found) == page.limit else ""
     return Reply(
-        text="\n".join(["🧾 Your orders, the newest first", *more(next)]),
+        text="🧾 Your orders, the newest first",
         columns=COLUMNS,
         rows=tuple(map(row, found)),
+        older=f"cursor={next}" if next else "",
         data=OrderPage(tuple(map(line, found)), next),
     )
 
@@ -84,10 +85,6 @@ def read_states(word: str) -> frozenset[OrderState] | None:
     except ValueError:
         choices = ", ".join([*GROUPS, *OrderState])
         raise Refused(f"There is no state {word[:20]!r}; choose one of: {choices}.") from None
-
-
-def more(next: str) -> list[str]:
-    return [f"Older ones: cursor={next}"] if next else []
 
 
 def row(order: Order) -> tuple[str, ...]:
@@ -135,6 +132,8 @@ COMMAND = CommandSpec(
     request=Orders,
     handler=orders,
     place=10,
+    refreshes=True,
+    limit_max=PAGE_MAX,
     route=Route("GET", "/orders"),
     data=OrderPage,
 )

@@ -115,6 +115,7 @@ COMMAND = CommandSpec(
     request=Pnl,
     handler=pnl,
     place=10,
+    refreshes=True,
     route=Route("GET", "/trade/pnl"),
     data=Results,
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
+from tradefleet.commands._steps import FIRST_PAIRS
 from tradefleet.domain import position as domain
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.market import Symbol
@@ -39,11 +40,11 @@ class Positions:
 
 async def position(request: Position, context: Context) -> Reply:
     if request.symbol is None and not await context.store.bots():
-        return Reply(text=NO_PAIRS, data=Positions(()))
+        return Reply(text=NO_PAIRS, steps=FIRST_PAIRS, data=Positions(()))
     bots = await context.bots(request.symbol)
     memories = await context.store.memories()
     found: list[OpenPosition] = []
-    lines: list[str] = []
+    items: list[str] = []
     for bot in bots:
         memory = memories[bot.id]
         if memory.position is None:
@@ -51,12 +52,13 @@ async def position(request: Position, context: Context) -> Reply:
         held = memory.position
         last = held.entry_price if memory.last_price is None else memory.last_price
         found.append(opened(bot, held, last))
-        lines += drawn(len(found), bot, held, last)
+        items.append("\n".join(drawn(len(found), bot, held, last)))
     if not found:
         where = f" on {request.symbol}" if request.symbol else ""
         return Reply(text=f"📈 No open position{where}.", data=Positions(()))
     header = f"📈 Open Positions ({len(found)})"
-    return Reply(text="\n".join([header, *lines]), data=Positions(tuple(found)))
+    text = "\n".join([header, *items])
+    return Reply(text=text, items=tuple(items), data=Positions(tuple(found)))
 
 
 def opened(bot: BotSpec, held: domain.Position, last: Decimal) -> OpenPosition:
@@ -95,6 +97,7 @@ COMMAND = CommandSpec(
     request=Position,
     handler=position,
     place=4,
+    refreshes=True,
     route=Route("GET", "/positions"),
     more_routes=(Route("GET", "/positions/{symbol}"),),
     data=Positions,

@@ -93,6 +93,7 @@ COMMAND = CommandSpec(
     request=Profit,
     handler=profit,
     place=6,
+    refreshes=True,
     route=Route("GET", "/performance/profit"),
     data=Profits,
 )

@@ -60,6 +60,7 @@ COMMAND = CommandSpec(
     handler=sessions,
     group="Sign-in",
     place=4,
+    refreshes=True,
     in_person=True,
     route=Route("GET", "/sessions"),
     data=OpenSessions,

@@ -42,6 +42,7 @@ COMMAND = CommandSpec(
     handler=settings,
     group="Setup",
     place=8,
+    refreshes=True,
     route=Route("GET", "/settings"),
     data=UserSettings,
 )

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply, Route, rest_of_words
+from tradefleet.command import CommandSpec, Context, Reply, Route, Step, rest_of_words
+from tradefleet.commands._steps import FIRST_PAIRS, FIRST_STEPS, START_ALL, STATUS
 from tradefleet.domain.bot import BotStatus
 
 
@@ -23,25 +24,27 @@ class Registered:
 
 async def start(request: Start, context: Context) -> Reply:
     user = context.user
-    text = "👋 Welcome! You've been registered."
+    text, steps = "👋 Welcome! You've been registered.", FIRST_STEPS
     if context.registered:
-        text = f"👋 Welcome back! {await next_step(context)}"
+        said, steps = await next_steps(context)
+        text = f"👋 Welcome back! {said}"
     else:
         await context.store.save_user(user)
     data = Registered(user.id, user.username, user.tier, is_new=not context.registered)
-    return Reply(text=text, data=data)
+    return Reply(text=text, data=data, steps=steps)
 
 
-async def next_step(context: Context) -> str:
+async def next_steps(context: Context) -> tuple[str, tuple[Step, ...]]:
     """Say what a registered user would do next."""
     bots = await context.store.bots()
     if any(bot.status is BotStatus.RUNNING for bot in bots):
-        return "Your pairs are trading; /status shows how they do."
+        return "Your pairs are trading; /status shows how they do.", (STATUS,)
     if bots:
-        return "Start your pairs with /start_trading."
+        return "Start your pairs with /start_trading.", (START_ALL,)
     if await context.store.accounts():
-        return "Add a trading pair: /addpair BTC/USDT 1000"
-    return "Try it without real money: /connect paper, then /addpair BTC/USDT 1000"
+        return "Add a trading pair: /addpair BTC/USDT 1000", FIRST_PAIRS
+    text = "Try it without real money: /connect paper, then /addpair BTC/USDT 1000"
+    return text, FIRST_STEPS
 
 
 COMMAND = CommandSpec(

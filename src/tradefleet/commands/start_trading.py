@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tradefleet.command import CommandSpec, Context, Reply, Route, is_live
+from tradefleet.commands._steps import STATUS, explained
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import Halt
@@ -53,7 +54,7 @@ async def start_trading(request: StartTrading, context: Context) -> Reply:
     if any(switch.halt is not Halt.RUN for switch in await context.store.switches()):
         lines.append("⏸️ New entries are switched off for now; /status says why.")
     data = TradingStarted(tuple(str(bot.symbol) for bot in started), running)
-    return Reply(text="\n".join(lines), data=data)
+    return Reply(text="\n".join(lines), data=data, steps=(STATUS, explained(chosen[0].symbol)))
 
 
 async def connected(bots: Sequence[BotSpec], context: Context) -> Sequence[BotSpec]:

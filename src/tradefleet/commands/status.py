@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
+from tradefleet.commands._steps import FIRST_PAIRS
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.limits import Halt, Scope
@@ -64,25 +65,27 @@ class Overview:
 
 async def status(request: Status, context: Context) -> Reply:
     if request.symbol is None and not await context.store.bots():
-        return Reply(text=NO_PAIRS, data=Overview((), await halts_of(context)))
+        return Reply(text=NO_PAIRS, steps=FIRST_PAIRS, data=Overview((), await halts_of(context)))
     bots = await context.bots(request.symbol)
     memories = await context.store.memories()
     halts = await halts_of(context)
     known = await context.universes()
-    lines = [f"📊 Your Trading Pairs ({len(bots)})"]
+    items = []
     for number, bot in enumerate(bots, 1):
-        lines.append(f"{number}. {bot.symbol} {status_text(bot.status)}")
+        item = [f"{number}. {bot.symbol} {status_text(bot.status)}"]
         universe = known.get(bot.universe_id)
         alone = len(bots) == 1
-        lines += [f"   {line}" for line in money_lines(bot, memories[bot.id], universe, alone)]
-        lines += [f"   {bot.note}"] if bot.note else []
+        item += [f"   {line}" for line in money_lines(bot, memories[bot.id], universe, alone)]
+        item += [f"   {bot.note}"] if bot.note else []
+        items.append("\n".join(item))
     shown = {bot.universe_id: known[bot.universe_id] for bot in bots if bot.universe_id}
     every = await context.store.bots()
     universes = tuple(together(universe, every, memories) for universe in shown.values())
+    lines = [f"📊 Your Trading Pairs ({len(bots)})", *items]
     lines += [line for universe in universes for line in universe_lines(universe)]
     pairs = [standing(bot, memories[bot.id], known.get(bot.universe_id)) for bot in bots]
     data = Overview(tuple(pairs), halts, universes)
-    return Reply(text="\n".join([*lines, *halts]), data=data)
+    return Reply(text="\n".join([*lines, *halts]), items=tuple(items), data=data)
 
 
 def together(
@@ -169,6 +172,7 @@ COMMAND = CommandSpec(
     request=Status,
     handler=status,
     place=1,
+    refreshes=True,
     route=Route("GET", "/status"),
     more_routes=(Route("GET", "/bots/{symbol}"),),
     data=Overview,

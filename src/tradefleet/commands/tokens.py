@@ -64,6 +64,7 @@ COMMAND = CommandSpec(
     handler=tokens,
     group="Sign-in",
     place=6,
+    refreshes=True,
     in_person=True,
     route=Route("GET", "/tokens"),
     data=ValidTokens,

@@ -55,6 +55,7 @@ COMMAND = CommandSpec(
     handler=trade_status,
     group="Trading",
     place=10,
+    refreshes=True,
     route=Route("GET", "/trade/status"),
     data=TradingState,
 )

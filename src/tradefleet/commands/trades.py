@@ -62,10 +62,10 @@ async def trades(request: Trades, context: Context) -> Reply:
         return Reply(text=text, data=TradeList(()))
     full = len(found) == page.limit
     next = str(Cursor(found[-1].closed_at, found[-1].id)) if full else ""
-    more = [f"Older ones: cursor={next}"] if next and page.before else []
     header = "📒 Your latest trades, the newest first (/why 1 explains it)"
     return Reply(
-        text="\n".join([header if page == Page(limit=page.limit) else SOME, *more]),
+        text=header if page == Page(limit=page.limit) else SOME,
+        older=f"cursor={next}" if next else "",
         columns=COLUMNS,
         rows=tuple(row(number, trade) for number, trade in enumerate(found, 1)),
         data=TradeList(tuple(map(closed, found)), next),
@@ -114,6 +114,8 @@ COMMAND = CommandSpec(
     request=Trades,
     handler=trades,
     place=8,
+    refreshes=True,
+    limit_max=TRADES_SHOWN_MAX,
     route=Route("GET", "/trades"),
     data=TradeList,
 )

@@ -6,6 +6,7 @@ are connected already are checked again.
 """
 
 from tradefleet.command import CommandSpec, Context, Question, Reply, Route
+from tradefleet.commands._steps import FIRST_PAIRS
 from tradefleet.commands.connect.keeping import Connected, confirm, look_again, take
 from tradefleet.commands.connect.meaning import (
     Confirmation,
@@ -48,7 +49,7 @@ async def done(request: Connect, context: Context) -> Reply:
         case Keyless(venue):
             account = await context.open_account(venue)
             data = Connected(account.id, account.venue, account.mode.value)
-            return Reply(text="✅ Exchange Connected", data=data)
+            return Reply(text="✅ Exchange Connected", data=data, steps=FIRST_PAIRS)
         case Offer():
             return await take(meaning, answers_in(context), context)
         case Recheck(accounts):

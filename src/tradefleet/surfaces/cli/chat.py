@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from tradefleet.command import Reply
-from tradefleet.dispatcher import Dispatcher, name_and_words
+from tradefleet.command import AnyCommand, Reply
+from tradefleet.dispatcher import Dispatcher, name_and_words, read_request
 from tradefleet.domain.errors import NeedsProof, Refused, StoreUnavailable
 from tradefleet.domain.ids import UserId
 from tradefleet.drawing import draw
@@ -90,7 +90,7 @@ class Talk:
         """Print the answer to one message; return whether it was done."""
         name, words = name_and_words(message)
         try:
-            self._confirm(dispatcher, name)
+            self._confirm(dispatcher, name, words)
             reply = self._runner.run(self._run(dispatcher, name, words))
         except (Refused, StoreUnavailable) as refusal:
             complain(str(refusal))
@@ -99,6 +99,9 @@ class Talk:
             complain(draw(reply))
         else:
             typer.echo(draw(reply))
+        if self._asks:
+            for step in reply.steps:
+                typer.echo(f"  {step.label}: {step.message}")
         return not reply.refused
 
     async def _run(self, dispatcher: Dispatcher, name: str, words: list[str]) -> Reply:
@@ -114,12 +117,22 @@ class Talk:
             self._waiting = (name, words)
             raise
 
-    def _confirm(self, dispatcher: Dispatcher, name: str) -> None:
+    def _confirm(self, dispatcher: Dispatcher, name: str, words: list[str]) -> None:
         """Let the user say yes to a dangerous command."""
         command = dispatcher.find(name)
-        if command is None or not command.dangerous or self._yes:
+        if command is None or self._yes or not is_risky(command, words):
             return
         if not self._asks:
             raise Refused(f"/{command.name} wants a confirmation; add --yes.")
         if not typer.confirm(f"{command.summary}. Go on?"):
             raise Refused("Nothing was done.")
+
+
+def is_risky(command: AnyCommand, words: list[str]) -> bool:
+    """Say whether what was typed is to be confirmed; the dispatcher says what is wrong with it."""
+    if command.dangerous_if is None:
+        return command.dangerous
+    try:
+        return command.asks_first(read_request(command, words))
+    except Refused:
+        return False

@@ -76,13 +76,12 @@ class Errands:
         Who may not run it is not asked either: the dispatcher tells them what they may know.
         """
         command = self.dispatcher.find(name)
-        if command is None or not command.dangerous:
+        if command is None or not (command.dangerous or command.dangerous_if):
             return None
         user = await self.store.find_user(telegram_id=person.id)
         if user is None or (command.role is Role.ADMIN and user.role is not Role.ADMIN):
             return None
-        read_request(command, words)
-        return command
+        return command if command.asks_first(read_request(command, words)) else None
 
 
 def refused(text: str) -> Reply:
