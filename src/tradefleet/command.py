@@ -54,6 +54,20 @@ class Step:
     message: str
 
 
+# What users are led to, from the first word to a bot that trades.
+FIRST_STEPS: tuple[Step, ...] = (
+    Step("🧪 Try it without real money", "/connect paper"),
+    Step("🔑 Connect an exchange", "/connect"),
+    Step("❓ All commands", "/help"),
+)
+FIRST_PAIRS: tuple[Step, ...] = (
+    Step("💱 BTC/USDT", "/addpair BTC/USDT 1000"),
+    Step("💱 ETH/USDT", "/addpair ETH/USDT 1000"),
+)
+START_ALL = Step("🚀 Start trading", "/start_trading")
+STATUS = Step("📊 Status", "/status")
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file or a picture that comes with a reply."""

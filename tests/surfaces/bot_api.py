@@ -343,6 +343,9 @@ class BotApi:
     async def _sendDocument(self, params: dict[str, Any]) -> Any:
         return await self._sendMessage({**params, "text": params.get("caption", "a file")})
 
+    async def _sendPhoto(self, params: dict[str, Any]) -> Any:
+        return await self._sendMessage({**params, "text": params.get("caption", "a picture")})
+
     async def _editMessageText(self, params: dict[str, Any]) -> Any:
         chat, number = int(params["chat_id"]), int(params["message_id"])
         old = self.chats[chat].get(number)

@@ -80,6 +80,12 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    words: str = ""
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     words: str
 
@@ -99,6 +105,7 @@ class Awkward:
         self.ran: list[tuple[str, str, str]] = []
         self.reply = Reply(text="all is well")
         self.gate = asyncio.Event()
+        self.listed = 0
         self.errors: Mapping[str, Exception] = {
             "refused": Refused("You may not <do> that."),
             "venue": VenueUnavailable("host down"),
@@ -111,6 +118,10 @@ class Awkward:
     async def note(self, name: str, request: Any, context: Context) -> Reply:
         words = getattr(request, "words", "")
         self.ran.append((name, context.store.user_id, words))
+        if name == "list" and self.listed:
+            rows = tuple((f"row {n}", str(n)) for n in range(self.listed))[: request.limit]
+            older = "cursor=x" if len(rows) < self.listed else ""
+            return Reply(text="a list", columns=("a", "b"), rows=rows, older=older)
         if name == "slow":
             await self.gate.wait()
         if name == "fail":
@@ -121,7 +132,7 @@ class Awkward:
             if request.exchange not in ("kraken", "paper"):
                 raise Refused("I do not know that exchange.")
             return Reply(text=f"connected {request.exchange}")
-        return self.reply if name in ("show", "status") else Reply(text=f"{name}: {words}")
+        return self.reply if name in ("show", "status", "list") else Reply(text=f"{name}: {words}")
 
     def spec(self, name: str, request: type = Words, **more: Any) -> AnyCommand:
         async def handler(given: Any, context: Context) -> Reply:
@@ -143,7 +154,8 @@ class Awkward:
             HELP,
             self.spec("echo"),
             self.spec("show"),
-            self.spec("status"),
+            self.spec("status", refreshes=True),
+            self.spec("list", Listed, refreshes=True, limit_max=35),
             self.spec("slow"),
             self.spec("fail"),
             self.spec("connect", Keys),

@@ -129,15 +129,31 @@ async def test_only_what_looks_and_fits_has_a_refresh_button():
 
 
 async def test_a_refresh_that_is_refused_leaves_the_message_alone():
-    async with rig(registered=False) as it:
-        await it.ask("/start")
-        await it.api.send(it.api.press(ALICE, "r\x1fposition"))
+    async with rig() as it:
+        await it.ask("/status")
+        button = it.api.button(ALICE, "Refresh")
+        it.awkward.reply = Reply(text="not now", refused=True)
+        await it.api.send(it.api.press(ALICE, button))
         (call,) = await it.api.called("answerCallbackQuery")
-        assert call.params["text"].startswith("I do not know that command.")
+        assert call.params["text"] == "not now"
         assert not it.api.made("editMessageText")
 
 
-@pytest.mark.parametrize("data", ["", "r", "r\x1fflatten", "r\x1fecho\x1fx", "y", "q\x1fx", "🙂"])
+INVENTED = [
+    *[
+        "",
+        "r",
+        "y",
+        "🙂",
+        "r\x1f0\x1fstatus",
+        "r\x1f0\x1fstatus\x1fAAAAAAAA",
+        "s\x1fecho\x1fAAAAAAAA",
+    ],
+    *["y\x1f6955b90000a1\x1fflatten\x1fall\x1fAAAAAAAA", "q\x1fx", "\x1f" * 64, "\ud800"],
+]
+
+
+@pytest.mark.parametrize("data", INVENTED)
 async def test_an_invented_button_does_nothing(data):
     async with rig() as it:
         await it.ask("/show")
@@ -197,9 +213,11 @@ async def test_nobody_answers_a_question_asked_of_somebody_else():
         await it.ask("/echo hi", BOB)
         await it.api.send(it.api.press(BOB, yes))  # on his own message
         await it.api.send(it.api.press(BOB, yes, on=hers))
-        await it.api.send(it.api.press(BOB, "r\x1fstatus", on=hers))
-        calls = await it.api.called("answerCallbackQuery", 3)
-        assert {call.params["text"] for call in calls} == {"This button is not for you."}
+        calls = await it.api.called("answerCallbackQuery", 2)
+        assert [call.params["text"] for call in calls] == [
+            "I do not know this button; send the command again.",
+            "This button is not for you.",
+        ]
         assert len(it.awkward.ran) == 1
         await it.api.send(it.api.press(ALICE, yes))
         assert (await it.api.heard(ALICE, 3))[-1] == "flatten: all"
@@ -235,9 +253,9 @@ async def test_a_database_that_is_away_is_said(monkeypatch, command):
 async def test_many_open_questions_do_not_pile_up(monkeypatch):
     monkeypatch.setattr("tradefleet.surfaces.telegram.questions.OPEN_MAX", 1)
     async with rig() as it:
-        await it.ask("/flatten one")
+        await it.ask(f"/flatten one {'x' * 60}")
         first = it.api.button(ALICE, "Yes")
-        await it.ask("/flatten two")
+        await it.ask(f"/flatten two {'x' * 60}")
         await it.api.send(it.api.press(ALICE, first))
         (call,) = await it.api.called("answerCallbackQuery")
         assert call.params["text"] == "This question is closed; send the command again."

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tradefleet.command import CommandSpec, Context, Question, Reply, Route
-from tradefleet.commands._steps import STATUS, started
+from tradefleet.command import STATUS, CommandSpec, Context, Question, Reply, Route, Step
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import BotId
@@ -88,7 +87,9 @@ async def add_pair(request: AddPair, context: Context) -> Reply:
     if opened:
         lines.append(f"📝 I opened a {account.venue} account for it: no real money is at risk.")
     return Reply(
-        text="\n".join(lines), data=added(bot, account), steps=(started(bot.symbol), STATUS)
+        text="\n".join(lines),
+        data=added(bot, account),
+        steps=(Step(f"🚀 Start {bot.symbol}", f"/start_trading {bot.symbol}"), STATUS),
     )
 
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
-from tradefleet.commands._steps import FIRST_PAIRS
+from tradefleet.command import FIRST_PAIRS, NO_PAIRS, CommandSpec, Context, Reply, Route
 from tradefleet.drawing import count, money, positions_text, status_text
 
 

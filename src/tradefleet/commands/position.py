@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
-from tradefleet.commands._steps import FIRST_PAIRS
+from tradefleet.command import FIRST_PAIRS, NO_PAIRS, CommandSpec, Context, Reply, Route
 from tradefleet.domain import position as domain
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.market import Symbol

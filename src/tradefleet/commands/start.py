@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
-from tradefleet.command import CommandSpec, Context, Reply, Route, Step, rest_of_words
-from tradefleet.commands._steps import FIRST_PAIRS, FIRST_STEPS, START_ALL, STATUS
+from tradefleet.command import (
+    FIRST_PAIRS,
+    FIRST_STEPS,
+    START_ALL,
+    STATUS,
+    CommandSpec,
+    Context,
+    Reply,
+    Route,
+    Step,
+    rest_of_words,
+)
 from tradefleet.domain.bot import BotStatus
 
 

@@ -7,8 +7,7 @@ said: the source of these words shows both.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Reply, Route, is_live
-from tradefleet.commands._steps import STATUS, explained
+from tradefleet.command import STATUS, CommandSpec, Context, Reply, Route, Step, is_live
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import Halt
@@ -54,7 +53,11 @@ async def start_trading(request: StartTrading, context: Context) -> Reply:
     if any(switch.halt is not Halt.RUN for switch in await context.store.switches()):
         lines.append("⏸️ New entries are switched off for now; /status says why.")
     data = TradingStarted(tuple(str(bot.symbol) for bot in started), running)
-    return Reply(text="\n".join(lines), data=data, steps=(STATUS, explained(chosen[0].symbol)))
+    return Reply(
+        text="\n".join(lines),
+        data=data,
+        steps=(STATUS, Step(f"🤔 Why {chosen[0].symbol}", f"/why {chosen[0].symbol}")),
+    )
 
 
 async def connected(bots: Sequence[BotSpec], context: Context) -> Sequence[BotSpec]:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tradefleet.command import NO_PAIRS, CommandSpec, Context, Reply, Route
-from tradefleet.commands._steps import FIRST_PAIRS
+from tradefleet.command import FIRST_PAIRS, NO_PAIRS, CommandSpec, Context, Reply, Route
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.ids import BotId
 from tradefleet.domain.limits import Halt, Scope

@@ -5,8 +5,7 @@ key guard is kept. A live account waits until its user has typed a code. Without
 are connected already are checked again.
 """
 
-from tradefleet.command import CommandSpec, Context, Question, Reply, Route
-from tradefleet.commands._steps import FIRST_PAIRS
+from tradefleet.command import FIRST_PAIRS, CommandSpec, Context, Question, Reply, Route
 from tradefleet.commands.connect.keeping import Connected, confirm, look_again, take
 from tradefleet.commands.connect.meaning import (
     Confirmation,

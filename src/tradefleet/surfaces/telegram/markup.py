@@ -15,6 +15,7 @@ NOTHING = "Done."
 def parts(reply: Reply) -> list[str]:
     """Return a reply as HTML messages, at least one."""
     text = [(False, line) for line in reply.text.strip().splitlines()]
+    text += [(False, f"Older ones: {reply.older}")] if reply.older else []
     table = [(True, line) for line in table_lines(reply.columns, reply.rows)]
     pages = [*pack([*text, *table])]
     return pages or [NOTHING]

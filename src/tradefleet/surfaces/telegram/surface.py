@@ -16,6 +16,8 @@ from tradefleet.domain.user import Role
 from tradefleet.store import Store
 from tradefleet.surfaces.telegram.arrivals import KINDS, Arrival, Intake
 from tradefleet.surfaces.telegram.bot import UpdatesAsTheyCame, build_bot, quiet_libraries
+from tradefleet.surfaces.telegram.buttons import Buttons
+from tradefleet.surfaces.telegram.conversation import Conversation
 from tradefleet.surfaces.telegram.edge import Edge
 from tradefleet.surfaces.telegram.errands import Errands
 from tradefleet.surfaces.telegram.keys import KeyGuard
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 PATIENCE_AT_END = 10.0  # seconds for commands that run when we are asked to stop
 MENU_MAX = 100  # commands in Telegram's menu
+BUTTONS = "telegram_buttons"  # the secret that marks them
 SUMMARY_MAX = 256  # characters of one of them
 
 
@@ -113,9 +116,10 @@ class TelegramSurface:
     ) -> AsyncIterator[None]:
         """Work on what comes in; at the end let what runs come to its end, but not for ever."""
         lanes = Lanes(intake, keys.remove)
+        edge = self._edge(bot, keys, await self._store.secret(BUTTONS))
         builder = Application.builder().bot(bot).updater(None).job_queue(None)
         application = builder.update_queue(intake.queue).concurrent_updates(lanes).build()
-        application.add_handler(TypeHandler(Arrival, self._edge(bot, keys).take))
+        application.add_handler(TypeHandler(Arrival, edge.take))
         application.add_error_handler(note_fault)
         await application.initialize()
         await application.start()
@@ -128,19 +132,17 @@ class TelegramSurface:
             await lanes.end()
             await application.shutdown()
 
-    def _edge(self, bot: UpdatesAsTheyCame, keys: KeyGuard) -> Edge:
-        """Put together what answers an update."""
-        errands = Errands(self._dispatcher, self._store, Proofs(self._clock))
-        voice = Voice(bot, self._clock)
-        manners, questions = Manners(self._clock), Questions(self._clock, self._ids)
-        chat = PrivateChat(errands=errands, voice=voice, manners=manners, questions=questions)
-        presses = Presses(
-            errands=errands,
+    def _edge(self, bot: UpdatesAsTheyCame, keys: KeyGuard, secret: bytes) -> Edge:
+        """Put together what answers an update; secret marks our buttons."""
+        voice, manners = Voice(bot, self._clock), Manners(self._clock)
+        talk = Conversation(
+            errands=Errands(self._dispatcher, self._store, Proofs(self._clock)),
             voice=voice,
-            manners=manners,
-            questions=questions,
-            clock=self._clock,
+            questions=Questions(self._clock, self._ids, self._store.identity),
+            buttons=Buttons(secret),
         )
+        chat = PrivateChat(conversation=talk, manners=manners)
+        presses = Presses(conversation=talk, manners=manners, clock=self._clock)
         return Edge(
             bot=bot, keys=keys, private_chat=chat, presses=presses, voice=voice, ids=self._ids
         )

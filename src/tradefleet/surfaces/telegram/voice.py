@@ -10,6 +10,7 @@ from telegram.constants import ParseMode
 from telegram.error import BadRequest, NetworkError, RetryAfter, TelegramError
 
 from tradefleet.clock import Clock
+from tradefleet.command import Attachment
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,17 @@ class Voice:
                 reply_markup=keyboard,
                 link_preview_options=NO_PREVIEW,
             ),
+        )
+
+    async def hand_over(self, chat: int, attachment: Attachment) -> bool:
+        """Send a file, or a picture as one."""
+        name, content = attachment.name, attachment.content
+        if attachment.media_type == "image/png":
+            return await self._try(
+                "send", lambda: self._bot.send_photo(chat, content, filename=name)
+            )
+        return await self._try(
+            "send", lambda: self._bot.send_document(chat, content, filename=name)
         )
 
     async def edit(
