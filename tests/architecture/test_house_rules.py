@@ -23,6 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PLUGINS = {
     "alerts": ("alert", "ALERT"),
     "commands": ("command", "COMMAND"),
+    "counters": ("counter", None),
     "fleets": ("fleet", None),
     "notifiers": ("notifier", None),
     "stores": ("store", None),

@@ -186,7 +186,8 @@ def test_the_tier_limits_entries_of_a_utc_day():
     verdict = review(watching, at=after_start(hours=23, minutes=59))
     assert verdict == Denied(
         "entries_per_day",
-        "5 entries today; the tier free allows 5 a day. The next day begins at 00:00 UTC.",
+        "5 entries today; the tier free allows 5 a day. The next day begins at 00:00 UTC."
+        " The tier premium has 25.",
     )
     assert review(watching, at=after_start(days=1)) == Approved()
 
@@ -260,7 +261,9 @@ def test_the_tier_limits_open_positions_too():
     watching.exposure("b", Decimal(1))
 
     assert review(watching, "c") == Denied(
-        "open_positions", "2 positions and entries are open; the tier free allows 2."
+        "open_positions",
+        "2 positions and entries are open; the tier free allows 2; a place is free when one is"
+        " closed. The tier premium has 5.",
     )
     watching.exposure("b", Decimal(0))
     assert denied_by(watching, "c") == ""

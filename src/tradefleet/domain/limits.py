@@ -1,7 +1,7 @@
 """What a user and a bot may do: risk limits, tiers, and where trading has been switched off."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -55,7 +55,10 @@ class RiskLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """What a subscription allows; entries are orders that open or add."""
+    """What a subscription allows; entries are orders that open or add.
+
+    larger: the other tiers there are, for saying which of them has more.
+    """
 
     name: str
     entries_per_day: int
@@ -66,6 +69,30 @@ class Tier:
     advanced_signals: bool = False
     custom_strategies: bool = False
     priority: bool = False
+    larger: tuple["Tier", ...] = field(default=(), repr=False, compare=False)
+
+    def more_of(self, limit: str) -> str:
+        """Say which tier has more of a limit, the smallest that has; "" when none has."""
+        mine = getattr(self, limit)
+        more = [(getattr(tier, limit), tier.name) for tier in self.larger]
+        found = min((each for each in more if each[0] > mine), default=None)
+        return "" if found is None else f" The tier {found[1]} has {found[0]}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """How often anybody may ask, whatever their tier; calls per minute are the tier's.
+
+    calls_per_minute_max: a ceiling over all tiers, None: there is none.
+    """
+
+    signed_in_per_hour: int = 1000
+    anonymous_per_hour: int = 100
+    sign_ins_per_minute: int = 5
+    bot_starts_per_minute: int = 5
+    telegram_per_minute: int = 10
+    telegram_burst: int = 20
+    calls_per_minute_max: int | None = None
 
 
 MAINTENANCE = "maintenance"  # the platform's second switch: no entries and no new bots for now
@@ -143,9 +170,18 @@ class Denied:
 
 Verdict: TypeAlias = Approved | Denied
 
-TIERS: Mapping[str, Tier] = {
-    tier.name: tier
-    for tier in (
+
+def linked(tiers: Iterable[Tier]) -> Mapping[str, Tier]:
+    """Return tiers by name, each of which knows the others."""
+    plain = [replace(tier, larger=()) for tier in tiers]
+    return {
+        tier.name: replace(tier, larger=tuple(each for each in plain if each is not tier))
+        for tier in plain
+    }
+
+
+TIERS: Mapping[str, Tier] = linked(
+    (
         Tier(
             name="free",
             entries_per_day=5,
@@ -176,4 +212,4 @@ TIERS: Mapping[str, Tier] = {
             priority=True,
         ),
     )
-}
+)

@@ -21,7 +21,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A tenant; settings are preferences by name (notifications and the like)."""
+    """A tenant; settings are preferences by name (notifications and the like).
+
+    overrides: limits by name that the operator gave this user in place of the tier's.
+    """
 
     id: UserId
     username: str
@@ -30,6 +33,7 @@ class User:
     tier: str = "free"
     role: Role = Role.USER
     settings: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, int] = field(default_factory=dict)
 
 
 class AccountState(StrEnum):

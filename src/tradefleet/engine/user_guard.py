@@ -190,7 +190,7 @@ class UserGuard:
         return Denied(
             "entries_per_day",
             f"{done} entries today; the tier {tier.name} allows {tier.entries_per_day} a day."
-            " The next day begins at 00:00 UTC.",
+            f" The next day begins at 00:00 UTC.{tier.more_of('entries_per_day')}",
         )
 
     def _too_soon(self, at: datetime) -> Denied | None:
@@ -210,7 +210,8 @@ class UserGuard:
             return Denied(
                 "open_positions",
                 f"{count} positions and entries are open; the tier {tier.name} allows"
-                f" {tier.open_positions}.",
+                f" {tier.open_positions}; a place is free when one is closed."
+                f"{tier.more_of('open_positions')}",
             )
         return None
 

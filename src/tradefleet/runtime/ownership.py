@@ -26,6 +26,7 @@ from tradefleet.domain.events import (
 from tradefleet.domain.ids import AccountId, BotId, UserId
 from tradefleet.domain.limits import Halt, RiskLimits
 from tradefleet.domain.market import Side
+from tradefleet.domain.tiers import allowed_to
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
 from tradefleet.runtime.hosted import HostedBot, HostedUser
@@ -347,7 +348,8 @@ class Ownership:
         host = self.host
         load = await host.store.load_user(user.id)
         user.guard.set_switches(load.switches)
-        user.guard.set_limits(load.limits or RiskLimits.default(), host.tiers.get(load.user.tier))
+        tier = allowed_to(load.user, host.tiers)
+        user.guard.set_limits(load.limits or RiskLimits.default(), tier)
         user.lease = lease
         for bot in user.bots.values():
             bot.engine.restore_guards()

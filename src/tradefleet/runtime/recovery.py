@@ -31,6 +31,7 @@ from tradefleet.domain.order import (
     Voided,
 )
 from tradefleet.domain.signal import TradePlan
+from tradefleet.domain.tiers import allowed_to
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.by_hand import BY_HAND, LAPSES_AFTER
@@ -54,7 +55,7 @@ async def take_user(host: Host, lease: Lease, load: UserLoad | None = None) -> H
         lease=lease,
         guard=UserGuard(
             limits=load.limits or RiskLimits.default(),
-            tier=host.tiers.get(load.user.tier),
+            tier=allowed_to(load.user, host.tiers),
             memory=load.guard or GuardMemory(user_id=lease.user_id),
             switches=load.switches,
         ),

@@ -24,6 +24,7 @@ users = Table(
     text("tier"),
     text("role"),
     Column("settings", Json, nullable=False),
+    Column("overrides", Json, nullable=False, server_default=sql_text("'{}'")),
     Column("created_at", Time, nullable=False),
 )
 

@@ -1,0 +1,1 @@
+"""What counts requests: in this process, or in Redis for all processes together."""
