@@ -33,8 +33,8 @@ class DutyStore(Protocol):
     async def advance(self, duty: Duty, place: int) -> bool:
         """Write how far it came; False, writing nothing, when it was taken over since."""
 
-    async def release(self, owner: str) -> None:
-        """Let go of all that an owner holds."""
+    async def release(self, duty: Duty) -> None:
+        """Let go of a duty, if it was not taken over since."""
 
     async def held(self) -> Sequence[Duty]:
         """Return all that somebody holds, run out or not."""

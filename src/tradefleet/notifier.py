@@ -6,11 +6,16 @@ from tradefleet.store import OutboxNotice
 
 
 class RetryLater(Exception):
-    """The way is closed for now; try again after seconds."""
+    """The way is closed for now; try again after seconds. everyone: closed to all, not to one."""
 
-    def __init__(self, seconds: float, cause: str) -> None:
+    def __init__(self, seconds: float, cause: str, *, everyone: bool = False) -> None:
         super().__init__(f"{cause}; try again in {seconds:g} s")
         self.seconds = seconds
+        self.everyone = everyone
+
+
+class Blocked(Exception):
+    """This user does not want to hear from us, or is there no more: leave them in peace."""
 
 
 class Notifier(Protocol):
@@ -18,4 +23,7 @@ class Notifier(Protocol):
 
     def reaches(self, notice: OutboxNotice) -> bool: ...
     async def deliver(self, notice: OutboxNotice) -> None:
-        """Deliver one notice; raise RetryLater, or anything else to give it up."""
+        """Deliver one notice, as loud as it says.
+
+        Raise RetryLater, Blocked, or anything else to give it up.
+        """

@@ -49,25 +49,31 @@ async def test_how_far_it_came_is_handed_on(store):
 
 
 async def test_a_duty_that_was_let_go_of_is_free_at_once(store):
-    await take(store, "a")
+    mine = await take(store, "a")
     await take(store, "a", name="outbox")
-    await take(store, "b", name="other")
     assert [(duty.name, duty.owner) for duty in await store.duties.held()] == [
-        ("other", "b"),
         ("outbox", "a"),
         ("poll", "a"),
     ]
-    await store.duties.release("a")
-    assert [duty.name for duty in await store.duties.held()] == ["other"]
+    await store.duties.release(mine)
+    assert [duty.name for duty in await store.duties.held()] == ["outbox"]
     assert (await take(store, "c")).epoch == 2
-    assert not await store.duties.advance(
-        Duty(name="never taken", owner="c", epoch=1, expires_at=END), 1
-    )
+
+
+async def test_who_lost_a_duty_can_neither_write_nor_let_go(store):
+    before = await take(store, "a")
+    theirs = await take(store, "b", now=END)
+    await store.duties.release(before)
+    assert await store.duties.held() == [theirs]
+    assert not await store.duties.advance(before, 7)
+    unknown = Duty(name="never taken", owner="c", epoch=1, expires_at=END)
+    await store.duties.release(unknown)
+    assert not await store.duties.advance(unknown, 1)
 
 
 async def test_the_same_owner_who_comes_back_gets_a_new_epoch(store):
     before = await take(store, "a")
-    await store.duties.release("a")
+    await store.duties.release(before)
     assert (await take(store, "a")).epoch == 2
     assert not await store.duties.advance(before, 7)
 

@@ -1,6 +1,7 @@
 """Notices by Telegram: sent, put off, or given up for a reason."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,8 @@ from tests.surfaces.bot_api import TOKEN, BotApi, Fault
 from tests.surfaces.telegram_rig import ALICE, QuickClock
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.ids import UserId
-from tradefleet.notifier import RetryLater
+from tradefleet.domain.notices import Loudness
+from tradefleet.notifier import Blocked, RetryLater
 from tradefleet.notifiers.log import LogNotifier
 from tradefleet.store import OutboxNotice
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier, Unreachable
@@ -61,6 +63,7 @@ async def test_what_passes_is_put_off(api, notifier, fault, seconds):
     with pytest.raises(RetryLater) as caught:
         await notifier.deliver(notice())
     assert caught.value.seconds == seconds
+    assert caught.value.everyone == (fault.status != 429)
     assert TOKEN not in f"{caught.value!r}{caught.value.__cause__}"
 
 
@@ -68,13 +71,26 @@ async def test_what_passes_is_put_off(api, notifier, fault, seconds):
     "fault",
     [
         Fault(status=403, description="Forbidden: bot was blocked by the user"),
+        Fault(status=403, description="Forbidden: user is deactivated"),
         Fault(status=400, description="Bad Request: chat not found"),
     ],
 )
-async def test_what_does_not_pass_is_given_up(api, notifier, fault):
+async def test_who_is_there_no_more_or_blocked_us_is_left_in_peace(api, notifier, fault):
     api.fail("sendMessage", fault)
-    with pytest.raises(Unreachable, match=r"blocked|not found"):
+    with pytest.raises(Blocked, match=r"blocked|deactivated|not found"):
         await notifier.deliver(notice())
+
+
+async def test_what_telegram_does_not_take_is_given_up(api, notifier):
+    api.fail("sendMessage", Fault(status=400, description="Bad Request: text must be encoded"))
+    with pytest.raises(Unreachable, match="encoded"):
+        await notifier.deliver(notice())
+
+
+async def test_who_wants_silence_hears_no_sound(api, notifier):
+    await notifier.deliver(notice())
+    await notifier.deliver(replace(notice("quiet"), loudness=Loudness.SILENT))
+    assert [m["silent"] for m in api.chats[ALICE].values()] == [False, True]
 
 
 async def test_users_without_a_chat_are_told_in_the_log(caplog):

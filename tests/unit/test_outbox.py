@@ -11,8 +11,10 @@ import pytest
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.domain.ids import UserId
-from tradefleet.notifier import RetryLater
+from tradefleet.domain.notices import Loudness
+from tradefleet.notifier import Blocked, RetryLater
 from tradefleet.runtime import outbox as module
+from tradefleet.runtime import pace_of_chats
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.store import OutboxNotice
 
@@ -48,11 +50,13 @@ class Shelf:
         self.given_up = {}
         self.away = 0
         self.looks = []
+        self.put_off = []
 
-    def put(self, text, chat=ANN, *, topic=Topic.ORDER, priority=5, at=START):
+    def put(self, text, chat=ANN, *, topic=Topic.ORDER, priority=5, at=START, loudness=Loudness.ON):
         number = len(self.waiting) + len(self.sent) + len(self.given_up) + 1
         said = Notify(UserId(f"u{chat}"), topic, text, at, priority)
-        self.waiting[number] = (OutboxNotice(id=number, notice=said, telegram_id=chat, tries=0), at)
+        notice = OutboxNotice(id=number, notice=said, telegram_id=chat, tries=0, loudness=loudness)
+        self.waiting[number] = (notice, at)
         return number
 
     def _be_there(self):
@@ -74,6 +78,16 @@ class Shelf:
         for number in ids:
             self.sent.append(self.waiting.pop(number)[0].notice.text)
 
+    async def put_off_notices(self, ids, *, until, error):
+        await asyncio.sleep(0)
+        self._be_there()
+        self.put_off += ids
+        for number in ids:
+            if until is None:
+                self.given_up[self.waiting.pop(number)[0].notice.text] = error
+            else:
+                self.waiting[number] = (self.waiting[number][0], until)
+
     async def notice_failed(self, id, *, retry_at, error):
         await asyncio.sleep(0)
         self._be_there()
@@ -90,6 +104,7 @@ class Post:
     def __init__(self, clock):
         self.clock = clock
         self.delivered = []
+        self.loudness = []
         self.errors = {}
         self.gates = {}
 
@@ -105,6 +120,7 @@ class Post:
             if part in text and errors:
                 raise errors.pop(0)
         self.delivered.append((round(self.clock.seconds, 3), notice.telegram_id, text))
+        self.loudness.append(notice.loudness)
 
     def texts(self, chat=None):
         return [text for _, to, text in self.delivered if chat in (None, to)]
@@ -174,22 +190,150 @@ async def test_all_chats_together_hear_thirty_times_a_second(desk):
 
 
 async def test_the_first_second_too_stays_below_what_telegram_takes(desk):
-    assert module.BURST <= module.PER_SECOND / 2
+    assert pace_of_chats.BURST <= pace_of_chats.PER_SECOND / 2
 
 
-async def test_many_of_one_kind_come_together(desk):
+async def test_many_that_wait_for_one_chat_come_together(desk):
     for number in range(10):
-        desk.shelf.put(f"fill {number}", topic=Topic.FILL)
-    desk.shelf.put("x" * 2_990, topic=Topic.FILL)
-    desk.shelf.put("guard", topic=Topic.GUARD)
+        desk.shelf.put(f"order {number}", topic=Topic.ORDER)
+    desk.shelf.put("x" * 2_990, topic=Topic.TRADE)
+    desk.shelf.put("y", topic=Topic.TRADE)
     async with running(desk):
         await desk.done()
     assert desk.post.texts() == [
-        "\n\n".join(f"fill {number}" for number in range(10)),
+        "\n\n".join(f"order {number}" for number in range(10)),
         "x" * 2_990,
-        "guard",
+        "y",
     ]
     assert len(desk.shelf.sent) == 12
+
+
+async def test_what_is_urgent_is_never_held_together_with_what_is_not(desk):
+    for number in range(10):
+        desk.shelf.put(f"order {number}", topic=Topic.ORDER)
+        desk.shelf.put(f"fill {number}", topic=Topic.FILL, priority=1)
+    async with running(desk):
+        await desk.done()
+    assert [text.split()[0] for text in desk.post.texts()] == ["fill", "order"]
+    assert desk.post.delivered[0][0] < 0.3
+    assert desk.clock.seconds < 3
+
+
+async def test_a_digest_says_the_same_once_and_is_as_loud_as_its_loudest(desk):
+    for _ in range(5):
+        desk.shelf.put("no prices", loudness=Loudness.SILENT)
+    desk.shelf.put("limit", topic=Topic.TRADE, loudness=Loudness.ON)
+    desk.shelf.put("hush", chat=BEN, loudness=Loudness.SILENT)
+    async with running(desk):
+        await desk.done()
+    assert desk.post.texts(ANN) == ["no prices (5 times)\n\nlimit"]
+    assert desk.post.loudness == [Loudness.ON, Loudness.SILENT]
+
+
+async def test_what_its_user_switched_off_is_not_sent_but_for_security(desk):
+    desk.shelf.put("fill", topic=Topic.FILL, loudness=Loudness.OFF)
+    desk.shelf.put("key", topic=Topic.SECURITY, loudness=Loudness.OFF)
+    async with running(desk):
+        await desk.done()
+    assert desk.post.texts() == ["key"]
+    assert desk.shelf.given_up == {"fill": "the user switched these off"}
+
+
+async def test_what_is_urgent_finds_room_when_the_rate_is_used_up(desk):
+    for chat in range(500, 800):
+        desk.shelf.put("news", chat=chat, priority=9)
+    async with running(desk):
+        await desk.until(lambda: len(desk.post.delivered) > 60)
+        began = desk.clock.seconds
+        for chat in range(100, 105):
+            desk.shelf.put("stop", chat=chat, priority=1, topic=Topic.STOP)
+        await desk.until(lambda: desk.post.texts().count("stop") == 5)
+        assert desk.clock.seconds - began < 1
+        await desk.done()
+
+
+async def test_who_blocked_us_is_tried_once_an_hour_and_nothing_is_lost(desk, monkeypatch):
+    monkeypatch.setattr(module, "IDLE", 5)
+    desk.post.errors[""] = [Blocked("blocked by the user") for _ in range(3)]
+    for number in range(200):
+        desk.shelf.put(f"n{number}", topic=Topic.ORDER if number % 2 else Topic.FILL)
+    async with running(desk):
+        await desk.until(lambda: desk.clock.seconds > 3 * 3600 + 60, turns=1_000_000)
+        await desk.done()
+    assert desk.post.errors[""] == []
+    assert {at // 3600 for at, *_ in desk.post.delivered} == {3}
+    assert len(desk.shelf.sent) == 200
+    assert desk.shelf.given_up == {}
+    assert len(desk.post.delivered) == 1
+
+
+async def test_what_nobody_would_hear_for_a_day_is_given_up(desk, monkeypatch):
+    monkeypatch.setattr(module, "IDLE", 10)
+    desk.post.errors[""] = [Blocked("blocked by the user") for _ in range(1_000)]
+    for number in range(7):
+        desk.shelf.put(f"n{number}")
+    async with running(desk):
+        await desk.until(lambda: not desk.shelf.waiting, turns=5_000_000)
+    assert len(desk.shelf.given_up) == 7
+    assert 24 <= desk.clock.seconds / 3600 <= 25.1
+    assert 24 <= 1_000 - len(desk.post.errors[""]) <= 26
+
+
+async def test_when_many_chats_are_told_to_wait_all_wait(desk):
+    desk.post.errors["x"] = [RetryLater(40, "flood") for _ in range(pace_of_chats.FLOOD_CHATS)]
+    for chat in range(pace_of_chats.FLOOD_CHATS):
+        desk.shelf.put("x", chat=chat, priority=1)
+    async with running(desk):
+        await desk.until(lambda: not desk.post.errors["x"])
+        desk.shelf.put("y", chat=99)
+        await desk.done()
+    assert min(at for at, *_ in desk.post.delivered) >= 40
+
+
+async def test_while_nobody_can_be_reached_one_at_a_time_tries_and_nothing_is_given_up(
+    desk, monkeypatch
+):
+    monkeypatch.setattr(module, "TRIES_MAX", 2)
+    monkeypatch.setattr(module, "IDLE", 2)
+    away = 3600
+    tried = []
+
+    async def deliver(notice):
+        tried.append(desk.clock.seconds)
+        if desk.clock.seconds < away:
+            raise RetryLater(1, "no network", everyone=True)
+        desk.post.delivered.append((desk.clock.seconds, notice.telegram_id, notice.notice.text))
+
+    desk.post.deliver = deliver
+    for chat in range(30):
+        desk.shelf.put(f"fill {chat}", chat=chat, priority=1, topic=Topic.FILL)
+    async with running(desk):
+        await desk.until(lambda: len(desk.shelf.sent) == 30, turns=5_000_000)
+    assert desk.shelf.given_up == {}
+    assert len(desk.post.delivered) == 30
+    assert len([at for at in tried if at < away]) < 30 + away / 50
+    assert desk.clock.seconds < away + 200
+
+
+async def test_a_notice_written_down_while_the_store_is_read_is_not_sent_again(desk):
+    seen = asyncio.Event()
+    read = desk.shelf.due_notices
+
+    async def slow_read(*, now, limit):
+        due = await read(now=now, limit=limit)
+        if due and desk.outbox._in_flight:
+            desk.post.gates["x"].set()
+            await desk.until(lambda: desk.shelf.sent == ["x"])
+            seen.set()
+        return due
+
+    desk.post.gates["x"] = asyncio.Event()
+    desk.shelf.due_notices = slow_read
+    desk.shelf.put("x")
+    async with running(desk):
+        await seen.wait()
+        await desk.until(lambda: desk.clock.seconds > 5)
+    assert desk.post.texts() == ["x"]
 
 
 async def test_a_text_too_long_for_a_digest_waits_for_its_own_turn(desk):
@@ -230,7 +374,7 @@ async def test_a_backlog_of_one_chat_hides_no_other(desk, monkeypatch):
 
 
 async def test_no_more_deliveries_at_once_than_allowed(desk, monkeypatch):
-    monkeypatch.setattr(module, "IN_FLIGHT_MAX", 3)
+    monkeypatch.setattr(pace_of_chats, "IN_FLIGHT_MAX", 3)
     desk.post.gates["x"] = asyncio.Event()
     for chat in range(10):
         desk.shelf.put("x", chat=chat)
@@ -352,7 +496,7 @@ async def test_while_the_store_is_away_nothing_is_sent_twice_or_lost(desk, caplo
     desk.shelf.put("y", chat=BEN)
     async with running(desk):
         await desk.until(lambda: 1 in desk.outbox._in_flight)
-        desk.shelf.away = 6
+        desk.shelf.away = 8
         desk.post.gates["x"].set()
         await desk.done()
     assert sorted(desk.post.texts()) == ["x", "y"]

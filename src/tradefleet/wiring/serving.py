@@ -139,7 +139,7 @@ async def build_node(ground: Ground, *more: StrategySpec) -> Node:
         strategies=find_plugins(strategies, "STRATEGY") | {each.name: each for each in more},
         tiers=settings.tiers(),
         order_key=await ground.store.secret("order_ids"),
-        owner=f"{socket.gethostname()}:{os.getpid()}",
+        owner=process_name(),
     )
     feeds = {
         name: Feed(venue=name, market=venue.market, host=host, clock=ground.clock)
@@ -174,11 +174,23 @@ async def let_go_of_the_dead(store: Store) -> None:
 
     A process that was killed could not let go itself; elsewhere its leases run out by time.
     """
-    here = socket.gethostname()
     for owner in await store.lease_owners():
-        machine, _, pid = owner.rpartition(":")
-        if machine == here and pid.isdigit() and not is_running(int(pid)):
+        if is_dead(owner):
             await store.release_leases(owner)
+    for duty in await store.duties.held():
+        if is_dead(duty.owner):
+            await store.duties.release(duty)
+
+
+def is_dead(owner: str) -> bool:
+    """Say whether a name is that of a process of this machine that is no more."""
+    machine, _, pid = owner.rpartition(":")
+    return machine == socket.gethostname() and pid.isdigit() and not is_running(int(pid))
+
+
+def process_name() -> str:
+    """Return this process's name among all that share the database."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def is_running(pid: int) -> bool:
@@ -207,11 +219,14 @@ def telegram_tasks(ground: Ground, say: Say) -> list[Callable[[], Awaitable[None
             store=ground.store,
             clock=ground.clock,
             ids=ground.ids,
+            owner=process_name(),
         )
         tasks.append(surface.serve)
     else:
         say("Telegram:   off (set TELEGRAM_BOT_TOKEN to switch it on)")
-    outbox = Outbox(store=ground.store, notifiers=notifiers, clock=ground.clock)
+    outbox = Outbox(
+        store=ground.store, notifiers=notifiers, clock=ground.clock, owner=process_name()
+    )
     return [*tasks, outbox.run]
 
 

@@ -31,10 +31,10 @@ class MemoryDuties:
         self._duties[duty.name] = replace(known, place=place)
         return True
 
-    async def release(self, owner: str) -> None:
-        for name, duty in self._duties.items():
-            if duty.owner == owner:
-                self._duties[name] = replace(duty, owner=NOBODY)
+    async def release(self, duty: Duty) -> None:
+        known = self._duties.get(duty.name)
+        if known is not None and known.epoch == duty.epoch:
+            self._duties[duty.name] = replace(known, owner=NOBODY)
 
     async def held(self) -> Sequence[Duty]:
         return [self._duties[name] for name in sorted(self._duties) if self._duties[name].owner]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -47,15 +48,17 @@ class SqlDuties:
         return DUTY.read(found[0]) if found else None
 
     async def advance(self, duty: Duty, place: int) -> bool:
+        return await self._change(duty, place=place)
+
+    async def release(self, duty: Duty) -> None:
+        await self._change(duty, owner=NOBODY)
+
+    async def _change(self, duty: Duty, **columns: Any) -> bool:
+        """Change a duty that was not taken over since; say whether it was so."""
         still = (DUTIES.name == duty.name, DUTIES.epoch == duty.epoch)
         async with self._writing() as connection:
-            done = await connection.execute(update(tables.duties).where(*still).values(place=place))
+            done = await connection.execute(update(tables.duties).where(*still).values(**columns))
         return done.rowcount == 1
-
-    async def release(self, owner: str) -> None:
-        mine = update(tables.duties).where(DUTIES.owner == owner)
-        async with self._writing() as connection:
-            await connection.execute(mine.values(owner=NOBODY))
 
     async def held(self) -> Sequence[Duty]:
         query = select(tables.duties).where(DUTIES.owner != NOBODY).order_by(DUTIES.name)

@@ -2,9 +2,17 @@
 
 from typing import Self
 
-from telegram.error import BadRequest, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.error import (
+    BadRequest,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+)
 
-from tradefleet.notifier import RetryLater
+from tradefleet.domain.notices import Loudness
+from tradefleet.notifier import Blocked, RetryLater
 from tradefleet.store import OutboxNotice
 from tradefleet.surfaces.telegram.bot import build_bot, quiet_libraries
 from tradefleet.surfaces.telegram.markup import plain_parts
@@ -13,11 +21,12 @@ from tradefleet.surfaces.telegram.reach import why
 from tradefleet.surfaces.telegram.voice import NO_PREVIEW, span
 
 SOON = 1.0  # seconds; the outbox waits longer, the more often it fails
+NO_CHAT = ("chat not found", "user not found", "peer_id_invalid")  # they are there no more
 TOKEN_WAIT = 60.0  # seconds; until then an operator may have set it right
 
 
 class Unreachable(Exception):
-    """The user cannot be told: they blocked the bot or left, or Telegram takes no such text."""
+    """The user cannot be told this: Telegram takes no such text."""
 
 
 class TelegramNotifier:
@@ -41,6 +50,7 @@ class TelegramNotifier:
                     notice.telegram_id or 0,
                     html,
                     parse_mode="HTML",
+                    disable_notification=notice.loudness is not Loudness.ON,
                     link_preview_options=NO_PREVIEW,
                 )
             except TelegramError as error:
@@ -53,12 +63,14 @@ class TelegramNotifier:
         await self._bot.request.shutdown()
 
 
-def verdict(error: TelegramError) -> RetryLater | Unreachable:
+def verdict(error: TelegramError) -> RetryLater | Blocked | Unreachable:
     """Return what the outbox is to make of an error."""
     if isinstance(error, RetryAfter):
         return RetryLater(span(error.retry_after), "Telegram asks us to wait")
     if isinstance(error, InvalidToken):
-        return RetryLater(TOKEN_WAIT, why(error))
+        return RetryLater(TOKEN_WAIT, why(error), everyone=True)
+    if isinstance(error, Forbidden) or any(sign in error.message.lower() for sign in NO_CHAT):
+        return Blocked(error.message)
     if isinstance(error, NetworkError) and not isinstance(error, BadRequest):
-        return RetryLater(SOON, error.message)
+        return RetryLater(SOON, error.message, everyone=True)
     return Unreachable(error.message)

@@ -24,7 +24,7 @@ from tradefleet.surfaces.telegram.keys import KeyGuard
 from tradefleet.surfaces.telegram.lanes import Lanes
 from tradefleet.surfaces.telegram.manners import Manners
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
-from tradefleet.surfaces.telegram.polling import poll
+from tradefleet.surfaces.telegram.polling import poll, poll_in_turn
 from tradefleet.surfaces.telegram.presses import Presses
 from tradefleet.surfaces.telegram.private_chat import PrivateChat
 from tradefleet.surfaces.telegram.proofs import Proofs
@@ -42,7 +42,10 @@ SUMMARY_MAX = 256  # characters of one of them
 
 
 class TelegramSurface:
-    """Commands in, replies out."""
+    """Commands in, replies out.
+
+    owner: this process's name among those that share the database, "" when it is the only one.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,9 @@ class TelegramSurface:
         store: Store,
         clock: Clock,
         ids: Ids,
+        owner: str = "",
     ) -> None:
+        self._owner = owner
         self._options = options
         self._dispatcher = dispatcher
         self._store = store
@@ -74,10 +79,14 @@ class TelegramSurface:
     async def _bring_updates(self, bot: UpdatesAsTheyCame, intake: Intake) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._show_menu(bot))
-            if self._options.webhook is None:
-                group.create_task(poll(bot, intake, self._clock))
-            else:
+            if self._options.webhook is not None:
                 group.create_task(self._receive(bot, intake, self._options.webhook))
+            elif self._owner:
+                duties, owner = self._store.duties, self._owner
+                turns = poll_in_turn(bot, intake, self._clock, duties=duties, owner=owner)
+                group.create_task(turns)
+            else:
+                group.create_task(poll(bot, intake, self._clock))
 
     async def _receive(self, bot: UpdatesAsTheyCame, intake: Intake, webhook: Webhook) -> None:
         """Listen first, and only then tell Telegram where; it stays told when we stop."""
