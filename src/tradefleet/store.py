@@ -21,7 +21,9 @@ from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
 from tradefleet.duty import DutyStore
 from tradefleet.identity import IdentityStore, UserIdentity
+from tradefleet.live import LiveStore, UserLive
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
+from tradefleet.webhook import UserWebhooks, WebhookStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ class UserStore(Protocol):
     @property
     def identity(self) -> UserIdentity:
         """What the user signs in with."""
+
+    @property
+    def live(self) -> UserLive:
+        """What happens to the user, for who listens."""
+
+    @property
+    def webhooks(self) -> UserWebhooks:
+        """Where the user wants it sent."""
 
     async def user(self) -> User | None: ...
     async def save_user(self, user: User) -> None: ...
@@ -349,6 +359,14 @@ class Store(Protocol):
     @property
     def duties(self) -> DutyStore:
         """Which process does what for all."""
+
+    @property
+    def live(self) -> LiveStore:
+        """What happens to users, for who tells it on."""
+
+    @property
+    def webhooks(self) -> WebhookStore:
+        """Where users want it sent."""
 
     def open(
         self, user_id: UserId, *, reading: bool = False

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import UserId
+from tradefleet.domain.live import SignInNews
 from tradefleet.identity import (
     REUSE_GRACE,
     SESSION_LIFETIME,
@@ -49,6 +50,8 @@ class MemoryUserIdentity:
     async def save_session(self, session: Session) -> None:
         self._check_owner(session.user_id)
         self._draft.sessions[session.id] = session
+        if session.revoked_at is not None:
+            self._draft.news.append(SignInNews(session.id))
 
     async def save_renewal(self, session_id: str, hash: str, now: datetime) -> None:
         ensure(session_id in self._draft.sessions, "a session of another user")
@@ -60,6 +63,8 @@ class MemoryUserIdentity:
     async def save_token(self, token: PersonalToken) -> None:
         self._check_owner(token.user_id)
         self._draft.tokens[token.id] = token
+        if token.revoked_at is not None:
+            self._draft.news.append(SignInNews(token.id))
 
     async def save_link(self, link: Link) -> None:
         self._check_owner(link.user_id)

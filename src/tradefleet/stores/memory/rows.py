@@ -1,7 +1,7 @@
 """One user's rows in memory: every value in them is immutable, so nothing is ever copied."""
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,13 +11,16 @@ from tradefleet.domain.effects import Decided, Notify, Topic
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
+from tradefleet.domain.live import Data
 from tradefleet.domain.notices import Loudness
 from tradefleet.domain.order import Fill, Order
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.identity import Link, LinkUse, Password, PersonalToken, SecondFactor, Session
+from tradefleet.live import Head, LiveEvent, numbered
 from tradefleet.store import Answer, PendingKey, SealedKey
+from tradefleet.webhook import Delivery, Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Tables:
     factors: dict[UserId, SecondFactor | None] = field(default_factory=dict)  # None: dropped
     spent: dict[str, datetime] = field(default_factory=dict)
     loudness: dict[Topic, Loudness] = field(default_factory=dict)
+    webhooks: dict[str, Webhook | None] = field(default_factory=dict)  # None: removed
+    deliveries: dict[tuple[str, int], Delivery] = field(default_factory=dict)
 
 
 TABLES = tuple(Tables.__dataclass_fields__)
@@ -78,6 +83,19 @@ class Rows(Tables):
     trades: dict[str, Trade] = field(default_factory=dict)
     decisions: dict[BotId, dict[tuple[datetime, str, str], Decided]] = field(default_factory=dict)
     audit: list[AuditLine] = field(default_factory=list)
+    events: list[LiveEvent] = field(default_factory=list)
+    head: Head | None = None
+    listening: bool = False
+    seen_at: datetime | None = None
+
+    def record(self, news: Iterable[Data], at: datetime) -> bool:
+        """Record what happened, if somebody listens; say whether anything was."""
+        if not self.listening or self.head is None:
+            return False
+        told = numbered(news, self.head.last, at)
+        self.events += told
+        self.head = Head(self.head.last + len(told), self.head.since)
+        return bool(told)
 
     def has_something_to_run(self) -> bool:
         return (
@@ -116,6 +134,9 @@ class Draft:
         self.factors = ChainMap({}, rows.factors)
         self.spent = ChainMap({}, rows.spent)
         self.loudness = ChainMap({}, rows.loudness)
+        self.webhooks = ChainMap({}, rows.webhooks)
+        self.deliveries = ChainMap({}, rows.deliveries)
+        self.news: list[Data] = []
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []
         self.messages: list[tuple[str, Mapping[str, Any]]] = []

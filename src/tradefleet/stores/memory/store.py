@@ -30,9 +30,11 @@ from tradefleet.store import (
     UserLoad,
 )
 from tradefleet.stores._gate import refusal
+from tradefleet.stores._hints import Hints
 from tradefleet.stores.memory.duties import MemoryDuties
 from tradefleet.stores.memory.identity import MemoryIdentityStore
 from tradefleet.stores.memory.journal import fault_in, keep
+from tradefleet.stores.memory.live import MemoryLiveStore, MemoryWebhookStore, told_of
 from tradefleet.stores.memory.paper_books import MemoryPaperBooks
 from tradefleet.stores.memory.rows import Draft, Rows
 from tradefleet.stores.memory.shared import NOBODY, Shared, Waiting
@@ -50,6 +52,9 @@ class MemoryStore:
         self.paper_books = MemoryPaperBooks()
         self.identity = MemoryIdentityStore(self._rows, self._shared)
         self.duties = MemoryDuties(self._shared.duties)
+        self._hints = Hints()
+        self.live = MemoryLiveStore(self._rows, self._hints, clock)
+        self.webhooks = MemoryWebhookStore(self._rows)
 
     @asynccontextmanager
     async def open(
@@ -82,6 +87,8 @@ class MemoryStore:
             )
         if draft.kill_raised:
             shared.raise_kill_version(user_id)
+        if rows.record(draft.news, self._clock.now()):
+            self._hints.tell([user_id])
         for notice in draft.notices:
             self._post(notice)
         for subject, payload in draft.messages:
@@ -203,10 +210,13 @@ class MemoryStore:
         fault = fault_in(batch, rows)
         if fault:
             return fault
+        news = told_of(batch.records, rows) if rows.listening else []
         for record in batch.records:
             keep(record, rows)
             if isinstance(record, Notify):
                 self._post(record)
+        if news and rows.record(news, self._clock.now()):
+            self._hints.tell([batch.user_id])
         return None
 
     async def load_user(self, user_id: UserId) -> UserLoad:

@@ -11,6 +11,7 @@ from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
+from tradefleet.domain.live import BotNews, NoticeNews
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.notices import Loudness
 from tradefleet.domain.order import Fill, Order, OrderState
@@ -20,6 +21,7 @@ from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, KeyTaken, PendingKey, SealedKey, SignalNote
 from tradefleet.stores.memory.identity import MemoryUserIdentity
+from tradefleet.stores.memory.live import MemoryUserLive, MemoryUserWebhooks
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
 from tradefleet.stores.memory.shared import Shared
 
@@ -33,6 +35,8 @@ class MemoryUserStore:
         self._clock = clock
         self.draft = Draft(rows)
         self.identity = MemoryUserIdentity(user_id, self.draft)
+        self.live = MemoryUserLive(rows, clock)
+        self.webhooks = MemoryUserWebhooks(user_id, self.draft)
 
     @property
     def user_id(self) -> UserId:
@@ -125,15 +129,18 @@ class MemoryUserStore:
         self.draft.memories[spec.id] = BotMemory(
             bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation
         )
+        self.draft.news.append(BotNews.of(spec))
 
     async def save_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
         self._check_bot(spec.id)
         self.draft.bots[spec.id] = spec
+        self.draft.news.append(BotNews.of(spec))
 
     async def remove_bot(self, bot_id: BotId) -> None:
         self._check_bot(bot_id)
         self.draft.removed[bot_id] = True
+        self.draft.news.append(BotNews.removed(bot_id))
 
     async def universes(self) -> Sequence[UniverseSpec]:
         made = reversed(self.draft.universes.maps)
@@ -233,6 +240,7 @@ class MemoryUserStore:
         self._check_owner(notice.user_id)
         self._check_registered()
         self.draft.notices.append(notice)
+        self.draft.news.append(NoticeNews.of(notice))
 
     async def loudness(self) -> Mapping[Topic, Loudness]:
         return dict(self.draft.loudness)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import UserId
+from tradefleet.domain.live import Data, SignInNews
 from tradefleet.identity import (
     REUSE_GRACE,
     SESSION_LIFETIME,
@@ -47,9 +48,12 @@ async def spend(connection: AsyncConnection, hash: str, until: datetime) -> bool
 class SqlUserIdentity:
     """What one user signs in with, in that user's transaction."""
 
-    def __init__(self, connection: AsyncConnection, user_id: UserId, *, reading: bool) -> None:
+    def __init__(
+        self, connection: AsyncConnection, user_id: UserId, news: list[Data], *, reading: bool
+    ) -> None:
         self._connection = connection
         self._user_id = user_id
+        self._news = news
         self._reading = reading
 
     @property
@@ -76,6 +80,8 @@ class SqlUserIdentity:
         ensure(session.user_id == self._user_id, "a row of another user")
         saved = await save(self._writing, tables.sessions, SESSION.columns(session))
         ensure(saved == 1, "a session of another user")
+        if session.revoked_at is not None:
+            self._news.append(SignInNews(session.id))
 
     async def save_renewal(self, session_id: str, hash: str, now: datetime) -> None:
         await keep_renewal(self._writing, self._user_id, session_id, hash, now)
@@ -89,6 +95,8 @@ class SqlUserIdentity:
     async def save_token(self, token: PersonalToken) -> None:
         ensure(token.user_id == self._user_id, "a row of another user")
         await save(self._writing, tables.personal_tokens, TOKEN.columns(token))
+        if token.revoked_at is not None:
+            self._news.append(SignInNews(token.id))
 
     async def save_link(self, link: Link) -> None:
         ensure(link.user_id == self._user_id, "a row of another user")

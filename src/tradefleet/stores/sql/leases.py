@@ -15,9 +15,11 @@ from tradefleet.domain.bot import BotStatus
 from tradefleet.store import Lease
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.queries import rows
+from tradefleet.stores.sql.shapes import Shape
 from tradefleet.stores.sql.user_store import NOBODY
 
 LEASE = tables.leases.c
+LEASES = Shape(Lease, tables.leases)
 
 
 async def take(
@@ -64,7 +66,7 @@ async def changed(connection: AsyncConnection, change: Any, which: Select[Any]) 
     """
     change = change.where(LEASE.user_id.in_(which)).returning(tables.leases)
     found = await rows(connection, change)
-    return sorted((Lease(**row) for row in found), key=lambda lease: lease.user_id)
+    return sorted(map(LEASES.read, found), key=lambda lease: lease.user_id)
 
 
 async def release(connection: AsyncConnection, owner: str) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from tradefleet.clock import Clock
 from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.runtime.real_world import RealClock
+from tradefleet.stores._hints import Hints
 from tradefleet.stores.sql.address import Address, read_address
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.engine import PATIENCE, make_engine
@@ -49,17 +50,20 @@ async def open_store(
 
 def assemble(address: Address, clock: Clock, patience: float) -> SqlStore:
     engine = make_engine(address, patience=patience)
+    hints = Hints()
     if not address.is_sqlite:
         writers = PostgresWriter(address, patience), PostgresWriter(address, patience)
-        journal: Journal = PostgresJournal(*writers)
-        return SqlStore(address=address, engine=engine, journal=journal, clock=clock)
+        journal: Journal = PostgresJournal(*writers, clock, hints.tell)
+        return SqlStore(address=address, engine=engine, journal=journal, clock=clock, hints=hints)
     turn, checkpoints = asyncio.Lock(), Checkpoints(address)
-    journal = SqliteJournal(SqliteWriter(address, patience, turn, checkpoints))
+    writer = SqliteWriter(address, patience, turn, checkpoints)
+    journal = SqliteJournal(writer, clock, hints.tell)
     return SqlStore(
         address=address,
         engine=engine,
         journal=journal,
         clock=clock,
+        hints=hints,
         turn=turn,
         checkpoints=checkpoints,
     )

@@ -26,6 +26,7 @@ from tradefleet.store import (
     SignalNote,
     UserLoad,
 )
+from tradefleet.stores._hints import Hints
 from tradefleet.stores.sql import leases, outbox, shapes, tables, vault
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.census import census
@@ -36,11 +37,13 @@ from tradefleet.stores.sql.faults import translated
 from tradefleet.stores.sql.identity import SqlIdentityStore
 from tradefleet.stores.sql.journal.plan import run_row
 from tradefleet.stores.sql.journal.sheets import RUNS
+from tradefleet.stores.sql.live import SqlLiveStore
 from tradefleet.stores.sql.loading import load_users, load_users_with_entries
 from tradefleet.stores.sql.paper_books import SqlPaperBooks
 from tradefleet.stores.sql.queries import read_active_accounts, rows
 from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.user_store import SqlUserStore
+from tradefleet.stores.sql.webhooks import SqlWebhookStore
 
 SECRET_BYTES = 32
 # PostgreSQL only. The name puts up the wall of row-level security; the lock lets a user's
@@ -75,6 +78,7 @@ class SqlStore:
         engine: AsyncEngine,
         journal: Journal,
         clock: Clock,
+        hints: Hints,
         turn: asyncio.Lock | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
@@ -82,12 +86,15 @@ class SqlStore:
         self.engine = engine
         self._journal = journal
         self._clock = clock
+        self._hints = hints
         self._turn = turn
         self._checkpoints = checkpoints
         self._closed = False
         self.paper_books = SqlPaperBooks(self)
         self.identity = SqlIdentityStore(self.reading, self._writing)
         self.duties = SqlDuties(self.reading, self._writing)
+        self.live = SqlLiveStore(self.reading, self._writing, clock, address, hints)
+        self.webhooks = SqlWebhookStore(self.reading)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -112,7 +119,11 @@ class SqlStore:
             if not self._address.is_sqlite:
                 begin = NAME_USER if reading else NAME_AND_LOCK_USER
                 await connection.execute(begin, {"user_id": user_id})
-            yield SqlUserStore(connection, user_id, self._clock, reading=reading)
+            own = SqlUserStore(connection, user_id, self._clock, reading=reading)
+            yield own
+            recorded = bool(own.news) and await own.live.record(own.news)
+        if recorded:
+            self._hints.tell([user_id])
 
     async def find_user(
         self, *, telegram_id: int | None = None, username: str | None = None

@@ -16,6 +16,7 @@ from tradefleet.domain.errors import BrokenInvariant, Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import RiskLimits, Scope, Switch
+from tradefleet.domain.live import BotNews, Data, NoticeNews
 from tradefleet.domain.notices import Loudness
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
@@ -23,10 +24,12 @@ from tradefleet.store import Answer, PendingKey, SealedKey
 from tradefleet.stores.sql import queries, shapes, tables, vault
 from tradefleet.stores.sql.codec import to_plain
 from tradefleet.stores.sql.identity import SqlUserIdentity
+from tradefleet.stores.sql.live import SqlUserLive
 from tradefleet.stores.sql.queries import LINE_COLUMNS, lines_of
 from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.types import time_text
 from tradefleet.stores.sql.user_reads import UserReads
+from tradefleet.stores.sql.webhooks import SqlUserWebhooks
 
 NOBODY = ""
 
@@ -40,7 +43,10 @@ class SqlUserStore(UserReads):
         super().__init__(connection, user_id)
         self._clock = clock
         self._reading = reading
-        self.identity = SqlUserIdentity(connection, user_id, reading=reading)
+        self.news: list[Data] = []  # told to who listens, once this is committed
+        self.identity = SqlUserIdentity(connection, user_id, self.news, reading=reading)
+        self.live = SqlUserLive(connection, user_id, clock, reading=reading)
+        self.webhooks = SqlUserWebhooks(connection, user_id, reading=reading)
 
     @property
     def _writing(self) -> AsyncConnection:
@@ -153,16 +159,19 @@ class SqlUserStore(UserReads):
             raise
         memory = BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
         await self._writing.execute(insert(tables.bot_memories), shapes.MEMORY.columns(memory))
+        self.news.append(BotNews.of(spec))
 
     async def save_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
         changed = await self._change(self._bot_update(spec.id).values(shapes.BOT.columns(spec)))
         ensure(changed == 1, f"no bot {spec.id}")
+        self.news.append(BotNews.of(spec))
 
     async def remove_bot(self, bot_id: BotId) -> None:
         now = self._clock.now()
         changed = await self._change(self._bot_update(bot_id).values(removed_at=now))
         ensure(changed == 1, f"no bot {bot_id}")
+        self.news.append(BotNews.removed(bot_id))
 
     def _bot_update(self, bot_id: BotId) -> Update:
         bot = tables.bots.c
@@ -247,6 +256,7 @@ class SqlUserStore(UserReads):
     async def notify(self, notice: Notify) -> None:
         self._check_owner(notice.user_id)
         await self._writing.execute(insert(tables.outbox), outbox_row(notice))
+        self.news.append(NoticeNews.of(notice))
 
     async def loudness(self) -> Mapping[Topic, Loudness]:
         table = tables.loudness

@@ -1,14 +1,17 @@
 """Writes the journal and the paper books into PostgreSQL, in statements over arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import asyncpg
 
+from tradefleet.clock import Clock
 from tradefleet.domain.errors import StoreError
+from tradefleet.domain.ids import UserId
 from tradefleet.store import Batch, BatchRefused, PaperChange, ReplayRun
 from tradefleet.stores._gate import refusals
-from tradefleet.stores.sql.journal import paper_plan, sheets
+from tradefleet.stores.sql.journal import news, paper_plan, sheets
 from tradefleet.stores.sql.journal.plan import Rows, plan_of, run_row
 from tradefleet.stores.sql.journal.postgres_statements import json_places, statement_of
 from tradefleet.stores.sql.journal.postgres_writer import PostgresWriter
@@ -20,9 +23,15 @@ Connection: TypeAlias = Any  # asyncpg's has no types
 # Locked in the order of users, as leases.py does; FOR SHARE makes a kill switch or a takeover
 # wait for this transaction, or this one for them.
 LEASES = """
-SELECT user_id, epoch, kill_version FROM leases
+SELECT user_id, epoch, kill_version, listening FROM leases
 WHERE user_id = ANY($1::text[]) ORDER BY user_id FOR SHARE
 """
+# Locked last of all, and in the order of users: numbers are given in the order of commits.
+HEADS = """
+SELECT user_id, last FROM event_heads
+WHERE user_id = ANY($1::text[]) ORDER BY user_id FOR UPDATE
+"""
+POSITIONS = f"SELECT {news.POSITIONS} FROM positions WHERE user_id = ANY($1::text[])"
 PAPER_NUMBERS = """
 SELECT account_id, number FROM paper_accounts
 WHERE account_id = ANY($1::text[]) ORDER BY account_id FOR UPDATE
@@ -36,23 +45,38 @@ BATCH_FAULTS = (
 )
 
 
+TELL = "SELECT pg_notify('tradefleet_events', each) FROM unnest($1::text[]) AS each"
+Written: TypeAlias = tuple[Sequence[StoreError | None], Collection[UserId]]
+
+
 class PostgresJournal:
     """What is written often; the paper books have their own connection."""
 
-    def __init__(self, writer: PostgresWriter, paper_writer: PostgresWriter) -> None:
+    def __init__(
+        self,
+        writer: PostgresWriter,
+        paper_writer: PostgresWriter,
+        clock: Clock,
+        told: Callable[[Collection[UserId]], None],
+    ) -> None:
         self._writer = writer
         self._paper_writer = paper_writer
+        self._clock = clock
+        self._told = told  # whose events there are new ones of
 
     async def write(
         self, batches: Sequence[Batch], run: ReplayRun | None
     ) -> Sequence[StoreError | None]:
-        async def work(connection: Connection) -> Sequence[StoreError | None]:
+        async def work(connection: Connection) -> Written:
             try:
-                return await at_once(connection, batches, run)
+                return await at_once(connection, batches, run, self._clock.now)
             except BATCH_FAULTS:
-                return await one_by_one(connection, batches, run)
+                return await one_by_one(connection, batches, run, self._clock.now)
 
-        return await self._writer.run(work)
+        errors, told = await self._writer.run(work)
+        if told:
+            self._told(told)
+        return errors
 
     async def write_paper(self, changes: Sequence[PaperChange]) -> None:
         async def work(connection: Connection) -> None:
@@ -70,22 +94,34 @@ class PostgresJournal:
 
 
 async def at_once(
-    connection: Connection, batches: Sequence[Batch], run: ReplayRun | None
-) -> Sequence[StoreError | None]:
+    connection: Connection,
+    batches: Sequence[Batch],
+    run: ReplayRun | None,
+    now: Callable[[], datetime],
+) -> Written:
     async with connection.transaction():
-        errors = await begin(connection, batches)
+        leases = await begin(connection, batches)
+        errors = refusals(batches, leases.fences)
+        positions = await positions_before(connection, batches, leases)
         kept = [batch for batch, error in zip(batches, errors, strict=True) if not error]
         await write_steps(connection, plan_of(kept).steps())
         await save_run(connection, run)
-    return errors
+        written = news.kept(batches, errors, leases.listening)
+        told = await record(connection, written, positions, now)
+    return errors, told
 
 
 async def one_by_one(
-    connection: Connection, batches: Sequence[Batch], run: ReplayRun | None
-) -> Sequence[StoreError | None]:
+    connection: Connection,
+    batches: Sequence[Batch],
+    run: ReplayRun | None,
+    now: Callable[[], datetime],
+) -> Written:
     """Write each batch for itself, so that only the culprit is refused."""
     async with connection.transaction():
-        errors = await begin(connection, batches)
+        leases = await begin(connection, batches)
+        errors = refusals(batches, leases.fences)
+        positions = await positions_before(connection, batches, leases)
         for place, batch in enumerate(batches):
             if errors[place]:
                 continue
@@ -97,12 +133,39 @@ async def one_by_one(
             except BATCH_FAULTS as error:
                 errors[place] = BatchRefused(str(error))
         await save_run(connection, run)
-    return errors
+        written = news.kept(batches, errors, leases.listening)
+        told = await record(connection, written, positions, now)
+    return errors, told
 
 
-async def begin(connection: Connection, batches: Sequence[Batch]) -> list[StoreError | None]:
+async def begin(connection: Connection, batches: Sequence[Batch]) -> news.Leases:
     found = await connection.fetch(LEASES, list({batch.user_id for batch in batches}))
-    return refusals(batches, {user: (epoch, version) for user, epoch, version in found})
+    return news.read_leases(found)
+
+
+async def positions_before(
+    connection: Connection, batches: Sequence[Batch], leases: news.Leases
+) -> news.Positions:
+    """Return what bots hold whose moves somebody wants to be told."""
+    users = news.movers(batches, leases.listening) if leases.listening else []
+    return news.read_positions(await connection.fetch(POSITIONS, users)) if users else {}
+
+
+async def record(
+    connection: Connection,
+    written: dict[UserId, list[Batch]],
+    positions: news.Positions,
+    now: Callable[[], datetime],
+) -> Collection[UserId]:
+    """Record as events what was written for who is listened to; return for whom there are any."""
+    if not written:
+        return ()
+    lasts = dict(await connection.fetch(HEADS, list(written)))
+    found = news.steps(written, positions, lasts, now())
+    await write_steps(connection, found)
+    told = [row[0] for row in found[1][1]]
+    await connection.execute(TELL, told)
+    return told
 
 
 async def save_run(connection: Connection, run: ReplayRun | None) -> None:

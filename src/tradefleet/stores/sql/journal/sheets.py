@@ -73,6 +73,9 @@ RUNS = Sheet(
     ("id", "fingerprint", "cursor_at", "cursor_phase", "finished"),
 )
 
+EVENTS = Sheet(Verb.ADD, tables.events, ("user_id", "number", "at", "kind", "data"))
+HEADS = Sheet(Verb.PUT, tables.event_heads, ("user_id", "last"))
+
 PAPER_ACCOUNTS = Sheet(Verb.PUT, tables.paper_accounts, ("account_id", "number"))
 PAPER_BALANCES = Sheet(Verb.PUT, tables.paper_balances, ("account_id", "asset", "amount"))
 PAPER_ORDERS = Sheet(

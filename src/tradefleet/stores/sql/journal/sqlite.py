@@ -1,15 +1,18 @@
 """Writes the journal and the paper books into SQLite, in statements of many rows."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
 
 import orjson
 
+from tradefleet.clock import Clock
 from tradefleet.domain.errors import StoreError
+from tradefleet.domain.ids import UserId
 from tradefleet.store import Batch, BatchRefused, PaperChange, ReplayRun
 from tradefleet.stores._gate import refusals
-from tradefleet.stores.sql.journal import paper_plan, sheets
+from tradefleet.stores.sql.journal import news, paper_plan, sheets
 from tradefleet.stores.sql.journal.plan import Rows, plan_of, run_row
 from tradefleet.stores.sql.journal.sheets import Sheet, Verb
 from tradefleet.stores.sql.journal.sqlite_statements import chunks, writers_of
@@ -17,7 +20,15 @@ from tradefleet.stores.sql.journal.sqlite_writer import SqliteWriter
 
 # As one row of JSON: reading many rows would hand over Python's lock for each.
 LEASES = """
-SELECT json_group_array(json_array(user_id, epoch, kill_version)) FROM leases
+SELECT json_group_array(json_array(user_id, epoch, kill_version, listening)) FROM leases
+WHERE user_id IN (SELECT value FROM json_each(?))
+"""
+HEADS = """
+SELECT json_group_array(json_array(user_id, last)) FROM event_heads
+WHERE user_id IN (SELECT value FROM json_each(?))
+"""
+POSITIONS = f"""
+SELECT json_group_array(json_array({news.POSITIONS})) FROM positions
 WHERE user_id IN (SELECT value FROM json_each(?))
 """
 PAPER_NUMBERS = """
@@ -35,23 +46,33 @@ BATCH_FAULTS = (
 )
 
 
+Written: TypeAlias = tuple[Sequence[StoreError | None], Collection[UserId]]
+
+
 class SqliteJournal:
     """What is written often."""
 
-    def __init__(self, writer: SqliteWriter) -> None:
+    def __init__(
+        self, writer: SqliteWriter, clock: Clock, told: Callable[[Collection[UserId]], None]
+    ) -> None:
         self._writer = writer
+        self._clock = clock
+        self._told = told  # whose events there are new ones of
 
     async def write(
         self, batches: Sequence[Batch], run: ReplayRun | None
     ) -> Sequence[StoreError | None]:
-        def work(connection: sqlite3.Connection) -> Sequence[StoreError | None]:
+        def work(connection: sqlite3.Connection) -> Written:
             try:
-                return at_once(connection, batches, run)
+                return at_once(connection, batches, run, self._clock.now)
             except BATCH_FAULTS:
                 connection.execute("ROLLBACK")
-                return one_by_one(connection, batches, run)
+                return one_by_one(connection, batches, run, self._clock.now)
 
-        return await self._writer.run(work)
+        errors, told = await self._writer.run(work)
+        if told:
+            self._told(told)
+        return errors
 
     async def write_paper(self, changes: Sequence[PaperChange]) -> None:
         def work(connection: sqlite3.Connection) -> None:
@@ -68,20 +89,31 @@ class SqliteJournal:
 
 
 def at_once(
-    connection: sqlite3.Connection, batches: Sequence[Batch], run: ReplayRun | None
-) -> Sequence[StoreError | None]:
-    errors = begin(connection, batches)
+    connection: sqlite3.Connection,
+    batches: Sequence[Batch],
+    run: ReplayRun | None,
+    now: Callable[[], datetime],
+) -> Written:
+    leases = begin(connection, batches)
+    errors = refusals(batches, leases.fences)
+    positions = positions_before(connection, batches, leases)
     kept = [batch for batch, error in zip(batches, errors, strict=True) if not error]
     write_steps(connection, plan_of(kept).steps())
+    told = record(connection, news.kept(batches, errors, leases.listening), positions, now)
     commit(connection, run)
-    return errors
+    return errors, told
 
 
 def one_by_one(
-    connection: sqlite3.Connection, batches: Sequence[Batch], run: ReplayRun | None
-) -> Sequence[StoreError | None]:
+    connection: sqlite3.Connection,
+    batches: Sequence[Batch],
+    run: ReplayRun | None,
+    now: Callable[[], datetime],
+) -> Written:
     """Write each batch for itself, so that only the culprit is refused."""
-    errors = begin(connection, batches)
+    leases = begin(connection, batches)
+    errors = refusals(batches, leases.fences)
+    positions = positions_before(connection, batches, leases)
     for place, batch in enumerate(batches):
         if errors[place]:
             continue
@@ -93,14 +125,37 @@ def one_by_one(
             connection.execute("ROLLBACK TO batch")
             errors[place] = BatchRefused(str(error))
         connection.execute("RELEASE batch")
+    told = record(connection, news.kept(batches, errors, leases.listening), positions, now)
     commit(connection, run)
-    return errors
+    return errors, told
 
 
-def begin(connection: sqlite3.Connection, batches: Sequence[Batch]) -> list[StoreError | None]:
+def begin(connection: sqlite3.Connection, batches: Sequence[Batch]) -> news.Leases:
     connection.execute("BEGIN IMMEDIATE")
-    found = ask(connection, LEASES, {batch.user_id for batch in batches})
-    return refusals(batches, {user: (epoch, version) for user, epoch, version in found})
+    return news.read_leases(ask(connection, LEASES, {batch.user_id for batch in batches}))
+
+
+def positions_before(
+    connection: sqlite3.Connection, batches: Sequence[Batch], leases: news.Leases
+) -> news.Positions:
+    """Return what bots hold whose moves somebody wants to be told."""
+    users = news.movers(batches, leases.listening) if leases.listening else []
+    return news.read_positions(ask(connection, POSITIONS, set(users))) if users else {}
+
+
+def record(
+    connection: sqlite3.Connection,
+    written: dict[UserId, list[Batch]],
+    positions: news.Positions,
+    now: Callable[[], datetime],
+) -> Collection[UserId]:
+    """Record as events what was written for who is listened to; return for whom there are any."""
+    if not written:
+        return ()
+    lasts = dict(ask(connection, HEADS, set(written)))
+    found = news.steps(written, positions, lasts, now())
+    write_steps(connection, found)
+    return [row[0] for row in found[1][1]]
 
 
 def ask(connection: sqlite3.Connection, query: str, ids: set[Any]) -> list[list[Any]]:

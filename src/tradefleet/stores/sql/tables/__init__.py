@@ -12,6 +12,7 @@ from tradefleet.stores.sql.tables.identity import (
     spent,
 )
 from tradefleet.stores.sql.tables.kept import credentials, pending_keys, user_keys
+from tradefleet.stores.sql.tables.live import event_heads, events, webhook_deliveries, webhooks
 from tradefleet.stores.sql.tables.metadata import METADATA
 from tradefleet.stores.sql.tables.operation import (
     duties,
@@ -62,6 +63,8 @@ __all__ = [
     "credentials",
     "decisions",
     "duties",
+    "event_heads",
+    "events",
     "fills",
     "guard_memories",
     "host_messages",
@@ -100,4 +103,6 @@ __all__ = [
     "user_keys",
     "user_limits",
     "users",
+    "webhook_deliveries",
+    "webhooks",
 ]

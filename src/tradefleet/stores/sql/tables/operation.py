@@ -27,6 +27,8 @@ leases = Table(
     Column("epoch", BigInteger, nullable=False),
     Column("expires_at", Time, nullable=False),
     Column("kill_version", BigInteger, nullable=False),
+    # whether what happens to the user is recorded as events
+    Column("listening", Boolean, nullable=False, server_default=sql_text("false")),
 )
 
 switches = Table(
