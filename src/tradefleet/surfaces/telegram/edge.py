@@ -46,7 +46,7 @@ class Edge:
         """Answer an update; its keys were removed before its turn came (see lanes.py)."""
         if arrival.repeated:
             return
-        turn = Turn()
+        turn = Turn(key=f"telegram update {arrival.raw['update_id']}")
         try:
             await self._hand_on(arrival, turn)
         except Exception as error:  # noqa: BLE001 - the edge: nothing behind it could catch this

@@ -24,7 +24,12 @@ from tradefleet.surfaces.telegram.proofs import Proofs
 
 @dataclass(slots=True)
 class Turn:
-    """What the edge must know when one update ends badly."""
+    """What the edge must know when one update ends badly.
+
+    key: names the update, so that what it changes is changed once however often it is brought.
+    """
+
+    key: str = ""
 
     ran: bool = False  # a command was carried out to its end
 
@@ -52,6 +57,7 @@ class Errands:
                 words,
                 username=person.username or "",
                 telegram_id=person.id,
+                key=turn.key,
                 proof=proof,
             )
         except NeedsProof as refusal:
