@@ -24,7 +24,7 @@ from tradefleet.command import AnyCommand
 from tradefleet.commands.help import order_of
 from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UserId
-from tradefleet.domain.limits import TIERS, Tier
+from tradefleet.domain.limits import TIERS
 from tradefleet.domain.market import Side, Symbol
 from tradefleet.domain.order import (
     FINAL_STATES,
@@ -45,6 +45,7 @@ from tradefleet.domain.order import (
     Rejected,
     Voided,
 )
+from tradefleet.domain.tiers import LIMITS
 from tradefleet.engine import order_life
 from tradefleet.plugins import find_plugins
 from tradefleet.simulation.options import MARKET_PARAMETERS
@@ -111,7 +112,7 @@ def options(command: Any) -> Table:
 
 
 def tiers() -> Table:
-    names = [field.name for field in fields(Tier) if field.name != "name"]
+    names = list(LIMITS)
     rows = [
         (code(name), *(written(getattr(tier, name)) for tier in TIERS.values())) for name in names
     ]

@@ -16,11 +16,13 @@ from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
 from tradefleet.domain.limits import MAINTENANCE, TIERS, Halt, Tier
 from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.domain.money import ZERO
+from tradefleet.domain.tiers import allowed_to
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, Role, User
 from tradefleet.engine.key_guard import KeyRules
 from tradefleet.identity import LinkUse
 from tradefleet.keyring import open_key
+from tradefleet.quota import Quotas
 from tradefleet.store import Store, UserStore
 from tradefleet.strategy import StrategySpec
 from tradefleet.vault import CannotOpen, Vault
@@ -154,11 +156,12 @@ class Context:
     vault: Vault | None = None
     answer: object = None
     everybody: Store | None = None
+    quotas: Quotas | None = None
 
     @property
     def tier(self) -> Tier:
-        """What the caller's subscription allows; the free tier when theirs is no longer there."""
-        return self.catalog.tiers.get(self.user.tier) or self.catalog.tiers["free"]
+        """What the caller may do; by the free tier when theirs is no longer there."""
+        return allowed_to(self.user, self.catalog.tiers) or self.catalog.tiers["free"]
 
     async def open_account(self, venue: VenueSpec) -> Account:
         """Return the caller's account at a venue that needs no keys, opened if there is none."""
@@ -224,7 +227,7 @@ class Context:
             allowed = "1 trading pair" if tier.bots == 1 else f"{tier.bots} trading pairs"
             raise Refused(
                 f"Your {tier.name} tier allows {allowed}, and you have {len(bots)}. "
-                "Remove one with /removepair first."
+                f"Remove one with /removepair first.{tier.more_of('bots')}"
             )
 
     async def allocate(
@@ -361,6 +364,8 @@ class CommandSpec(Generic[RequestT]):
     asks: what it asks venues before the handler's transaction is opened. It is called in a
     transaction for reading, which is closed before the question it returns is put; None: no
     question. It raises Refused for what the handler would refuse anyway.
+    is_exit: it only takes risk away, so that no limit of requests refuses it. starts_bots: it is
+    counted among the starts of a minute.
     route: its place among the API's resources, and more_routes others; data: the class of its
     reply's data, or several.
     """
@@ -387,6 +392,8 @@ class CommandSpec(Generic[RequestT]):
     form: LinkUse | None = None
     needs_proof: Callable[[RequestT, Context], Awaitable[bool]] | None = None
     in_person: bool = False
+    is_exit: bool = False
+    starts_bots: bool = False
     route: Route | None = None
     more_routes: tuple[Route, ...] = ()
     data: type | UnionType | None = None

@@ -30,11 +30,13 @@ from tradefleet.domain.errors import (
     VenueUnavailable,
 )
 from tradefleet.domain.ids import UserId
+from tradefleet.domain.limits import RequestLimits
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.money import money_context, parse_amount
 from tradefleet.domain.user import Mode, Role, User
 from tradefleet.drawing import as_json
 from tradefleet.identity import seconds_locked
+from tradefleet.quota import Quotas
 from tradefleet.store import ANSWERS_KEPT, Answer, Store, UserStore
 from tradefleet.vault import CannotOpen, Vault
 
@@ -45,11 +47,6 @@ QUESTION_SECONDS = 30.0  # a command's question to venues may take; above each v
 OTHER_REQUEST = "This Idempotency-Key named another request before; give each one its own."
 TOLD_ONCE = "This was done already; its answer held a secret, which is told once only."
 NO_ROOM = "There is no room for another user now; please ask the operator of this service."
-
-
-def nobody_waits(user_id: UserId) -> float:
-    """Say that a user may be served now."""
-    return 0.0
 
 
 class NoDesk:
@@ -63,9 +60,8 @@ class NoDesk:
 class Dispatcher:
     """The one door through which every user request comes in.
 
-    desk answers what commands ask of venues; vault seals the keys they bring. pace tells how
-    many seconds a user must wait before the next command, 0 when none; users_max how many
-    users may be registered.
+    desk answers what commands ask of venues; vault seals the keys they bring. quotas: how often
+    users may start bots, None: as often as they like; users_max how many may be registered.
     """
 
     catalog: Catalog
@@ -74,8 +70,13 @@ class Dispatcher:
     ids: Ids
     desk: VenueDesk = field(default_factory=NoDesk)
     vault: Vault | None = None
-    pace: Callable[[UserId], float] = field(default=nobody_waits)
+    quotas: Quotas | None = None
     users_max: int = 1_000_000
+
+    @property
+    def request_limits(self) -> RequestLimits:
+        """How often anybody may ask, for surfaces that count themselves."""
+        return RequestLimits() if self.quotas is None else self.quotas.limits
 
     async def run(
         self,
@@ -102,11 +103,11 @@ class Dispatcher:
         command = self.find(name)
         meant = command or self.meant(name)
         try:
-            if (seconds := self.pace(user_id)) > 0:
-                raise TooMany(f"Too many commands; try again in {ceil(seconds)} s.", seconds)
             if command is None:
                 raise NotThere(self.suggestion(name))
             request = read_request(command, words)
+            if command.starts_bots and self.quotas is not None:
+                (await self.quotas.bot_start(user_id)).check()
             caller = User(
                 id=user_id,
                 username=await self._free_name(user_id, username if command.registers else ""),
@@ -223,6 +224,7 @@ class Dispatcher:
             user=user or caller,
             registered=user is not None,
             vault=self.vault,
+            quotas=self.quotas,
         )
 
     @cached_property

@@ -7,12 +7,13 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from dotenv import dotenv_values
@@ -21,12 +22,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.limits import TIERS, Tier
+from tradefleet.domain.limits import TIERS, RequestLimits, Tier
 from tradefleet.domain.market import Symbol
-from tradefleet.domain.tiers import tiers_from
+from tradefleet.domain.tiers import WronglyWritten, requests_from, tiers_from
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 ENV_FILE = Path(".env")
 DATABASES = ("sqlite", "postgresql", "postgres")
+REDIS_SCHEMES = ("redis", "rediss", "unix")
 KRAKEN_SYMBOLS = "BTC/USD,ETH/USD,SOL/USD,XRP/USD,ADA/USD,DOGE/USD,LTC/USD,LINK/USD"
 FAMILY = re.compile(r"KRAKEN_(MASTER|USER_[A-Z0-9]+)_API_(KEY|SECRET)")  # read by domain/family.py
 REAL_VENUES = ("binance", "bybit", "kraken")
@@ -143,7 +147,9 @@ class Settings(BaseSettings):
     kraken_symbols: str = KRAKEN_SYMBOLS
 
     tiers_file: Path | None = None
-    rate_limit_per_minute: int = Field(60, ge=1, le=100_000)
+    rate_limit_per_minute: int | None = Field(None, ge=1, le=100_000)
+    redis_url: SecretStr = SecretStr("")
+    trusted_proxies: str = ""
 
     paper_market: str = "synthetic"
     paper_seed: int = Field(1, ge=0, lt=2**63)
@@ -179,7 +185,17 @@ class Settings(BaseSettings):
 
     def tiers(self) -> Mapping[str, Tier]:
         """Return the tiers, with the operator's file in place; Refused says what is wrong in it."""
-        return TIERS if self.tiers_file is None else read_tiers(self.tiers_file)
+        return TIERS if self.tiers_file is None else read_tiers(self.tiers_file)[0]
+
+    def request_limits(self) -> RequestLimits:
+        """Return how often anybody may ask, by the same file and the ceiling over all tiers."""
+        limits = RequestLimits() if self.tiers_file is None else read_tiers(self.tiers_file)[1]
+        return replace(limits, calls_per_minute_max=self.rate_limit_per_minute)
+
+    def proxies(self) -> tuple[Network, ...]:
+        """Return the proxies whose word on where a request comes from counts; or ValueError."""
+        said = self.trusted_proxies.replace(",", " ").split()
+        return tuple(ip_network(each) for each in said)
 
     def encryption_keys(self) -> tuple[Secret, ...]:
         """Return the master keys, each as a Fernet key, the one that encrypts first.
@@ -238,6 +254,12 @@ class Settings(BaseSettings):
             yield "PAPER_MARKET", f"{self.paper_market} is not among VENUES"
         if strange := [name for name in self.venue_names() if name not in REAL_VENUES]:
             yield "VENUES", f"knows {', '.join(REAL_VENUES)}, not {', '.join(strange)}"
+        try:
+            self.proxies()
+        except ValueError as error:
+            yield "TRUSTED_PROXIES", f"{error}; write addresses or networks like 10.0.0.0/8"
+        if plain["REDIS_URL"] and urlsplit(plain["REDIS_URL"]).scheme not in REDIS_SCHEMES:
+            yield "REDIS_URL", "must be an address like redis://:password@127.0.0.1:6379/0"
         try:
             [Symbol.parse(name) for name in self.kraken_symbols.split(",") if name.strip()]
         except Refused as refusal:
@@ -420,8 +442,8 @@ def _fernet_key(text: str) -> Secret:
     return Secret(key)
 
 
-def read_tiers(path: Path) -> Mapping[str, Tier]:
-    """Read a tiers file, TOML or JSON by its suffix."""
+def read_tiers(path: Path) -> tuple[Mapping[str, Tier], RequestLimits]:
+    """Read a tiers file, TOML or JSON by its suffix; Refused names the line and the cure."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -431,7 +453,31 @@ def read_tiers(path: Path) -> Mapping[str, Tier]:
     except ValueError as error:
         kind = "JSON" if path.suffix == ".json" else "TOML"
         raise Refused(f"{path} is not {kind}: {error}") from None
-    return tiers_from(written)
+    try:
+        return tiers_from(written), requests_from(written)
+    except WronglyWritten as wrong:
+        line = line_of(text, wrong.section, wrong.field)
+        raise Refused(f"{path}, line {line}: {wrong}" if line else f"{path}: {wrong}") from None
+
+
+def line_of(text: str, section: str, field: str) -> int | None:
+    """Return the line that a field of a section stands in, or else its section, if it is found.
+
+    Names are looked for as TOML and JSON write them, each at the beginning of a line or after the
+    one before.
+    """
+    found = _place(text, rf'^[ \t]*\[?[ \t]*"?{re.escape(section)}"?[ \t]*[].=:]', 0)
+    if not section or found is None:
+        return None
+    after = text.rfind("\n", 0, found) + 1
+    of_field = _place(text, rf'(^|[.{{,])[ \t]*"?{re.escape(field)}"?[ \t]*[:=]', after)
+    return text.count("\n", 0, found if not field or of_field is None else of_field) + 1
+
+
+def _place(text: str, pattern: str, start: int) -> int | None:
+    """Return where the last character of a pattern's first match stands."""
+    found = re.compile(pattern, re.MULTILINE).search(text, start)
+    return found.end() - 1 if found else None
 
 
 # ---- how values are shown
@@ -444,7 +490,7 @@ def is_secret(name: str) -> bool:
 def shown(name: str, value: object) -> str:
     """Write a value for people: of a secret only the ends and the length."""
     text = _plain(value)
-    if name == "DATABASE_URL":
+    if name in ("DATABASE_URL", "REDIS_URL"):
         return hide_password(text)
     return mask(text) if is_secret(name) and text else text
 

@@ -195,6 +195,7 @@ async def test_the_tier_limits_how_many_pairs_there_are():
     await door.ask("/addpair SOL/USDT 5")
     assert await door.say("/addpair ADA/USDT 5") == (
         "Your free tier allows 3 trading pairs, and you have 3. Remove one with /removepair first."
+        " The tier premium has 10."
     )
     await door.ask("/removepair ETH/USDT")
     await door.ask("/addpair ADA/USDT 5")

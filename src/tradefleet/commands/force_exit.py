@@ -57,6 +57,7 @@ COMMAND = CommandSpec(
     aliases=("fx",),
     dangerous=True,
     changes=True,
+    is_exit=True,
     route=Route("POST", "/positions/{target}/exit"),
     data=ExitsAsked,
 )

@@ -43,6 +43,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=3,
     changes=True,
+    is_exit=True,
     route=Route("POST", "/trading/pause"),
     data=Paused,
 )

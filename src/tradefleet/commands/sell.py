@@ -48,6 +48,7 @@ COMMAND = CommandSpec(
     place=7,
     dangerous=True,
     changes=True,
+    is_exit=True,
     route=Route("POST", "/trade/sell"),
     data=OrderAsked,
 )

@@ -51,6 +51,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=2,
     changes=True,
+    is_exit=True,
     route=Route("POST", "/bots/{symbol}/stop"),
     more_routes=(Route("POST", "/trading/stop"),),
     data=TradingStopped,

@@ -54,12 +54,8 @@ def allowed_to(user: User, tiers: Mapping[str, Tier]) -> Tier | None:
     None when there is no such tier.
     """
     tier = tiers.get(user.tier)
-    given = {name: value for name, value in user.overrides.items() if name in NUMBERS}
-    return tier if tier is None or not given else with_overrides(tier, given)
-
-
-def with_overrides(tier: Tier, given: Mapping[str, int]) -> Tier:
-    return replace(tier, **{name: given[name] for name in given})
+    given: dict[str, Any] = {n: value for n, value in user.overrides.items() if n in NUMBERS}
+    return tier if tier is None or not given else replace(tier, **given)
 
 
 def _sections(written: object) -> Mapping[str, object]:

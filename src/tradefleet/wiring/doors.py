@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from tradefleet import commands, strategies, venues
 from tradefleet.clock import Clock, Ids
 from tradefleet.command import Catalog, VenueDesk
-from tradefleet.dispatcher import Dispatcher, NoDesk, nobody_waits
-from tradefleet.domain.ids import UserId
+from tradefleet.dispatcher import Dispatcher, NoDesk
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.engine.key_guard import KeyRules
 from tradefleet.plugins import find_plugins
+from tradefleet.quota import Quotas
 from tradefleet.store import Store
 from tradefleet.vault import Vault
 from tradefleet.venue import VenueSpec
@@ -27,7 +27,7 @@ def build_dispatcher(
     desk: VenueDesk | None = None,
     vault: Vault | None = None,
     key_rules: KeyRules | None = None,
-    pace: Callable[[UserId], float] = nobody_waits,
+    quotas: Quotas | None = None,
     users_max: int = 1_000_000,
     web_url: str = "",
 ) -> Dispatcher:
@@ -48,6 +48,6 @@ def build_dispatcher(
         ids=ids,
         desk=desk or NoDesk(),
         vault=vault,
-        pace=pace,
+        quotas=quotas,
         users_max=users_max,
     )

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tradefleet.clock import Clock, Ids
+from tradefleet.counter import Counters
+from tradefleet.counters.memory import MemoryCounters
+from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.keyring import Keyring
+from tradefleet.quota import Quotas
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
 from tradefleet.runtime.venue_limits import VENUE_LIMITS, VenueLimits
@@ -41,6 +45,16 @@ class Ground:
     ids: Ids
     paper: PaperVenue
     real: Mapping[str, Venue]
+    counters: Counters
+
+    @property
+    def quotas(self) -> Quotas:
+        """How often anybody may ask."""
+        return Quotas(
+            counters=self.counters,
+            tiers=self.settings.tiers(),
+            limits=self.settings.request_limits(),
+        )
 
     @property
     def is_default_database(self) -> bool:
@@ -76,6 +90,7 @@ class Ground:
             vault=self.vault,
             key_rules=key_rules(self.settings),
             tiers=self.settings.tiers(),
+            quotas=self.quotas,
             users_max=self.settings.max_concurrent_users,
             web_url=self.settings.web_url(),
         )
@@ -92,6 +107,7 @@ async def open_ground(
     clock = RealClock()
     url = db or settings.database_url.get_secret_value()
     store = await open_store(url)
+    counters = counters_of(settings, clock)
     try:
         masters = masters_of(settings)
         vault = await open_vault(masters, store)
@@ -109,9 +125,17 @@ async def open_ground(
                 ids=RandomIds(),
                 paper=paper_venue(settings, store, market_of(settings, clock, real, tick)),
                 real=real,
+                counters=counters,
             )
     finally:
+        await counters.close()
         await store.close()
+
+
+def counters_of(settings: Settings, clock: Clock) -> Counters:
+    """Return what counts requests: Redis for all processes, or each process by itself."""
+    url = settings.redis_url.get_secret_value()
+    return RedisCounters(url, clock) if url else MemoryCounters(clock)
 
 
 def market_of(

@@ -12,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from tradefleet import strategies
+from tradefleet.counter import Counters
+from tradefleet.counters.redis import RedisCounters
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
@@ -96,6 +98,8 @@ async def serve(
                 page_routes(sign_in),
                 *seed_routes(dispatcher, door, node.health),
             ],
+            quotas=ground.quotas,
+            proxies=settings.proxies(),
         )
         listener = http.listen()
         checks = key_checks(ground)
@@ -112,6 +116,7 @@ async def serve(
         if demo:
             await seed_demo(ground.door(), ground.store, say, connects)
         announce(ground, listener, say)
+        say(f"Requests:   counted {await counted_where(ground.counters)}")
         async for line in operator_lines(ground):
             say(f"Operator:   {line}")
         if members := members_of(settings):
@@ -246,6 +251,15 @@ def telegram_options(settings: Settings) -> TelegramOptions | None:
         api_url=settings.telegram_api_url,
         webhook=webhook,
     )
+
+
+async def counted_where(counters: Counters) -> str:
+    """Say where requests are counted."""
+    if not isinstance(counters, RedisCounters):
+        return "by this process alone (set REDIS_URL when there are several)"
+    if await counters.is_reached():
+        return "in Redis, for all processes together"
+    return "by this process alone, for Redis at REDIS_URL cannot be reached; it is tried again"
 
 
 def announce(ground: Ground, listener: socket.socket, say: Say) -> None:

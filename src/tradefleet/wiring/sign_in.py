@@ -24,7 +24,7 @@ async def sign_in_over(ground: Ground) -> SignIn:
         ids=ground.ids,
         access=AccessTokens(await signing_keys(ground.settings, ground.store)),
         passwords=Passwords(),
-        throttle=Throttle(ground.store.identity, ground.clock),
+        throttle=Throttle(ground.store.identity, ground.clock, ground.quotas),
         vault=ground.vault,
         bot_token=Secret(token.get_secret_value()) if token else None,
     )

@@ -1,29 +1,26 @@
 """How often anybody may try to sign in: by address, by name, and less after each failure."""
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 
 from tradefleet.clock import Clock
 from tradefleet.domain.errors import TooMany
-from tradefleet.engine.pace import TokenBucket
 from tradefleet.identity import IdentityStore, hash_of, seconds_locked
-
-PER_MINUTE = 5
-KNOWN_MAX = 10_000  # addresses and names remembered; the one silent longest is forgotten first
+from tradefleet.quota import Quotas, network_of
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Throttle:
-    """Five tries a minute of each address and each name; failures in a row are in the store."""
+    """Some tries a minute of each address and each name; failures in a row are in the store."""
 
     identity: IdentityStore
     clock: Clock
-    _buckets: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
+    quotas: Quotas
 
     async def admit(self, address: str, name: str) -> None:
         """Count a try, of whatever name; raise TooMany when it is not allowed now."""
-        waits = [self._take(f"address {address}"), self._take(f"name {named(name)}")]
+        keys = (f"address {network_of(address)}", f"name {named(name)}")
+        waits = [(await self.quotas.sign_in(key)).seconds_to_wait for key in keys]
         failures = await self.identity.failures(named(name))
         seconds = max(*waits, seconds_locked(failures, self.clock.now()))
         if seconds > 0:
@@ -35,13 +32,6 @@ class Throttle:
 
     async def succeeded(self, name: str) -> None:
         await self.identity.forget_failures(named(name))
-
-    def _take(self, key: str) -> float:
-        bucket = self._buckets.setdefault(key, TokenBucket(PER_MINUTE / 60, PER_MINUTE))
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > KNOWN_MAX:
-            self._buckets.popitem(last=False)
-        return bucket.take(self.clock.monotonic())
 
 
 def named(name: str) -> str:

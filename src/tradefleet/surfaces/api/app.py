@@ -9,10 +9,12 @@ from starlette.middleware import Middleware
 
 from tradefleet import __version__
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.quota import Quotas
 from tradefleet.surfaces.api.caller import Door
 from tradefleet.surfaces.api.errors import Edge, add_error_answers
 from tradefleet.surfaces.api.health import Health, health_routes
-from tradefleet.surfaces.api.routes import SECURITY, command_routes
+from tradefleet.surfaces.api.routes import SECURITY, NoDoor, command_routes
+from tradefleet.surfaces.api.visits import Counted, FromProxies, Network
 
 ABOUT = """
 Every command of the chat is here twice: as `POST /api/v1/commands/{name}`, and as a resource where
@@ -29,14 +31,25 @@ def build_app(
     dispatcher: Dispatcher | None = None,
     door: Door | None = None,
     more: Sequence[APIRouter] = (),
+    quotas: Quotas | None = None,
+    proxies: Sequence[Network] = (),
 ) -> FastAPI:
-    """Return the app; without a dispatcher it tells of its health and no more."""
+    """Return the app; without a dispatcher it tells of its health and no more.
+
+    quotas: how often anybody may ask, None: as often as they like. proxies: whose word on where a
+    request comes from counts.
+    """
+    layers = [Middleware(Edge)]
+    if proxies:
+        layers.insert(0, Middleware(FromProxies, proxies=proxies))
+    if quotas is not None:
+        layers.append(Middleware(Counted, quotas=quotas, door=door or NoDoor()))
     app = FastAPI(
         title="Tradefleet",
         version=__version__,
         description=ABOUT.strip(),
         redirect_slashes=False,
-        middleware=[Middleware(Edge)],
+        middleware=layers,
     )
     add_error_answers(app)
     app.include_router(health_routes(health, is_ready))

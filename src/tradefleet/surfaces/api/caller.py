@@ -1,6 +1,7 @@
 """Who calls: every route of the API asks the door, and knows no other way to a user."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradefleet.domain.ids import UserId
@@ -12,7 +13,7 @@ class Caller:
     """A user as the API knows them. session: the id of what they signed in with.
 
     strong: a second factor was given lately, or the user has none. in_person: it is no
-    program of theirs, with a personal token.
+    program of theirs, with a personal token. tier and overrides: how often they may call.
     """
 
     user_id: UserId
@@ -20,6 +21,8 @@ class Caller:
     session: str
     strong: bool = True
     in_person: bool = True
+    tier: str = "free"
+    overrides: Mapping[str, int] = field(default_factory=dict)
 
 
 class Door(Protocol):

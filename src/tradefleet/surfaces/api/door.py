@@ -38,4 +38,6 @@ def caller_of(known: Known) -> Caller:
         session=known.session,
         strong=known.strong,
         in_person=known.in_person,
+        tier=known.user.tier,
+        overrides=known.user.overrides,
     )

@@ -21,6 +21,7 @@ from tradefleet.domain.user import Role
 from tradefleet.surfaces.api.bodies import body_of, example_in, inner_of, query_of
 from tradefleet.surfaces.api.caller import Caller, Door, Right
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
+from tradefleet.surfaces.api.visits import caller_of
 
 PREFIX = "/api/v1"
 BODIES = frozenset({"POST", "PUT", "PATCH"})
@@ -181,8 +182,7 @@ class RouteMaker:
 
     async def caller(self, request: Request) -> Caller:
         """Return who calls; raise unless they may."""
-        address = request.client.host if request.client else ""
-        caller = await self.door.caller(request.headers.get("authorization", ""), address)
+        caller = await caller_of(request, self.door, is_exit=self.command.is_exit)
         check_right(caller, right_for(self.command))
         if self.command.in_person and not caller.in_person:
             raise NotAllowed(IN_PERSON)

@@ -10,9 +10,11 @@ from fastapi import APIRouter, FastAPI
 
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
+from tradefleet.quota import Quotas
 from tradefleet.surfaces.api.app import build_app
 from tradefleet.surfaces.api.caller import Door
 from tradefleet.surfaces.api.health import Health
+from tradefleet.surfaces.api.visits import Network
 
 
 class QuietServer(uvicorn.Server):
@@ -34,6 +36,8 @@ class HttpSurface:
     dispatcher: Dispatcher | None = None
     door: Door | None = None
     more: Sequence[APIRouter] = ()
+    quotas: Quotas | None = None
+    proxies: Sequence[Network] = ()
 
     def app(self) -> FastAPI:
         return build_app(
@@ -42,6 +46,8 @@ class HttpSurface:
             dispatcher=self.dispatcher,
             door=self.door,
             more=self.more,
+            quotas=self.quotas,
+            proxies=self.proxies,
         )
 
     def listen(self) -> socket.socket:
@@ -60,6 +66,11 @@ class HttpSurface:
 
     async def serve(self, listener: socket.socket) -> None:
         config = uvicorn.Config(
-            self.app(), log_level="warning", access_log=False, lifespan="off", loop="none"
+            self.app(),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            loop="none",
+            proxy_headers=False,  # it would believe whoever connects from this machine
         )
         await QuietServer(config).serve(sockets=[listener])

@@ -76,6 +76,11 @@ class Errands:
         turn.ran = not reply.refused
         return reply
 
+    def is_exit(self, name: str) -> bool:
+        """Say whether a command only takes risk away."""
+        command = self.dispatcher.find(name)
+        return command is not None and command.is_exit
+
     async def question(self, person: Person, name: str, words: Sequence[str]) -> AnyCommand | None:
         """Return the command if it is to be confirmed first; raise Refused when it is misspelt.
 

@@ -1,13 +1,12 @@
-"""How often one person may ask: ten commands a minute, twenty at once."""
+"""How often one person may ask: so many commands a minute, and so many at once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tradefleet.clock import Clock
+from tradefleet.domain.limits import RequestLimits
 from tradefleet.engine.pace import TokenBucket
 
-PER_MINUTE = 10
-BURST = 20
 KNOWN_MAX = 10_000  # people remembered; who was silent longest is forgotten first
 
 
@@ -15,15 +14,16 @@ KNOWN_MAX = 10_000  # people remembered; who was silent longest is forgotten fir
 class Patience:
     """What one person has left, and until when they need not be told again."""
 
-    bucket: TokenBucket = field(default_factory=lambda: TokenBucket(PER_MINUTE / 60, BURST))
+    bucket: TokenBucket
     told_until: float = 0.0
 
 
 class Manners:
     """Who may ask now, and who was told already that they may not."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: RequestLimits) -> None:
         self._clock = clock
+        self._limits = limits
         self._people: OrderedDict[int, Patience] = OrderedDict()
 
     def seconds_to_wait(self, person: int) -> float:
@@ -39,7 +39,11 @@ class Manners:
         return True
 
     def _of(self, person: int) -> Patience:
-        patience = self._people.setdefault(person, Patience())
+        patience = self._people.get(person)
+        if patience is None:
+            rate = self._limits.telegram_per_minute / 60
+            patience = Patience(TokenBucket(rate, self._limits.telegram_burst))
+            self._people[person] = patience
         self._people.move_to_end(person)
         if len(self._people) > KNOWN_MAX:
             self._people.popitem(last=False)

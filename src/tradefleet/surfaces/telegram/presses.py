@@ -33,6 +33,10 @@ class Presses:
             return
         pressed = self.conversation.buttons.read(person.id, query.data or "")
         wait = self.manners.seconds_to_wait(person.id)
+        if isinstance(pressed, Verdict) or (
+            isinstance(pressed, Next) and self.conversation.errands.is_exit(pressed.name)
+        ):
+            wait = 0.0  # what was asked is answered once; no limit stands before an exit
         if pressed is None or wait:
             note = texts.too_many(wait) if wait else texts.UNKNOWN_BUTTON
             await voice.answer(query.id, note)

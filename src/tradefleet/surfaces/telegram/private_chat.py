@@ -29,10 +29,12 @@ class PrivateChat:
     async def take(self, message: Message, person: Person, arrival: Arrival, turn: Turn) -> None:
         if message.edit_date is not None and arrival.deleted is None:
             return  # a correction of what was answered already
+        spoken = read_message(arrival.text)
         wait = self.manners.seconds_to_wait(person.id)
+        if spoken.is_command and self.errands.is_exit(spoken.name):
+            wait = 0.0  # no limit stands between a person and their exit
         if wait and arrival.deleted is None and not self.manners.tell(person.id, wait):
             return
-        spoken = read_message(arrival.text)
         if wait:
             reply: Reply | None = refused(texts.too_many(wait))
         elif message.edit_date is not None:

@@ -143,7 +143,8 @@ class TelegramSurface:
 
     def _edge(self, bot: UpdatesAsTheyCame, keys: KeyGuard, secret: bytes) -> Edge:
         """Put together what answers an update; secret marks our buttons."""
-        voice, manners = Voice(bot, self._clock), Manners(self._clock)
+        voice = Voice(bot, self._clock)
+        manners = Manners(self._clock, self._dispatcher.request_limits)
         talk = Conversation(
             errands=Errands(self._dispatcher, self._store, Proofs(self._clock)),
             voice=voice,

@@ -15,6 +15,7 @@ from tradefleet.domain.user import Role
 from tradefleet.drawing import as_json
 from tradefleet.surfaces.api.caller import Caller, Door, Right
 from tradefleet.surfaces.api.routes import NoDoor, check_right
+from tradefleet.surfaces.api.visits import caller_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class Asking:
     async def trader(self, request: Request) -> Caller:
         return await self._caller(request, Right.TRADE)
 
+    async def leaver(self, request: Request) -> Caller:
+        """Return who calls to take risk away, however often they call."""
+        return await self._caller(request, Right.TRADE, is_exit=True)
+
     async def admin(self, request: Request) -> Caller:
         return await self._caller(request, Right.ADMIN)
 
@@ -42,10 +47,8 @@ class Asking:
             raise NotAllowed("This is for those who run the service.")
         return caller
 
-    async def _caller(self, request: Request, right: Right) -> Caller:
-        address = request.client.host if request.client else ""
-        door = self.door or NoDoor()
-        caller = await door.caller(request.headers.get("authorization", ""), address)
+    async def _caller(self, request: Request, right: Right, *, is_exit: bool = False) -> Caller:
+        caller = await caller_of(request, self.door or NoDoor(), is_exit=is_exit)
         check_right(caller, right)
         return caller
 

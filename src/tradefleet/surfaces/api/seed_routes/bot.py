@@ -31,6 +31,7 @@ def bot_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
         "openapi_extra": {"security": [{"bearer": []}]},
     }
     Trader = Annotated[Caller, Depends(asking.trader)]
+    Leaver = Annotated[Caller, Depends(asking.leaver)]
 
     async def turn(caller: Caller, word: str, given: BotBody | None, key: str | None) -> Response:
         command, changed = WORDS[word]
@@ -46,7 +47,7 @@ def bot_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
 
     @routes.post("/stop", **known)
     async def stop(
-        caller: Trader, key: Key = None, given: Annotated[BotBody | None, Body()] = None
+        caller: Leaver, key: Key = None, given: Annotated[BotBody | None, Body()] = None
     ) -> Response:
         return await turn(caller, "stop", given, key)
 

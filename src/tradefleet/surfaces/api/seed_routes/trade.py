@@ -45,6 +45,7 @@ def trade_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
     }
     Reader = Annotated[Caller, Depends(asking.reader)]
     Trader = Annotated[Caller, Depends(asking.trader)]
+    Leaver = Annotated[Caller, Depends(asking.leaver)]
 
     @routes.get("/status", **known)
     async def get_status(caller: Reader) -> Response:
@@ -74,7 +75,7 @@ def trade_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
 
     @routes.post("/sell-btc", **known)
     async def sell(
-        caller: Trader, key: Key = None, given: Annotated[TradeBody | None, Body()] = None
+        caller: Leaver, key: Key = None, given: Annotated[TradeBody | None, Body()] = None
     ) -> Response:
         return await trade(asking, caller, "sell", given or TradeBody(), key or "")
 
