@@ -109,6 +109,7 @@ def many(given: argparse.Namespace) -> int:
     say(
         f"{campaign.played} worlds, {campaign.number('network faults'):,} network faults,"
         f" {campaign.virtual_seconds / HOUR:.1f} virtual hours in {campaign.took:.1f} s"
+        f" ({campaign.cpu:.1f} s of CPU, {given.workers} workers)"
     )
     flat = is_flat(campaign.memory) if soak else True
     figures = campaign.figures()

@@ -24,6 +24,7 @@ HOLE = re.compile(r"(<!-- judge: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL
 SHOWN = (
     "seeds",
     "seconds",
+    "cpu_seconds",
     "virtual_seconds",
     "network_faults",
     "is_clean",
@@ -132,6 +133,7 @@ def _found(name: str) -> Callable[[Run], str]:
 ROWS: Mapping[str, Callable[[Run], str]] = {
     "seeds": _number("seeds"),
     "seconds it took": _number("seconds"),
+    "CPU seconds it took, of all processes": _number("cpu_seconds"),
     "made-up hours that passed": _hours,
     "orders accepted": _number("orders"),
     "trades": _number("fills"),

@@ -54,8 +54,8 @@ Spoil: TypeAlias = Callable[[ExitStack], None]
 class Mutant:
     """One fault put in on purpose.
 
-    venues: under whose rules it shows; size: the world in which it shows soonest, None for the
-    usual one of each seed.
+    venues: under whose rules it shows, the likeliest first; size: the world in which it shows
+    soonest, None for a small one and, where that does not do, the usual one of each seed.
     """
 
     name: str
@@ -308,8 +308,11 @@ def stop_forgotten(stack: ExitStack) -> None:
     swap(stack, bot_engine.BotEngine, "_rest", lambda self, at: rest(self, at)[:0])
 
 
+SMALL = Size(kinds=(menu.ANSWER_LOST,), orders=100, seconds=(60, 240), quiet_most=300)
 NUMBERED = ("kraken",)
-FENCED = ("binance", "bybit", "kraken")
+FENCED = ("kraken", "binance", "bybit")
+MT5_FIRST = ("mt5", "kraken", "binance", "bybit")
+BINANCE_FIRST = ("binance", "kraken", "bybit", "mt5")
 DEAF = Size(  # reads fail in rows, and answers are lost
     kinds=(menu.ANSWER_LOST, menu.RESET_AFTER),
     rates=Rates(seasonal=0.85, stray=0.05, lost=0.3),
@@ -319,7 +322,7 @@ LATE = Size(kinds=(menu.REQUEST_DELAYED,), seconds=(200, 300), crashes=False)  #
 NAMELESS = Size(kinds=(menu.ID_MISSING,))
 KILLED = Size(kinds=(menu.ANSWER_LOST,), kill_every=3, rates=Rates(seasonal=0.02, stray=0.01))
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant(name="no-epoch", text="no epoch check", spoil=no_epoch_check),
+    Mutant(name="no-epoch", text="no epoch check", spoil=no_epoch_check, venues=MT5_FIRST),
     Mutant(name="no-deadline", text="no deadline", spoil=no_deadline, venues=FENCED),
     Mutant(name="send-again", text="re-send on timeout", spoil=send_again),
     Mutant(
@@ -348,7 +351,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(name="done-too-soon", text="DONE before all fills", spoil=done_too_soon),
     Mutant(name="never-sent", text="VOID of SENDING", spoil=never_sent),
-    Mutant(name="kept-apart", text="reservation not released", spoil=kept_apart),
+    Mutant(
+        name="kept-apart",
+        text="reservation not released",
+        spoil=kept_apart,
+        venues=BINANCE_FIRST,
+    ),
     Mutant(
         name="lease-per-bot",
         text="lease per bot instead of user",
@@ -359,6 +367,7 @@ MUTANTS: tuple[Mutant, ...] = (
         name="kill-outside",
         text="kill checked outside the transaction",
         spoil=kill_outside,
+        venues=MT5_FIRST,
         size=KILLED,
     ),
     Mutant(name="foreign-account", text="tenant id from the request body", spoil=foreign_account),

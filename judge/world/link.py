@@ -7,6 +7,7 @@ whatever else happens to an order is unknown.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Protocol
 
 from judge.world.clocks import Frozen, HostClock, from_ms, to_ms
@@ -46,6 +47,7 @@ class Watcher(Protocol):
         """Fills of an order were read."""
 
 
+@lru_cache(maxsize=10_000)
 def decimal(amount: int) -> Decimal:
     """Return units as a number."""
     return Decimal(amount).scaleb(-8)
