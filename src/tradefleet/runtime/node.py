@@ -20,6 +20,7 @@ from tradefleet.runtime.ownership import Ownership
 from tradefleet.runtime.protection import ProtectionAudit
 from tradefleet.runtime.reconciliation import Reconciliation
 from tradefleet.runtime.signal_board import NOTES_MAX
+from tradefleet.runtime.start_times import StartTimes
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Node:
     """others are tasks that run beside the host until the node stops (surfaces, outbox).
 
     recovered is set once every user was taken for the first time; lag is how late the event
-    loop last was, in seconds.
+    loop last was, in seconds. start: what measures the time until then.
     """
 
     host: Host
@@ -45,12 +46,14 @@ class Node:
     others: Sequence[Task] = ()
     recovered: asyncio.Event = field(default_factory=asyncio.Event)
     lag: float = 0.0
+    start: StartTimes | None = None
     reconciliation: Reconciliation = field(init=False)
     protection: ProtectionAudit = field(init=False)
 
     def __post_init__(self) -> None:
         self.reconciliation = Reconciliation(host=self.host)
         self.protection = ProtectionAudit(host=self.host, feeds=self.feeds)
+        self.ownership.start = self.start
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until stop is set: then take nothing new, finish what is under way, let go."""
@@ -59,6 +62,10 @@ class Node:
             async with self.host:
                 await self.ownership.take_users()
                 self.recovered.set()
+                if self.start is not None:
+                    users, bots = len(self.host.users), len(self.host.bots)
+                    told = self.start.told()
+                    logger.info("%d users and %d bots run after %s", users, bots, told)
                 spare_the_collector()
                 jobs = [self.ownership.run, self._keep_notes, self._mark, self._watch]
                 jobs += [self._measure_lag, self.reconciliation.run, self.protection.run]

@@ -37,6 +37,7 @@ from tradefleet.runtime.recovery import (
     start_missing,
     take_user,
 )
+from tradefleet.runtime.start_times import StartTimes
 from tradefleet.store import HostMessage, Lease, UserLoad
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Ownership:
     lease_seconds: float = 15.0
     poll_seconds: float = 1.0
     users_max: int = USERS_MAX
+    start: StartTimes | None = None  # measures until every user was taken for the first time
     _renewed_at: float = field(init=False)
     _taking: set[UserId] = field(default_factory=set)  # leased, and not run yet
 
@@ -90,7 +92,12 @@ class Ownership:
                 limit=min(TAKEN_AT_ONCE, max(0, self.users_max - len(host.users))),
             )
             taken = len(leases)
+            self._ends("leases")
             await self._take(leases)
+
+    def _ends(self, phase: str) -> None:
+        if self.start is not None:
+            self.start.ends(phase)
 
     async def _take(self, leases: Sequence[Lease]) -> None:
         """Run users; one who cannot be run now is tried again, and stops nobody else."""
@@ -112,6 +119,7 @@ class Ownership:
             loads = {load.user.id: load for load in found}
         if caught:  # one of them cannot be read: then each is, alone
             logger.error("users cannot be loaded together: %r", caught[0])
+        self._ends("reading users")
         self._taking |= {lease.user_id for lease in ready}
         for lease in ready:
             await self._take_one(lease, loads.get(lease.user_id))
@@ -123,7 +131,9 @@ class Ownership:
         host = self.host
         with host.catch() as caught:
             user = await take_user(host, lease, load)
+            self._ends("accounts and bots")
             await self._warm(user)
+            self._ends("history")
             logger.info("took user %s: %d bots, epoch %d", user.id, len(user.bots), lease.epoch)
         if caught:
             logger.error("user %s cannot be run now: %r", lease.user_id, caught[0])
