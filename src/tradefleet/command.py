@@ -13,8 +13,8 @@ from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Conflict, NotThere, Refused, VenueError
 from tradefleet.domain.ids import AccountId, UniverseId
 from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
-from tradefleet.domain.limits import MAINTENANCE, TIERS, Halt, Tier
-from tradefleet.domain.market import Symbol, TradingRules
+from tradefleet.domain.limits import MAINTENANCE, TIERS, Halt, Scope, Switch, Tier
+from tradefleet.domain.market import Bar, Stream, Symbol, TradingRules
 from tradefleet.domain.money import ZERO
 from tradefleet.domain.tiers import allowed_to
 from tradefleet.domain.universe import UniverseSpec
@@ -36,15 +36,17 @@ NO_PAIRS = "You have no trading pairs yet. Add one: /addpair BTC/USDT 1000"
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
 
 
+LONGEST = "longest"  # in a field's metadata: how many characters it may have
 def secret() -> Secret:
     """Return a request's field for a secret; nothing but the handler ever sees its value."""
     made: Secret = field(default=Secret(""), repr=False, metadata={SECRET: True})
     return made
 
 
-def rest_of_words() -> str:
-    """Return a request's last field, for free text of many words."""
-    made: str = field(default="", metadata={REST: True})
+def rest_of_words(longest: int = 0) -> str:
+    """Return a request's last field, for free text of many words; longest: 0 for the usual."""
+    more = {LONGEST: longest} if longest else {}
+    made: str = field(default="", metadata={REST: True, **more})
     return made
 
 
@@ -128,6 +130,7 @@ class Catalog:
     rules: Callable[[str, Symbol], Awaitable[TradingRules]]
     tiers: Mapping[str, Tier] = field(default_factory=lambda: TIERS)
     key_rules: KeyRules = KeyRules()
+    health: asks what runs how it is, None where that is out of reach.
     web_url: str = ""
 
     def check_strategy(self, name: str, params: Mapping[str, str]) -> None:
@@ -137,6 +140,7 @@ class Catalog:
             raise Refused(f"There is no strategy {name!r}; choose one of: {choices}.")
         self.strategies[name].build(params)
 
+    health: "Callable[[], Awaitable[Mapping[str, Any]]] | None" = None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -153,6 +157,7 @@ class Context:
     catalog: Catalog
     user: User
     registered: bool
+    tell_operator, for questions too, tells the operator's people and says how many those are.
     vault: Vault | None = None
     answer: object = None
     everybody: Store | None = None
@@ -164,6 +169,7 @@ class Context:
         return allowed_to(self.user, self.catalog.tiers) or self.catalog.tiers["free"]
 
     async def open_account(self, venue: VenueSpec) -> Account:
+    tell_operator: Callable[[str], Awaitable[int]] | None = None
         """Return the caller's account at a venue that needs no keys, opened if there is none."""
         id = AccountId(f"{self.user.id}:{venue.name}")
         known = [account for account in await self.store.accounts() if account.id == id]
@@ -191,6 +197,15 @@ class Context:
     async def universes(self) -> Mapping[UniverseId | None, UniverseSpec]:
         """Return the caller's universes by id; a bot that is in none finds none by its None."""
         return {universe.id: universe for universe in await self.store.universes()}
+    async def own_switch(self) -> Switch | None:
+        """Return the switch over all of the caller's trading; Refused when the operator set it."""
+        for switch in await self.store.switches():
+            if switch.scope is Scope.USER:
+                if switch.by_operator and switch.halt is not Halt.RUN:
+                    raise Refused(f"⛔ The operator has stopped your trading: {switch.reason}")
+                return switch
+        return None
+
 
     async def account_for(self, exchange: str) -> tuple[Account, bool]:
         """Return the account to trade in, and whether it was opened for this.

@@ -17,11 +17,22 @@ import orjson
 
 from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import REST, SECRET, AnyCommand, Catalog, Context, Reply, VenueDesk
+from tradefleet.command import (
+    LONGEST,
+    REST,
+    SECRET,
+    AnyCommand,
+    Catalog,
+    Context,
+    Reply,
+    VenueDesk,
+)
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
+from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import (
     Conflict,
     NeedsProof,
+    NotAllowed,
     NotThere,
     Refused,
     StoreUnavailable,
@@ -46,6 +57,10 @@ NO_ANSWER = "❌ The exchange cannot be reached now; nothing was changed. Try ag
 QUESTION_SECONDS = 30.0  # a command's question to venues may take; above each venue's own limit
 OTHER_REQUEST = "This Idempotency-Key named another request before; give each one its own."
 TOLD_ONCE = "This was done already; its answer held a secret, which is told once only."
+BANNED = (
+    "⛔ You may not use this service any more: {reason}\n"
+    "You may still close positions, /export what is yours, and write to /support."
+)
 NO_ROOM = "There is no room for another user now; please ask the operator of this service."
 
 
@@ -68,6 +83,7 @@ class Dispatcher:
     store: Store
     clock: Clock
     ids: Ids
+    operator_ids: the operator's people on Telegram, who hear what users write to support.
     desk: VenueDesk = field(default_factory=NoDesk)
     vault: Vault | None = None
     quotas: Quotas | None = None
@@ -78,6 +94,7 @@ class Dispatcher:
         """How often anybody may ask, for surfaces that count themselves."""
         return RequestLimits() if self.quotas is None else self.quotas.limits
 
+    operator_ids: Sequence[int] = ()
     async def run(
         self,
         user_id: UserId,
@@ -150,6 +167,7 @@ class Dispatcher:
                 question = await command.asks(request, context)
         if question is None:
             return None
+            context = replace(context, tell_operator=self.tell_operator)
         try:
             async with asyncio.timeout(QUESTION_SECONDS):
                 return await question(self.desk)
@@ -162,6 +180,17 @@ class Dispatcher:
             return await once.known(store, self.clock.now())
 
     async def _handle(
+    async def tell_operator(self, text: str) -> int:
+        """Put a text into the outbox of each of the operator's people; return how many they are."""
+        told, now = 0, self.clock.now()
+        for telegram_id in self.operator_ids:
+            admin = await self.store.find_user(telegram_id=telegram_id)
+            if admin is not None:
+                async with self.store.open(admin.id) as store:
+                    await store.notify(Notify(admin.id, Topic.SYSTEM, text, now, priority=1))
+                told += 1
+        return told
+
         self,
         command: AnyCommand,
         request: Any,
@@ -222,6 +251,8 @@ class Dispatcher:
             ids=self.ids,
             catalog=self.catalog,
             user=user or caller,
+        if user is not None and user.banned_at is not None and not may_leave(command):
+            raise NotAllowed(BANNED.format(reason=user.banned_because))
             registered=user is not None,
             vault=self.vault,
             quotas=self.quotas,
@@ -259,6 +290,11 @@ class Proof:
 
     digits: str = field(repr=False)
     was_right: bool = False
+def may_leave(command: AnyCommand) -> bool:
+    """Say whether one who was banned may use a command: to take risk away, and what is theirs."""
+    return command.for_banned or command.is_exit
+
+
 
 
 # ---- requests that are done once
@@ -376,8 +412,8 @@ def request_from(command: AnyCommand, named: Mapping[str, object]) -> Any:
         raise Refused(usage_of(command))
     if not command.takes_secrets:
         for name, value in given.items():
-            if len(str(value)) > VALUE_LENGTH_MAX:
-                raise Refused(f"{name} is too long; the most is {VALUE_LENGTH_MAX} characters.")
+            if len(str(value)) > (most := length_max(wanted[name])):
+                raise Refused(f"{name} is too long; the most is {most} characters.")
     types = get_type_hints(command.request)
     return command.request(**{name: read(types[name], name, given[name]) for name in given})
 
@@ -388,6 +424,11 @@ def is_required(wanted: "Field[Any]") -> bool:
 
 def read(kind: Any, name: str, value: object) -> object:
     """Return value as the field's type."""
+def length_max(wanted: "Field[Any]") -> int:
+    """Return how many characters a field that is no secret may have."""
+    return int(wanted.metadata.get(LONGEST, VALUE_LENGTH_MAX))
+
+
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
             raise Refused(f"{name} must be an object of names and values.")

@@ -439,6 +439,9 @@ class Store(Protocol):
     ) -> None:
         """Let notices wait until then without counting a try; None: they are never to come."""
 
+    async def notify_everybody(self, topic: Topic, text: str, at: datetime) -> int:
+        """Put a notice for each user into the outbox, all or none; return how many those are."""
+
     async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
         """Add notes, keeping the latest `keep` of each group."""
 
@@ -483,6 +486,17 @@ class Store(Protocol):
         """Return the seconds one small read took; raise StoreUnavailable."""
 
     async def close(self) -> None: ...
+
+
+async def find_somebody(store: Store, name: str) -> User | None:
+    """Return the user of an id, a name or a Telegram id."""
+    name = name.removeprefix("@")
+    async with store.open(UserId(name), reading=True) as own:
+        user = await own.user()
+    user = user or await store.find_user(username=name)
+    if user is None and name.isascii() and name.isdigit() and len(name) < 19:
+        user = await store.find_user(telegram_id=int(name))
+    return user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ MALLORY = UserId("mallory")
 async def serving():
     """Yield a service with Alice, and a client who is not signed in."""
     front = await Front().start()
-    routes = [auth_routes(front.sign_in), page_routes(front.sign_in)]
+    routes = [auth_routes(front.sign_in), page_routes(front.sign_in, front.door.dispatcher)]
     app = app_over(front.door.dispatcher, door=SignInDoor(front.sign_in), more=routes)
     async with talking(app) as client:
         yield front, client

@@ -60,8 +60,18 @@ async def test_json_connects_as_words_do():
     assert (await door.dispatcher.run(ALICE, "connect", body)).text == CONNECTED
 
 
-async def test_connect_alone_says_how():
+async def test_connect_alone_gives_a_link_and_says_how_to_do_without():
     door = await key_door()
+    reply = await door.ask("/connect bybit")
+    assert reply.data.link.startswith("https://bots.example.org/link/connect?code=")
+    assert reply.text.splitlines()[1] == reply.data.link
+    assert reply.data.link.endswith("&exchange=bybit")
+    assert "send: /connect bybit <api_key> <secret> [testnet=true]" in reply.text
+    assert door.exchange.asked == []
+
+
+async def test_connect_alone_says_how_where_there_are_no_pages():
+    door = await key_door(web_url="")
     assert await door.say("/connect") == (
         "To connect an exchange, send: /connect <exchange> <api_key> <secret> [testnet=true]\n"
         "Make a key there that may read and trade but not withdraw. I delete your message and "

@@ -17,6 +17,7 @@ class Paused:
 
 
 async def pause(request: Pause, context: Context) -> Reply:
+    await context.own_switch()  # the operator's own is not written over
     switch = Switch(
         scope=Scope.USER,
         scope_id=context.user.id,

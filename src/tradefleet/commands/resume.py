@@ -24,6 +24,7 @@ class Resumed:
 
 async def resume(request: Resume, context: Context) -> Reply:
     now = context.clock.now()
+    await context.own_switch()  # what the operator stopped is the operator's to lift
     switches = await context.store.switches()
     reason = request.reason or "you said /resume"
     lifted = [
@@ -71,6 +72,7 @@ def halted(accounts: Sequence[Account], switches: Sequence[Switch]) -> list[tupl
             if switch.scope is Scope.ACCOUNT
             and switch.scope_id == account.id
             and switch.halt is Halt.STOP
+            and not switch.by_operator
             and (not because_of_key or switch.reason != because_of_key)
         ]
     return found

@@ -124,6 +124,7 @@ class Switch:
     halt: Halt
     reason: str
     changed_at: datetime
+    by_operator: bool = False  # its user does not lift it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

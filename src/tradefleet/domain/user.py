@@ -24,6 +24,7 @@ class User:
     """A tenant; settings are preferences by name (notifications and the like).
 
     overrides: limits by name that the operator gave this user in place of the tier's.
+    banned_at: since when they may do no more than leave, None: they may; and why.
     """
 
     id: UserId
@@ -34,6 +35,8 @@ class User:
     role: Role = Role.USER
     settings: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, int] = field(default_factory=dict)
+    banned_at: datetime | None = None
+    banned_because: str = ""
 
 
 class AccountState(StrEnum):

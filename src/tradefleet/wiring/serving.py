@@ -95,7 +95,7 @@ async def serve(
             door=door,
             more=[
                 auth_routes(sign_in),
-                page_routes(sign_in),
+                page_routes(sign_in, dispatcher),
                 *seed_routes(dispatcher, door, node.health),
             ],
             quotas=ground.quotas,

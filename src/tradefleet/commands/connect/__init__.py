@@ -1,15 +1,18 @@
 """/connect: open an account at an exchange; keys are sealed, never repeated or written down.
 
-With keys the exchange is asked first, while no transaction is open, and only a key that passes the
-key guard is kept. A live account waits until its user has typed a code. Without keys, those that
-are connected already are checked again.
+Alone it gives a one-time link to a page where keys are typed. With keys the exchange is asked
+first, while no transaction is open, and only a key that passes the key guard is kept. A live
+account waits until its user has typed a code. Where keys are connected already, they are checked
+again.
 """
 
 from tradefleet.command import FIRST_PAIRS, CommandSpec, Context, Question, Reply, Route
+from tradefleet.commands.connect.inviting import ConnectLink, invite
 from tradefleet.commands.connect.keeping import Connected, confirm, look_again, take
 from tradefleet.commands.connect.meaning import (
     Confirmation,
     Connect,
+    Invitation,
     Keyless,
     Offer,
     Recheck,
@@ -17,6 +20,7 @@ from tradefleet.commands.connect.meaning import (
 )
 from tradefleet.commands.connect.questions import answers_in, checks, stored, vault_of
 from tradefleet.domain.errors import Refused
+from tradefleet.identity import LinkUse
 from tradefleet.vault import CannotOpen
 
 CLOSED = "❌ This service cannot open its vault now; tell its operator. Nothing was changed."
@@ -31,7 +35,7 @@ async def ask(request: Connect, context: Context) -> Question | None:
             return checks({account: credentials})
         case Recheck(accounts):
             return checks({account: await stored(account, context) for account in accounts})
-        case Keyless() | Confirmation():
+        case Keyless() | Invitation() | Confirmation():
             return None
 
 
@@ -53,6 +57,8 @@ async def done(request: Connect, context: Context) -> Reply:
             return await take(meaning, answers_in(context), context)
         case Recheck(accounts):
             return await look_again(accounts, answers_in(context), context)
+        case Invitation(exchange):
+            return await invite(exchange, context)
         case Confirmation(code):
             return await confirm(code, context)
 
@@ -75,5 +81,6 @@ COMMAND = CommandSpec(
     changes=True,
     needs_proof=needs_proof,
     route=Route("POST", "/accounts"),
-    data=Connected,
+    data=Connected | ConnectLink,
+    form=LinkUse.CONNECT,
 )

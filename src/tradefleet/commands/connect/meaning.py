@@ -55,20 +55,27 @@ class Recheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Invitation:
+    """Nothing was brought yet: how to bring it; exchange "": any."""
+
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmation:
     """The code that was typed, "" when the word before it was wrong."""
 
     code: str
 
 
-Meaning: TypeAlias = Keyless | Offer | Recheck | Confirmation
+Meaning: TypeAlias = Keyless | Offer | Recheck | Invitation | Confirmation
 
 
 async def meaning_of(request: Connect, context: Context) -> Meaning:
     """Return what a request is about; raise Refused when it is about nothing we can do."""
     name = request.exchange.lower()
     if not name:
-        raise Refused(HOW.format(exchange="<exchange>"))
+        return Invitation("")
     if name == CONFIRM:
         word, code = request.api_key.reveal(), request.api_secret.reveal()
         return Confirmation(code.upper() if word.upper() == GOING_LIVE else "")
@@ -79,9 +86,7 @@ async def meaning_of(request: Connect, context: Context) -> Meaning:
         return Keyless(venue)
     if not request.api_key:
         connected = [account for account in await context.accounts(name) if account.key is not None]
-        if not connected:
-            raise Refused(HOW.format(exchange=venue.name))
-        return Recheck(tuple(connected))
+        return Recheck(tuple(connected)) if connected else Invitation(venue.name)
     return await offer_of(request, venue, context)
 
 

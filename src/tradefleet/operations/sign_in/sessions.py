@@ -15,6 +15,7 @@ from tradefleet.identity import (
     SESSION_LIFETIME,
     SESSIONS_MAX,
     TOKEN_PREFIX,
+    Link,
     LinkUse,
     Password,
     RenewalFault,
@@ -290,11 +291,22 @@ class SignIn:
         return link.user_id
 
     async def _open_link(self, code: str, use: LinkUse) -> UserId:
+        return (await self.take_link(code, use)).user_id
+
+    async def take_link(self, code: str, use: LinkUse) -> Link:
+        """Open a link, once; NotSignedIn when it works no more."""
         now = self.clock.now()
         link = await self.store.identity.open_link(hash_of(code[:SHOWN_MAX]), use, now)
         if link is None:
             raise NotSignedIn(LINK_CLOSED)
-        return link.user_id
+        return link
+
+    async def give_link_again(self, link: Link) -> Secret:
+        """Return the code of a link in place of one that was opened in vain; it ends no later."""
+        code = drawn()
+        async with self.store.open(link.user_id) as store:
+            await store.identity.save_link(replace(link, hash=hash_of(code.reveal())))
+        return code
 
     async def set_password_by_link(self, code: str, password: Secret) -> User:
         """Set the password of whoever holds the link, and end all their sessions."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotStatus
-from tradefleet.domain.effects import Notify
+from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import StoreError, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.ledger import LedgerEntry
@@ -117,6 +117,12 @@ class MemoryStore:
         number = self._shared.next_id()
         waiting = OutboxNotice(id=number, notice=notice, telegram_id=None, tries=0)
         self._shared.outbox[number] = Waiting(waiting, notice.at)
+
+    async def notify_everybody(self, topic: Topic, text: str, at: datetime) -> int:
+        ids = await self.user_ids()
+        for user_id in ids:
+            self._post(Notify(user_id, topic, text, at))
+        return len(ids)
 
     async def find_user(
         self, *, telegram_id: int | None = None, username: str | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.effects import Notify, Topic
@@ -12,6 +12,8 @@ from tradefleet.domain.notices import DEFAULTS, Loudness
 from tradefleet.store import HostMessage, OutboxNotice, SignalNote
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.queries import rows
+
+USUAL_PRIORITY = 5
 
 
 async def due(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[OutboxNotice]:
@@ -67,6 +69,16 @@ async def put_off(
     outbox = tables.outbox
     put_off = update(outbox).where(outbox.c.id.in_(ids)).values(due_at=until, error=error)
     await connection.execute(put_off)
+
+
+async def post_to_all(connection: AsyncConnection, topic: Topic, text: str, at: datetime) -> int:
+    """Put a notice for every user into the outbox."""
+    outbox, names = tables.outbox, ("user_id", "topic", "text", "at", "priority", "tries")
+    said = [literal(topic.value), literal(text), literal(at, outbox.c.at.type)]
+    plain = [*said, literal(USUAL_PRIORITY), literal(0), literal(at, outbox.c.due_at.type)]
+    everybody = select(tables.users.c.id, *plain, literal(""))
+    added = insert(outbox).from_select([*names, "due_at", "error"], everybody)
+    return (await connection.execute(added)).rowcount
 
 
 async def messages_for(

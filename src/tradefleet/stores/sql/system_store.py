@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tradefleet.clock import Clock
+from tradefleet.domain.effects import Topic
 from tradefleet.domain.errors import StoreError, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Scope, Switch
@@ -215,6 +216,10 @@ class SqlStore:
     ) -> None:
         async with self._writing() as connection:
             await outbox.put_off(connection, ids, until=until, error=error)
+
+    async def notify_everybody(self, topic: Topic, text: str, at: datetime) -> int:
+        async with self._writing() as connection:
+            return await outbox.post_to_all(connection, topic, text, at)
 
     async def note_signals(self, notes: Sequence[SignalNote], *, keep: int) -> None:
         async with self._writing() as connection:

@@ -40,6 +40,7 @@ switches = Table(
     text("halt"),
     text("reason"),
     Column("changed_at", Time, nullable=False),
+    Column("by_operator", Boolean, nullable=False, server_default=sql_text("false")),
     PrimaryKeyConstraint("scope", "scope_id"),
 )
 

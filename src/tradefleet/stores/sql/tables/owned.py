@@ -26,6 +26,8 @@ users = Table(
     Column("settings", Json, nullable=False),
     Column("overrides", Json, nullable=False, server_default=sql_text("'{}'")),
     Column("created_at", Time, nullable=False),
+    Column("banned_at", Time),
+    Column("banned_because", Text, nullable=False, server_default=""),
 )
 
 user_limits = Table(
