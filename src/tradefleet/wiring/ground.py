@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tradefleet.clock import Clock, Ids
@@ -17,6 +17,7 @@ from tradefleet.keyring import Keyring
 from tradefleet.quota import Quotas
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
+from tradefleet.runtime.start_times import StartTimes
 from tradefleet.runtime.venue_limits import VENUE_LIMITS, VenueLimits
 from tradefleet.settings import Settings, load_settings
 from tradefleet.simulation.paper_book import Costs
@@ -46,6 +47,7 @@ class Ground:
     paper: PaperVenue
     real: Mapping[str, Venue]
     counters: Counters
+    start: StartTimes = field(default_factory=lambda: StartTimes(clock=RealClock()))
 
     @property
     def quotas(self) -> Quotas:
@@ -105,14 +107,17 @@ async def open_ground(
     """Open the database of the settings, or another one, and the paper venue on it."""
     settings = load_settings()
     clock = RealClock()
+    start = StartTimes(clock=clock)
     url = db or settings.database_url.get_secret_value()
     store = await open_store(url)
+    start.ends("database")
     counters = counters_of(settings, clock)
     try:
         masters = masters_of(settings)
         vault = await open_vault(masters, store)
         await check_masters(vault, masters, store)
         unseal = Keyring(store, vault).credentials_of
+        start.ends("vault")
         live = not key_rules(settings).live_ban
         async with open_venues(settings, clock, unseal, live=live, limits=limits) as real:
             yield Ground(
@@ -126,6 +131,7 @@ async def open_ground(
                 paper=paper_venue(settings, store, market_of(settings, clock, real, tick)),
                 real=real,
                 counters=counters,
+                start=start,
             )
     finally:
         await counters.close()

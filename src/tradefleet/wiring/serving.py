@@ -135,8 +135,10 @@ def forget(file: Path) -> None:
 
 async def build_node(ground: Ground, *more: StrategySpec) -> Node:
     """Put host, feed and ownership together; more: strategies beside the plug-ins."""
-    settings = ground.settings
+    settings, start = ground.settings, ground.start
+    start.ends("venues")
     await let_go_of_the_dead(ground.store)
+    start.ends("leases")
     host = Host(
         store=ground.store,
         clock=ground.clock,
@@ -151,7 +153,8 @@ async def build_node(ground: Ground, *more: StrategySpec) -> Node:
         for name, venue in ground.venues.items()
     }
     ownership = Ownership(host=host, feeds=feeds, lease_seconds=settings.lease_ttl)
-    return Node(host=host, feeds=feeds, ownership=ownership)
+    start.ends("strategies")
+    return Node(host=host, feeds=feeds, ownership=ownership, start=start)
 
 
 def key_checks(ground: Ground) -> KeyChecks:
