@@ -19,12 +19,14 @@ import orjson
 from judge.processes import founding, host
 from judge.processes.founding import Client
 from judge.processes.host import Part
+from tradefleet import strategies
+from tradefleet.plugins import find_plugins
 from tradefleet.stores.sql import schema
 from tradefleet.venues import binance, bybit, kraken
 from tradefleet.venues._ccxt.library import exchange_class
 from tradefleet.venues._ccxt.wire import trusted
 
-WARMED = (binance, bybit, kraken, schema)  # what hosts import late, they find imported
+WARMED = (binance, bybit, kraken)  # what hosts import late, they find imported
 LOOK_SECONDS = 0.5
 LINE_MAX = 1 << 20
 
@@ -37,6 +39,8 @@ def say(**fields: object) -> None:
 def warm() -> None:
     """Do once what every host would do for itself, and keep it out of their collectors' way."""
     trusted()
+    schema.newest()
+    find_plugins(strategies, "STRATEGY")
     for venue in (binance, bybit, kraken):
         exchange_class(venue.VENUE.name)
     gc.collect()
