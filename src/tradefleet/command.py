@@ -113,6 +113,10 @@ class VenueDesk(Protocol):
 
 
 # What a command wants to know before its handler runs: asked of the desk, answered to the handler.
+
+
+# How what runs in this process is: metrics by name, each with its value and status.
+HealthQuestion: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
 
 
@@ -134,6 +138,7 @@ class Catalog:
     web_url: str = ""
 
     def check_strategy(self, name: str, params: Mapping[str, str]) -> None:
+    health: HealthQuestion | None = None
         """Refuse a strategy there is not, or parameters it does not allow."""
         if name not in self.strategies:
             choices = ", ".join(sorted(self.strategies))

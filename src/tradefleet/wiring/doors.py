@@ -1,10 +1,10 @@
 """The door for user requests, with every command, strategy and venue there is."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tradefleet import commands, strategies, venues
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import Catalog, VenueDesk
+from tradefleet.command import Catalog, HealthQuestion, VenueDesk
 from tradefleet.dispatcher import Dispatcher, NoDesk
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
@@ -30,6 +30,8 @@ def build_dispatcher(
     quotas: Quotas | None = None,
     users_max: int = 1_000_000,
     web_url: str = "",
+    health: HealthQuestion | None = None,
+    operator_ids: Sequence[int] = (),
 ) -> Dispatcher:
     """Build the door every surface uses; a test passes its own parts."""
     catalog = Catalog(
@@ -40,6 +42,7 @@ def build_dispatcher(
         tiers=tiers,
         key_rules=key_rules or KeyRules(),
         web_url=web_url,
+        health=health,
     )
     return Dispatcher(
         catalog=catalog,
@@ -50,4 +53,5 @@ def build_dispatcher(
         vault=vault,
         quotas=quotas,
         users_max=users_max,
+        operator_ids=operator_ids,
     )

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from tradefleet.clock import Clock, Ids
 from tradefleet.counter import Counters
+from tradefleet.command import HealthQuestion
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
@@ -82,7 +83,8 @@ class Ground:
             raise Refused(f"{venue} is not switched on in this service.")
         return await found.market.rules(symbol)
 
-    def door(self) -> Dispatcher:
+    def door(self, health: HealthQuestion | None = None) -> Dispatcher:
+        """Return the door for requests; health asks what runs in this process how it is."""
         return build_dispatcher(
             self.store,
             self.clock,
@@ -97,6 +99,8 @@ class Ground:
             web_url=self.settings.web_url(),
         )
 
+            health=health,
+            operator_ids=self.settings.admin_ids(),
 
 @asynccontextmanager
 async def open_ground(

@@ -14,6 +14,7 @@ import structlog
 from tradefleet import strategies
 from tradefleet.counter import Counters
 from tradefleet.counters.redis import RedisCounters
+from tradefleet.dispatcher import Dispatcher
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
@@ -85,7 +86,7 @@ async def serve(
             await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)
         sign_in = await sign_in_over(ground)
-        dispatcher, door = ground.door(), SignInDoor(sign_in)
+        dispatcher, door = ground.door(node.health), SignInDoor(sign_in)
         http = HttpSurface(
             host=settings.http_host,
             port=settings.http_port,
@@ -106,7 +107,7 @@ async def serve(
         await checks.obey_rules()
         node.others = [
             lambda: http.serve(listener),
-            *telegram_tasks(ground, say),
+            *telegram_tasks(ground, say, dispatcher),
             ground.paper.commits.run,
             checks.run,
             AnswersForgotten(store=ground.store, clock=ground.clock).run,
@@ -214,7 +215,9 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def telegram_tasks(ground: Ground, say: Say) -> list[Callable[[], Awaitable[None]]]:
+def telegram_tasks(
+    ground: Ground, say: Say, dispatcher: Dispatcher | None = None
+) -> list[Callable[[], Awaitable[None]]]:
     """Return what runs for Telegram, when there is a token, and the outbox in any case."""
     options = telegram_options(ground.settings)
     notifiers: list[Notifier] = [LogNotifier()]
@@ -223,7 +226,7 @@ def telegram_tasks(ground: Ground, say: Say) -> list[Callable[[], Awaitable[None
         notifiers.insert(0, TelegramNotifier(options))
         surface = TelegramSurface(
             options,
-            dispatcher=ground.door(),
+            dispatcher=dispatcher or ground.door(),
             store=ground.store,
             clock=ground.clock,
             ids=ground.ids,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic import create_model as make_model
 
-from tradefleet.command import AnyCommand
+from tradefleet.command import LONGEST, AnyCommand
 from tradefleet.dispatcher import VALUE_LENGTH_MAX, is_required, name_and_words, named_words
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.market import Symbol
@@ -77,6 +77,8 @@ def shape_of(
         if each.name in without or (inner is Mapping and kinds is IN_QUERY):
             continue
         kind = Values if inner is Mapping else kinds[inner]
+        if LONGEST in each.metadata:
+            kind = Annotated[StrictStr, Field(max_length=each.metadata[LONGEST])]
         if is_required(each):
             found[each.name] = (kind, ...)
         else:
