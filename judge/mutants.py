@@ -129,12 +129,12 @@ def lease_per_bot(stack: ExitStack) -> None:
 
 
 def kill_outside(stack: ExitStack) -> None:
-    arm = Host.arm
+    made = Host._batch
 
-    async def armed(self: Host, bot: Any, record: Any, *, opens: bool) -> bool:
-        return await arm(self, bot, record, opens=False)
+    def batch(self: Host, user: Any, records: Any, *, opens: bool) -> Batch:
+        return made(self, user, records, opens=False)
 
-    swap(stack, Host, "arm", armed)
+    swap(stack, Host, "_batch", batch)
 
 
 def same_numbers(stack: ExitStack) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -83,6 +84,38 @@ async def test_the_intention_is_stored_before_it_is_armed_in_a_write_of_its_own(
     assert armed[1:] == (OrderChanged, OrderState.SENDING)
     assert placed[0] < armed[0]
     assert ground.store.batches[armed[0]].kill_version is not None
+
+
+async def decided_and_priced(running: Running) -> None:
+    """Let a price come before what was decided at the bar is being written."""
+    await running.ground.clock.pass_until(START + MINUTE)
+    await running.host.bar(Stream("paper", BTC, Timeframe(60)), bar(100))
+    running.host.price("paper", BTC, Decimal(100), running.ground.clock.now())
+    await quiet()
+
+
+async def test_an_entry_whose_price_is_there_is_armed_in_the_write_that_places_it(ground, running):
+    before = len(ground.store.batches)
+    await decided_and_priced(running)
+    (entry,) = ground.link().submitted
+    batch = ground.store.batches[before]
+    assert told_of(batch, entry) == [
+        (OrderPlaced, OrderState.CREATED),
+        (OrderChanged, OrderState.SENDING),
+    ]
+    assert batch.kill_version == running.user().lease.kill_version
+    assert await ground.states() == ["open"]
+
+
+async def test_a_kill_switch_refuses_placing_and_arming_in_one_write(ground, monkeypatch):
+    monkeypatch.setattr("tradefleet.runtime.host.LEAVING_MAX", 1)
+    async with ground.host() as running:
+        await ground.switch(Halt.STOP)  # the host has not heard of it yet
+        await decided_and_priced(running)
+        assert ground.link().submitted == []
+        assert await ground.states() == []
+        assert running.host.dropped == {ALICE}
+        assert running.host._rooms["paper"].goes_in()  # its place was given back
 
 
 async def test_an_exit_is_armed_in_the_write_that_places_it(ground, running):

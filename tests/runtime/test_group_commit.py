@@ -9,7 +9,7 @@ import pytest
 from tests.makers import bar
 from tests.runtime.live_rig import BOB, STREAM, Ground, enter, lone_error, quiet
 from tradefleet.domain.effects import CancelOrder, MemoryChanged, SendOrder
-from tradefleet.domain.errors import StoreUnavailable
+from tradefleet.domain.errors import BrokenInvariant, StoreUnavailable
 from tradefleet.domain.ids import OrderId
 from tradefleet.runtime import group_commit
 from tradefleet.runtime.accounts import Job
@@ -53,6 +53,19 @@ async def test_what_waits_goes_out_together_and_in_order():
     assert disk.groups == [[0, 1, 2, 3, 4]]
     assert done == [0, 2, 4, 6, 8]
     assert (commits.groups, commits.items, len(commits)) == (1, 5, 0)
+
+
+async def test_what_waits_may_take_up_more_until_it_is_being_written():
+    disk, done, work = Disk(), [], Work()
+    async with commits_on(disk, work) as commits:
+        waiting = commits.add(1, done.append)
+        commits.add(2, done.append)
+        commits.join(waiting, 10, lambda result: done.append(-result))
+        await work.idle()
+        assert disk.groups == [[10, 2]]
+        assert done == [20, -20, 4]
+        with pytest.raises(BrokenInvariant, match="nothing more"):
+            commits.join(waiting, 11, done.append)
 
 
 async def test_what_comes_during_a_write_is_the_next_group():

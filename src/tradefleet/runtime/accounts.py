@@ -75,12 +75,15 @@ BotT_contra = TypeVar("BotT_contra", bound=LaneBot, contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Errand(Generic[BotT]):
-    """A job that was written down together with the decision it follows from."""
+    """A job that is written down together with the decision it follows from.
+
+    opens: an order that opens or adds, which no kill switch may have forbidden meanwhile.
+    """
 
     job: Job
     bot: BotT
     order_id: OrderId
-    armed: Armed | None = None
+    opens: bool = False
 
 
 class LaneOwner(Protocol[BotT_contra]):
@@ -101,6 +104,9 @@ class LaneOwner(Protocol[BotT_contra]):
 
         False: the store refused, as for arm.
         """
+
+    def left(self, order_id: OrderId) -> None:
+        """An order is at its venue, or was not sent: another may be on its way."""
 
     def later(self, wait: timedelta, job: Job, bot: BotT_contra, order_id: OrderId) -> None:
         """Put a job on the bot's lane after a while."""
@@ -145,8 +151,8 @@ class AccountLane(Generic[BotT]):
     ) -> Errand[BotT] | None:
         """Add to the records of a decision that it is acted upon at once; None: not possible.
 
-        Only for a lane that is idle, and for what reduces a position: an entry is armed when no
-        kill switch was thrown since it was decided, and that is a write of its own.
+        Only for a lane that is idle. An entry is written only if no kill switch was thrown since
+        it was decided: whoever writes sees to that.
         """
         order = bot.engine.working.get(act.order_id)
         if order is None or self.jobs or order.id in self.unsure:
@@ -158,11 +164,14 @@ class AccountLane(Generic[BotT]):
             records.append(OrderChanged(order_life.after(order, told)))
             bot.engine.step(told)
             return Errand(Job.CANCEL, bot, order.id)
-        if order.state is not OrderState.CREATED or order.purpose is not Purpose.EXIT:
+        if order.state is not OrderState.CREATED:
             return None
-        armed = self._armed(bot, order)
-        records.append(OrderChanged(order_life.after(order, armed)))
-        return Errand(Job.SEND, bot, order.id, armed)
+        opens = order.purpose is Purpose.ENTRY
+        if opens and (bot.engine.is_halted or order.id in bot.engine.doomed):
+            return None
+        bot.engine.step(self._armed(bot, order))
+        records.append(OrderChanged(bot.engine.working[order.id]))
+        return Errand(Job.SEND, bot, order.id, opens)
 
     def begin(self, errand: Errand[BotT]) -> None:
         """Put an errand before all that came while it was being written down."""
@@ -180,8 +189,8 @@ class AccountLane(Generic[BotT]):
         if order is None:
             return
         match job:
-            case Job.SEND if begun is not None and begun.armed is not None:
-                await self._submit(bot, order, begun.armed)
+            case Job.SEND if begun is not None:
+                await self._submit(bot, order)
             case Job.CANCEL if order.state is OrderState.CREATED:
                 await self._take_back(bot, order)
             case Job.CANCEL if begun is not None:
@@ -211,13 +220,16 @@ class AccountLane(Generic[BotT]):
         armed = self._armed(bot, order)
         sending = order_life.after(order, armed)
         if await self.owner.arm(bot, OrderChanged(sending), opens=opens):
-            await self._submit(bot, order, armed)
+            bot.engine.step(armed)
+            await self._submit(bot, sending)
 
-    async def _submit(self, bot: BotT, order: Order, armed: Armed) -> None:
-        bot.engine.step(armed)  # written down already
-        sending = bot.engine.working[order.id]
+    async def _submit(self, bot: BotT, order: Order) -> None:
+        """Let an order leave; that it does is written down already."""
         try:
-            venue_order_id = await self.link.submit(sending)
+            try:
+                venue_order_id = await self.link.submit(order)
+            finally:
+                self.owner.left(order.id)
         except VenueRejected as rejection:
             self.answered()
             await self.owner.tell(bot, Rejected(order.id, str(rejection)))

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from tradefleet.domain.errors import ensure
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -37,6 +39,17 @@ class Work:
         await self._idle.wait()
 
 
+class Waiting(Generic[T, R]):
+    """An item until it is written; once it is taken up nothing can be added to it any more."""
+
+    __slots__ = ("done", "is_taken", "item")
+
+    def __init__(self, item: T, done: Callable[[R], None]) -> None:
+        self.item = item
+        self.done = [done]
+        self.is_taken = False
+
+
 class GroupCommit(Generic[T, R]):
     """Writes items in the order they were added, as many at once as are waiting.
 
@@ -47,7 +60,7 @@ class GroupCommit(Generic[T, R]):
     def __init__(self, write: Callable[[list[T]], Awaitable[Sequence[R]]], work: Work) -> None:
         self._write = write
         self._work = work
-        self._waiting: deque[tuple[T, Callable[[R], None]]] = deque()
+        self._waiting: deque[Waiting[T, R]] = deque()
         self._wake = asyncio.Event()
         self._marks: deque[tuple[int, asyncio.Future[None]]] = deque()
         self.added = 0
@@ -62,12 +75,21 @@ class GroupCommit(Generic[T, R]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, item: T, done: Callable[[R], None]) -> None:
+    def add(self, item: T, done: Callable[[R], None]) -> Waiting[T, R]:
         """Write item with the next group, then call done with its result."""
         self._work.begin()
         self.added += 1
-        self._waiting.append((item, done))
+        waiting = Waiting(item, done)
+        self._waiting.append(waiting)
         self._wake.set()
+        return waiting
+
+    def join(self, waiting: Waiting[T, R], item: T, done: Callable[[R], None]) -> None:
+        """Write item, which holds what waits and more, in its place; both are told the result."""
+        ensure(not waiting.is_taken, "what is being written can take up nothing more")
+        self._work.begin()
+        waiting.item = item
+        waiting.done.append(done)
 
     async def write(self, item: T) -> R:
         """Write item with the next group and return its result."""
@@ -90,12 +112,15 @@ class GroupCommit(Generic[T, R]):
             while self._waiting:
                 count = min(GROUP_MAX, len(self._waiting))
                 group = [self._waiting.popleft() for _ in range(count)]
-                results = await self._write([item for item, _ in group])
+                for waiting in group:
+                    waiting.is_taken = True
+                results = await self._write([waiting.item for waiting in group])
                 self.groups += 1
                 self.items += count
-                for (_, done), result in zip(group, results, strict=True):
-                    done(result)
-                    self._work.end()
+                for waiting, result in zip(group, results, strict=True):
+                    for done in waiting.done:
+                        done(result)
+                        self._work.end()
                 while self._marks and self._marks[0][0] <= self.items:
                     mark = self._marks.popleft()[1]
                     if not mark.done():  # whoever waited may have gone away

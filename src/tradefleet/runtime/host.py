@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -54,10 +54,11 @@ from tradefleet.venue import Venue
 
 logger = logging.getLogger(__name__)
 
-LEAVING_MAX = 400  # entries that are on their way to one venue; the next is armed after one of them
+LEAVING_MAX = 1000  # entries on their way to one venue; one more goes when one has arrived
 SLICE_SECONDS = 0.005  # how long bots may step before others get the loop
 FAULT_LOOK_UP = timedelta(seconds=60)  # until an account that failed is asked again
 Market = tuple[str, Symbol]  # venue and symbol
+Acts = Sequence[tuple[HostedBot, SendOrder | CancelOrder]]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -316,34 +317,60 @@ class Host:
     def _flush_user(self, user: HostedUser, then: Callable[[], None] | None) -> None:
         records, user.records = user.records, []
         acts, user.acts = user.acts, []
+        first = self._written_with(user, records, acts)
         if records or (self.journal.is_writing and takes_back(acts)):  # never before its order
-            first = self._written_with(user, records, acts)
-            if first is not None:
-                acts = acts[1:]
-            batch = Batch(user_id=user.id, epoch=user.lease.epoch, records=tuple(records))
-            self.journal.add(batch, partial(self._written, user, first, acts, then))
+            batch = self._batch(user, records, opens=first is not None and first.opens)
+            done = partial(self._written, user, first, acts if first is None else acts[1:], then)
+            if batch.kill_version is not None and self._joined(user, batch, done):
+                return
+            waiting = self.journal.add(batch, done)
+            only_places = not acts and any(isinstance(each, OrderPlaced) for each in records)
+            user.placing = waiting if only_places else None
             return
         for bot, act in acts:
             self._act(bot, act)
         if then is not None:
             then()
 
+    def _joined(
+        self, user: HostedUser, batch: Batch, done: Callable[[StoreError | None], None]
+    ) -> bool:
+        """Let entries be armed in the write that places them, if that has not begun yet."""
+        placing = user.placing
+        if placing is None or placing.is_taken:
+            return False
+        if placing.item.kill_version not in (None, batch.kill_version):
+            return False
+        records = (*placing.item.records, *batch.records)
+        self.journal.join(placing, replace(batch, records=records), done)
+        return True
+
+    def _batch(self, user: HostedUser, records: Sequence[Record], *, opens: bool) -> Batch:
+        return Batch(
+            user_id=user.id,
+            epoch=user.lease.epoch,
+            records=tuple(records),
+            kill_version=user.lease.kill_version if opens else None,
+        )
+
     def _written_with(
         self,
         user: HostedUser,
         records: list[Record],
-        acts: list[tuple[HostedBot, SendOrder | CancelOrder]],
+        acts: Acts,
     ) -> Errand[HostedBot] | None:
         """Write down with a decision that it is acted upon, when it can be at once.
 
-        What reduces a position need not be written down twice before it leaves, if nothing of
-        its account is under way: the first act, that is; its lane is kept free for it.
+        It need not be written down twice before it leaves, if nothing of its account is under
+        way: the first act, that is; its lane is kept free for it.
         """
         if not acts:
             return None
         bot, act = acts[0]
         lane = user.lanes[bot.engine.spec.account_id]
-        errand = None if lane.busy else lane.errand(bot, act, records)
+        if lane.busy or not (isinstance(act, CancelOrder) or self._goes_in(bot, act.order_id)):
+            return None
+        errand = lane.errand(bot, act, records)
         if errand is not None:
             lane.busy = True
         return errand
@@ -364,7 +391,7 @@ class Host:
         self,
         user: HostedUser,
         first: Errand[HostedBot] | None,
-        acts: list[tuple[HostedBot, SendOrder | CancelOrder]],
+        acts: Acts,
         then: Callable[[], None] | None,
         error: StoreError | None,
     ) -> None:
@@ -375,12 +402,20 @@ class Host:
                 lane.begin(first)
                 self._start(lane)
         if error is not None:
+            self._stay(first, acts)
             self._refused(user, error)
         else:
             for bot, act in acts:
                 self._act(bot, act)
         if then is not None:
             then()
+
+    def _stay(self, first: Errand[HostedBot] | None, acts: Acts) -> None:
+        """Give up the places of orders that will not leave after all."""
+        if first is not None:
+            self.left(first.order_id)
+        for _, act in acts:
+            self.left(act.order_id)
 
     def _act(self, bot: HostedBot, act: SendOrder | CancelOrder) -> None:
         job = Job.SEND if isinstance(act, SendOrder) else Job.CANCEL
@@ -399,16 +434,27 @@ class Host:
 
     def put(self, bot: HostedBot, job: Job, order_id: OrderId) -> None:
         """Put a job on the lane of a bot's account; an entry, once there is room for it."""
-        if job is not Job.SEND or is_urgent(job, bot, order_id) or order_id in self._inside:
-            self._line_up(bot, job, order_id)
-            return
-        room = self._rooms[bot.engine.spec.venue]
-        if room.goes_in():
-            self._inside[order_id] = room
+        if job is not Job.SEND or self._goes_in(bot, order_id):
             self._line_up(bot, job, order_id)
         else:
             self.work.begin()
+            room = self._rooms[bot.engine.spec.venue]
             self._tasks.create_task(self._wait_for_room(room, bot, order_id))
+
+    def _goes_in(self, bot: HostedBot, order_id: OrderId) -> bool:
+        """Say whether an order may be on its way now; an exit may, always."""
+        if is_urgent(Job.SEND, bot, order_id) or order_id in self._inside:
+            return True
+        room = self._rooms[bot.engine.spec.venue]
+        if room.goes_in():
+            self._inside[order_id] = room
+            return True
+        return False
+
+    def left(self, order_id: OrderId) -> None:
+        room = self._inside.pop(order_id, None)
+        if room is not None:
+            room.leave()
 
     async def _wait_for_room(self, room: Room, bot: HostedBot, order_id: OrderId) -> None:
         """Let an entry wait beside its lane, so that exits of its account pass."""
@@ -451,9 +497,8 @@ class Host:
             if caught:
                 self._lane_failed(bot, order_id, repr(caught[0]))
         finally:
-            room = self._inside.pop(order_id, None) if job is Job.SEND else None
-            if room is not None:
-                room.leave()
+            if job is Job.SEND:
+                self.left(order_id)
 
     def _lane_failed(self, bot: HostedBot, order_id: OrderId, fault: str) -> None:
         """An account failed in a way that is no answer: what it was sent, it may have."""
@@ -470,28 +515,22 @@ class Host:
 
     async def book(self, user: HostedUser, entries: Sequence[LedgerEntry]) -> bool:
         """Have movements of money written down that are no fills; False: the store refused."""
-        written = await self._write_now(user, [EntryBooked(entry) for entry in entries], None)
+        written = await self._write_now(
+            user, [EntryBooked(entry) for entry in entries], opens=False
+        )
         for entry in entries if written else ():
             if entry.account_id in user.books:
                 user.books[entry.account_id].take(entry)
         return written
 
     async def arm(self, bot: HostedBot, record: OrderChanged, *, opens: bool) -> bool:
-        user = bot.user
-        return await self._write_now(user, [record], user.lease.kill_version if opens else None)
+        return await self._write_now(bot.user, [record], opens=opens)
 
-    async def _write_now(
-        self, user: HostedUser, records: Sequence[Record], kill_version: int | None
-    ) -> bool:
+    async def _write_now(self, user: HostedUser, records: Sequence[Record], *, opens: bool) -> bool:
         if user.gone:
             return False
-        batch = Batch(
-            user_id=user.id,
-            epoch=user.lease.epoch,
-            records=tuple(records),
-            kill_version=kill_version,
-        )
-        error = await self.journal.write(batch)
+        user.placing = None
+        error = await self.journal.write(self._batch(user, records, opens=opens))
         if error is not None:
             self._refused(user, error)
         return error is None and not user.gone
@@ -618,7 +657,7 @@ class Host:
         return Caught()
 
 
-def takes_back(acts: Sequence[tuple[HostedBot, SendOrder | CancelOrder]]) -> bool:
+def takes_back(acts: Acts) -> bool:
     return any(isinstance(act, CancelOrder) for _, act in acts)
 
 

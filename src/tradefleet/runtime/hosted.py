@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tradefleet.domain.effects import CancelOrder, Record, SendOrder
+from tradefleet.domain.errors import StoreError
 from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.user import Account
 from tradefleet.engine.bot_engine import BotEngine
@@ -10,8 +11,9 @@ from tradefleet.engine.universe import Universe
 from tradefleet.engine.user_guard import UserGuard
 from tradefleet.runtime.account_books import AccountBooks
 from tradefleet.runtime.accounts import AccountLane
+from tradefleet.runtime.group_commit import Waiting
 from tradefleet.runtime.signal_board import Group
-from tradefleet.store import Lease
+from tradefleet.store import Batch, Lease
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +38,7 @@ class HostedBot:
 class HostedUser:
     """One user under lease. records and acts wait to be written down, then done.
 
+    placing: the last batch that placed orders, which may still be waiting in the journal;
     books: of the accounts at real venues; rung: a venue has news that no bot here knows of;
     ready: all their bots and orders are there.
     """
@@ -49,6 +52,7 @@ class HostedUser:
     books: dict[AccountId, AccountBooks] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     acts: list[tuple[HostedBot, SendOrder | CancelOrder]] = field(default_factory=list)
+    placing: Waiting[Batch, StoreError | None] | None = None
     gone: bool = False
     is_complete: bool = True  # False: bots of a venue that was silent wait to be started
     rung: bool = False
