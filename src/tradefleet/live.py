@@ -79,6 +79,11 @@ class LiveStore(Protocol):
     """Everybody's events, for who tells them on."""
 
     async def heads(self, user_ids: Sequence[UserId]) -> Mapping[UserId, Head]: ...
+    async def since(
+        self, places: Mapping[UserId, int], limit: int
+    ) -> Mapping[UserId, list[LiveEvent]]:
+        """Return for each user the events after a number, at most `limit` over all of them."""
+
     async def equities(self, user_ids: Sequence[UserId]) -> Mapping[UserId, Equity]: ...
     async def touch(self, user_ids: Sequence[UserId]) -> None:
         """Note that these users still listen."""

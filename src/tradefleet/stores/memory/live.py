@@ -103,6 +103,18 @@ class MemoryLiveStore:
         found = {user_id: self.rows[user_id].head for user_id in user_ids if user_id in self.rows}
         return {user_id: head for user_id, head in found.items() if head is not None}
 
+    async def since(
+        self, places: Mapping[UserId, int], limit: int
+    ) -> Mapping[UserId, list[LiveEvent]]:
+        found: dict[UserId, list[LiveEvent]] = {}
+        for user_id, place in sorted(places.items()):
+            events = self.rows[user_id].events if user_id in self.rows else []
+            after = [event for event in events if event.number > place][:limit]
+            limit -= len(after)
+            if after:
+                found[user_id] = after
+        return found
+
     async def equities(self, user_ids: Sequence[UserId]) -> Mapping[UserId, Equity]:
         return {user_id: equity_of(self.rows.get(user_id) or Rows()) for user_id in user_ids}
 

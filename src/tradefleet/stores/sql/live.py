@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import orjson
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +32,17 @@ HEADS, EVENTS, LEASES = tables.event_heads.c, tables.events.c, tables.leases.c
 EVENT = Shape(LiveEvent, tables.events)
 CHANNEL = "tradefleet_events"
 TELL = text("SELECT pg_notify(:channel, :user_id)")
+SINCE_SQLITE = text(
+    "SELECT e.user_id, e.number, e.at, e.kind, e.data FROM json_each(:places) AS p"
+    " JOIN events AS e ON e.user_id = p.key AND e.number > p.value"
+    " ORDER BY e.user_id, e.number LIMIT :most"
+).columns(*EVENTS)
+SINCE_POSTGRES = text(
+    "SELECT e.user_id, e.number, e.at, e.kind, e.data"
+    " FROM json_each_text(CAST(:places AS json)) AS p (key, value)"
+    " JOIN events AS e ON e.user_id = p.key AND e.number > CAST(p.value AS bigint)"
+    " ORDER BY e.user_id, e.number LIMIT :most"
+).columns(*EVENTS)
 HEAR_AGAIN = 5.0  # seconds until a lost connection is opened anew
 HEAR_CHECK = 30.0  # seconds between two looks whether it is still there
 
@@ -149,6 +161,17 @@ class SqlLiveStore:
     async def heads(self, user_ids: Sequence[UserId]) -> Mapping[UserId, Head]:
         async with self._reading() as connection:
             return await heads_of(connection, user_ids)
+
+    async def since(
+        self, places: Mapping[UserId, int], limit: int
+    ) -> Mapping[UserId, list[LiveEvent]]:
+        query = SINCE_SQLITE if self._address.is_sqlite else SINCE_POSTGRES
+        given = {"places": orjson.dumps(dict(places)).decode(), "most": limit}
+        found: dict[UserId, list[LiveEvent]] = {}
+        async with self._reading() as connection:
+            for row in (await connection.execute(query, given)).mappings():
+                found.setdefault(row["user_id"], []).append(EVENT.read(dict(row)))
+        return found
 
     async def equities(self, user_ids: Sequence[UserId]) -> Mapping[UserId, Equity]:
         async with self._reading() as connection:

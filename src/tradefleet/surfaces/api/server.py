@@ -16,6 +16,9 @@ from tradefleet.surfaces.api.caller import Door
 from tradefleet.surfaces.api.health import Health
 from tradefleet.surfaces.api.visits import Network
 
+SAID_MAX = 4096  # bytes of what a client says over a WebSocket
+TAKEN_WITHIN_MS = 60_000  # a client that takes nothing of what it is sent is cut off
+
 
 class QuietServer(uvicorn.Server):
     """A server that leaves the process's signals to whoever runs the process."""
@@ -54,6 +57,8 @@ class HttpSurface:
         """Take the address now; Refused says who to move when it is taken."""
         listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # taken over by what is accepted
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKEN_WITHIN_MS)
         try:
             listener.bind((self.host, self.port))
         except OSError as error:
@@ -72,5 +77,13 @@ class HttpSurface:
             lifespan="off",
             loop="none",
             proxy_headers=False,  # it would believe whoever connects from this machine
+            ws="websockets-sansio",
+            ws_max_size=SAID_MAX,
+            ws_per_message_deflate=False,  # 80 KiB of memory for each client
         )
-        await QuietServer(config).serve(sockets=[listener])
+        server = QuietServer(config)
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            for taken in vars(server).get("servers", ()):
+                taken.close()
