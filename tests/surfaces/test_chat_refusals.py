@@ -360,7 +360,16 @@ async def test_force_exit_catches_an_entry_that_is_on_its_way():
 
 async def test_what_cannot_be_undone_asks_for_a_confirmation():
     commands = Door().dispatcher.catalog.commands.values()
-    assert [c.name for c in commands if c.dangerous] == ["buy", "disconnect", "forceexit", "sell"]
+    assert [c.name for c in commands if c.dangerous] == [
+        "ban",
+        "broadcast",
+        "buy",
+        "disconnect",
+        "forceexit",
+        "killswitch",
+        "sell",
+    ]
+    assert [c.name for c in commands if c.dangerous_if] == ["emergency"]
 
 
 @pytest.mark.parametrize(
