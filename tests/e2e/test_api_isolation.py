@@ -7,7 +7,7 @@ else is. Word for word the answers must be the same.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy import select
 from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, Door, trade
 from tests.surfaces.api_rig import OpenDoor, app_over, failure, health, signed, talking
 from tradefleet.dispatcher import Dispatcher
-from tradefleet.stores.sql import SqlStore, open_store
+from tradefleet.stores.sql import SqlStore
 from tradefleet.stores.sql.tables import METADATA
 from tradefleet.surfaces.api.seed_routes import seed_routes
 from tradefleet.surfaces.api.seed_routes import trade as seed_trade
@@ -72,16 +72,15 @@ async def furnish(door: Door) -> None:
 
 
 @pytest.fixture
-async def with_bob(sql_url: str) -> AsyncIterator[Door]:
+async def with_bob(sql_url: str, open_sql_store: Any) -> Door:
     still = Door().still
-    store = await open_store(sql_url, clock=still)
+    store = await open_sql_store(sql_url, clock=still)
     door = SqlDoor(store, still)
     await furnish(door)
     await door.ask("/start", BOB)
     await trade(door, BOB, MARK)
     await door.dispatcher.run(BOB, "pause", [f"because{MARK}"], key=f"key{MARK}")
-    yield door
-    await store.close()
+    return door
 
 
 @pytest.fixture

@@ -326,6 +326,7 @@ class World:
     keys: dict[tuple[UserId, str], Key] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
+    reader: Any = None  # a store of nobody's, opened when it is first looked into
 
     async def service(self, owner: str = "host-1", lease_seconds: float = 1e6) -> Service:
         """Start a process of ours."""
@@ -371,12 +372,10 @@ class World:
     @asynccontextmanager
     async def reading(self, user: UserId) -> AsyncIterator[Any]:
         """Open what the database holds of a user, whatever process lives."""
-        store = await open_store(self.database, clock=ProcessClock(self.time))
-        try:
-            async with store.open(user, reading=True) as opened:
-                yield opened
-        finally:
-            await store.close()
+        if self.reader is None:
+            self.reader = await open_store(self.database, clock=ProcessClock(self.time))
+        async with self.reader.open(user, reading=True) as opened:
+            yield opened
 
     # --------------------------------------------------------- what is kept
 
@@ -548,6 +547,8 @@ async def world(
             for service in [each for each in time.processes if isinstance(each, Service)]:
                 service.thaw()
                 await service.kill()
+            if made.reader is not None:
+                await made.reader.close()
 
 
 # --------------------------------------------------------------- what befalls a whole venue

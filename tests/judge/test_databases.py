@@ -26,7 +26,6 @@ from tests.store_rig import (
 )
 from tradefleet.domain.effects import FillBooked, MemoryChanged, OrderPlaced
 from tradefleet.domain.order import Order
-from tradefleet.stores.sql import open_store
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,9 +42,9 @@ def plain(value: object) -> object:
     return str(value) if type(value).__module__.startswith("tradefleet") else value
 
 
-async def filled(url: str, clock) -> tuple[Sequence[Order], Sequence[FillBooked]]:
+async def filled(url: str, clock, open_sql_store) -> tuple[Sequence[Order], Sequence[FillBooked]]:
     """Let the real store write what two users did; return it."""
-    store = await open_store(url, clock=clock)
+    store = await open_sql_store(url, clock=clock)
     own, other = bot(ALICE), bot(BOB)
     await register(store, ALICE, own)
     await register(store, BOB, other)
@@ -62,8 +61,8 @@ async def filled(url: str, clock) -> tuple[Sequence[Order], Sequence[FillBooked]
     return orders, fills
 
 
-async def test_every_row_is_read_as_it_was_written(sql_url, clock):
-    orders, fills = await filled(sql_url, clock)
+async def test_every_row_is_read_as_it_was_written(sql_url, clock, open_sql_store):
+    orders, fills = await filled(sql_url, clock, open_sql_store)
     found = await asyncio.to_thread(read, sql_url)
     assert {order.id for order in found.orders} == {order.id for order in orders}
     for stored in found.orders:
@@ -82,8 +81,8 @@ async def test_every_row_is_read_as_it_was_written(sql_url, clock):
     assert accounts == {each.fill.id: (each.entry.user_id, each.entry.account_id) for each in fills}
 
 
-async def test_every_posting_and_position_is_read(sql_url, clock):
-    _, fills = await filled(sql_url, clock)
+async def test_every_posting_and_position_is_read(sql_url, clock, open_sql_store):
+    _, fills = await filled(sql_url, clock, open_sql_store)
     found = await asyncio.to_thread(read, sql_url)
     assert sorted(found.postings, key=repr) == sorted(
         (
@@ -112,8 +111,8 @@ async def test_every_posting_and_position_is_read(sql_url, clock):
     )
 
 
-async def test_reading_changes_no_file(sqlite_url, clock):
-    await filled(sqlite_url, clock)
+async def test_reading_changes_no_file(sqlite_url, clock, open_sql_store):
+    await filled(sqlite_url, clock, open_sql_store)
     before = await asyncio.to_thread(Path(sqlite_url).read_bytes)
     await asyncio.to_thread(read, sqlite_url)
     assert await asyncio.to_thread(Path(sqlite_url).read_bytes) == before

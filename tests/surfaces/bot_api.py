@@ -133,7 +133,7 @@ class BotApi:
         """Return the bot's latest message in a chat."""
         return [m for m in self.chats[chat].values() if m["from"]["is_bot"]][-1]
 
-    async def until(self, true: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait until something is true of the calls made."""
         async with asyncio.timeout(seconds):
             while not true():

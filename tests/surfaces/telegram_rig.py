@@ -49,7 +49,7 @@ class QuickClock:
 
     async def slept_through(self, true: Callable[[], bool]) -> None:
         """Wait until something is true, looking after every sleep."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not true():
                 self._slept.clear()
                 await self._slept.wait()

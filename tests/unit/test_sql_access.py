@@ -9,7 +9,6 @@ from sqlalchemy import text
 from tests.postgres_server import execute
 from tests.store_rig import ALICE, BOB, LONG, batch, bot, order_of, register, take, write
 from tradefleet.domain.effects import OrderPlaced
-from tradefleet.stores.sql import open_store
 from tradefleet.stores.sql.codec import from_plain, to_plain
 from tradefleet.stores.sql.journal import sheets
 from tradefleet.stores.sql.journal.sqlite_statements import chunks, statement_of
@@ -97,8 +96,10 @@ def plain_role(postgres_url):
     return postgres_url.replace("postgres@", "plain@")
 
 
-async def test_a_users_transaction_sees_no_other_user_whatever_it_asks(plain_role, clock):
-    store = await open_store(plain_role, clock=clock)
+async def test_a_users_transaction_sees_no_other_user_whatever_it_asks(
+    plain_role, clock, open_sql_store
+):
+    store = await open_sql_store(plain_role, clock=clock)
     for user_id in (ALICE, BOB):
         await register(store, user_id, bot(user_id))
     leases = await take(store)
@@ -117,7 +118,6 @@ async def test_a_users_transaction_sees_no_other_user_whatever_it_asks(plain_rol
         assert changed.rowcount == 1
     assert sorted(await store.user_ids()) == [ALICE, BOB]
     assert await store.write([batch(leases[BOB])]) == [None]
-    await store.close()
 
 
 def test_every_table_with_a_user_is_behind_the_wall(postgres_url):

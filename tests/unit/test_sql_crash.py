@@ -50,10 +50,12 @@ def write_and_kill(url, groups):
 
 
 @pytest.mark.parametrize("groups", [2, 40])
-async def test_what_was_confirmed_survives_a_kill_and_nothing_is_halved(tmp_path, groups):
+async def test_what_was_confirmed_survives_a_kill_and_nothing_is_halved(
+    tmp_path, groups, open_sql_store
+):
     url = str(tmp_path / "x.db")
     confirmed = await asyncio.to_thread(write_and_kill, url, groups)
-    store = await open_store(url)
+    store = await open_sql_store(url)
     async with store.open(ALICE) as own:
         orders = await own.orders(limit=1_000_000)
         assert len(orders) >= confirmed
@@ -61,18 +63,19 @@ async def test_what_was_confirmed_survives_a_kill_and_nothing_is_halved(tmp_path
         fills = await own.fills([order.id for order in orders[-BATCHES_READ:]])
         assert len(fills) == len(orders[-BATCHES_READ:])
         assert len(await own.entries()) == len(orders)
-    await store.close()
 
 
 def size_of(file):
     return os.path.getsize(file) if os.path.exists(file) else 0
 
 
-async def test_the_log_is_carried_over_while_others_write(sqlite_url, clock, monkeypatch):
+async def test_the_log_is_carried_over_while_others_write(
+    sqlite_url, clock, monkeypatch, open_sql_store
+):
     monkeypatch.setattr(checkpoints, "PAUSE", 0.0)
     monkeypatch.setattr(checkpoints, "AFTER", 0.0)
     monkeypatch.setattr(checkpoints, "LOG_MOST", 10)
-    store = await open_store(sqlite_url, clock=clock)
+    store = await open_sql_store(sqlite_url, clock=clock)
     await register(store, ALICE, bot(ALICE))
     lease = (await take(store))[ALICE]
     for start in range(0, 2000, 100):

@@ -25,12 +25,11 @@ PATIENCE = 0.1
 
 
 @pytest.fixture
-async def filled(sqlite_url, clock):
+async def filled(sqlite_url, clock, open_sql_store):
     """An open SQLite store with a user who is held."""
-    store = await open_store(sqlite_url, clock=clock, patience=PATIENCE)
+    store = await open_sql_store(sqlite_url, clock=clock, patience=PATIENCE)
     await register(store, ALICE, bot(ALICE))
-    yield store, (await take(store))[ALICE]
-    await store.close()
+    return store, (await take(store))[ALICE]
 
 
 async def save_limits(store):
@@ -100,8 +99,8 @@ async def test_a_file_locked_by_another_process_is_waited_for_then_given_up(fill
     await write(store, lease, *many_orders(1))
 
 
-async def test_a_postgres_row_locked_for_too_long_is_given_up(postgres_url, clock):
-    store = await open_store(postgres_url, clock=clock, patience=PATIENCE)
+async def test_a_postgres_row_locked_for_too_long_is_given_up(postgres_url, clock, open_sql_store):
+    store = await open_sql_store(postgres_url, clock=clock, patience=PATIENCE)
     await register(store, ALICE, bot(ALICE))
     lease = (await take(store))[ALICE]
     other = await asyncpg.connect(postgres_url)
@@ -110,16 +109,15 @@ async def test_a_postgres_row_locked_for_too_long_is_given_up(postgres_url, cloc
         with pytest.raises(StoreUnavailable, match="locked by another"):
             await write(store, lease, *many_orders(1))
     await other.close()
-    await store.close()
 
 
 async def test_a_process_that_stands_still_in_a_transaction_holds_nobody_up_for_long(
-    postgres_url, clock
+    postgres_url, clock, open_sql_store
 ):
     """Its locks are let go before others give up waiting; what it had begun is undone."""
     patience = 1.5
-    still = await open_store(postgres_url, clock=clock, patience=patience)
-    store = await open_store(postgres_url, clock=clock, patience=patience)
+    still = await open_sql_store(postgres_url, clock=clock, patience=patience)
+    store = await open_sql_store(postgres_url, clock=clock, patience=patience)
     await register(store, ALICE, bot(ALICE))
     lease = (await take(store))[ALICE]
     with pytest.raises(DBAPIError):
@@ -128,8 +126,6 @@ async def test_a_process_that_stands_still_in_a_transaction_holds_nobody_up_for_
             assert await store.renew_leases("host", now=START, ttl=1)
             await connection.execute(text("SELECT 1"))
     await write(store, lease, *many_orders(1))
-    await store.close()
-    await still.close()
 
 
 # ---- the file cannot be written, or is no database
@@ -213,8 +209,8 @@ async def test_a_database_that_is_not_there_is_said_so(postgres_server):
         await open_store(url)
 
 
-async def test_a_connection_that_was_cut_is_opened_anew(postgres_url, clock):
-    store = await open_store(postgres_url, clock=clock)
+async def test_a_connection_that_was_cut_is_opened_anew(postgres_url, clock, open_sql_store):
+    store = await open_sql_store(postgres_url, clock=clock)
     await register(store, ALICE, bot(ALICE))
     lease = (await take(store))[ALICE]
     await write(store, lease, *many_orders(1))
@@ -227,7 +223,6 @@ async def test_a_connection_that_was_cut_is_opened_anew(postgres_url, clock):
         await store.write([batch(lease, *many_orders(2))])
     await write(store, lease, *many_orders(3))
     assert await orders_in(store) == ["o0", "o1", "o2"]
-    await store.close()
 
 
 PLACE = read_address("postgresql://host/name")

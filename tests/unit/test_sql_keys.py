@@ -10,7 +10,7 @@ from tests.key_rig import keyed
 from tests.postgres_server import execute
 from tests.store_rig import ALICE, account, register
 from tradefleet.domain.user import Account
-from tradefleet.stores.sql import SchemaState, check, open_store
+from tradefleet.stores.sql import SchemaState, check
 from tradefleet.stores.sql.address import read_address
 from tradefleet.stores.sql.engine import make_engine
 from tradefleet.stores.sql.schema import alembic_config
@@ -42,19 +42,20 @@ async def first_schema(url: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-async def test_accounts_of_an_older_database_are_kept_and_connected(kind, tmp_path, request, clock):
+async def test_accounts_of_an_older_database_are_kept_and_connected(
+    kind, tmp_path, request, clock, open_sql_store
+):
     url = str(tmp_path / "old.db")
     if kind == "postgres":
         url = request.getfixturevalue("bare_postgres_url")
     await first_schema(url)
     assert (await check(url)).state is SchemaState.BEHIND
-    store = await open_store(url, clock=clock)
+    store = await open_sql_store(url, clock=clock)
     async with store.open(ALICE) as own:
         assert await own.accounts() == [account(ALICE)]
         await own.save_account(keyed(ALICE))
         await own.save_sealed_key(sealed(keyed(ALICE)))
     assert isinstance((await store.load_user(ALICE)).accounts[0], Account)
-    await store.close()
 
 
 def everything_in(folder: Path) -> bytes:
@@ -65,8 +66,10 @@ GONE = b"gone-is-what-was-wrapped-and-sealed-here"
 
 
 @pytest.mark.parametrize("way", ["drop", "shred", "replace"])
-async def test_what_is_destroyed_is_overwritten_in_the_file(way, sqlite_url, clock, tmp_path):
-    store = await open_store(sqlite_url, clock=clock)
+async def test_what_is_destroyed_is_overwritten_in_the_file(
+    way, sqlite_url, clock, tmp_path, open_sql_store
+):
+    store = await open_sql_store(sqlite_url, clock=clock)
     await register(store, ALICE)
     owner = keyed(ALICE)
     await connect(store, owner, sealed(owner, sealed=GONE))
@@ -75,7 +78,7 @@ async def test_what_is_destroyed_is_overwritten_in_the_file(way, sqlite_url, clo
         await own.save_pending_key(pending(owner, sealed=GONE))
     await store.close()
     assert everything_in(tmp_path).count(GONE) == 3
-    store = await open_store(sqlite_url, clock=clock)
+    store = await open_sql_store(sqlite_url, clock=clock)
     async with store.open(ALICE) as own:
         if way == "shred":
             await own.shred_keys()

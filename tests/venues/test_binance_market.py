@@ -218,8 +218,13 @@ async def reading(sim: Running, made: Adapter, *streams: Stream) -> AsyncIterato
     before = len(sim.server.streams)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(reader.run())
-        await until(lambda: len(sim.server.streams) > before or reader.failed is not None)
-        await asyncio.sleep(0.02)  # until it has said what it wants to hear
+        streams = sim.server.streams  # the first message on each says that its wish was heard
+        await until(
+            lambda: (
+                reader.failed is not None
+                or (len(streams) > before and all(outlet.messages for outlet in streams))
+            )
+        )
         yield reader
         task.cancel()
     await until(lambda: len(sim.server.streams) <= before)

@@ -348,7 +348,7 @@ async def test_an_order_that_is_under_way_too_long_holds_up_nobody_and_is_not_ta
         link = await at.link()
         await link.balances()
         await at.ours.joined()
-        delayed = Fault(kind=FaultKind.REQUEST_DELAYED, seconds=0.3)
+        delayed = Fault(kind=FaultKind.REQUEST_DELAYED, seconds=1)
         at.sim.faults.once(fault=delayed, action="create")
         async with asyncio.TaskGroup() as beside:
             sending = beside.create_task(outcome_of(link, armed("0.001")))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.makers import START
+from tests.venuesim.rig import until
 from tradefleet.engine.pace import Priority
 from tradefleet.venues._ccxt import turnstile
 from tradefleet.venues._ccxt.turnstile import LEAP, Turnstile
@@ -112,8 +113,7 @@ async def test_who_takes_too_long_holds_up_nobody_and_lets_nobody_in_twice(monke
     async with asyncio.TaskGroup() as tasks:
         async with kept.passing(Priority.EXIT):
             tasks.create_task(passed(kept, Priority.READ, "next", order))
-            await asyncio.sleep(0.05)
-            assert order == ["next"]
+            await until(lambda: order == ["next"])
             async with kept.passing(Priority.READ):
                 tasks.create_task(passed(kept, Priority.READ, "third", order))
                 await asyncio.sleep(0)

@@ -63,8 +63,11 @@ async def simulated(
         yield sim
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Return as soon as something is so; TimeoutError when it has not come about by then."""
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Return as soon as something is so; TimeoutError when it has not come about by then.
+
+    Nobody waits that long but who fails: a machine may be busy with other things.
+    """
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)

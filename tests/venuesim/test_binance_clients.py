@@ -295,7 +295,7 @@ async def test_ccxt_names_refusals_by_its_own_errors(sim, exchange):
 
 
 async def test_ccxt_watches_the_market(sim, exchange):
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         watching = [
             tasks.create_task(watch)
             for watch in (
@@ -316,7 +316,7 @@ async def test_ccxt_watches_the_market(sim, exchange):
 
 
 async def test_ccxt_watches_its_own_orders_trades_and_balance(sim, exchange):
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         orders = tasks.create_task(exchange.watch_orders("BTC/USDT"))
         trades = tasks.create_task(exchange.watch_my_trades("BTC/USDT"))
         balance = tasks.create_task(exchange.watch_balance())
@@ -334,14 +334,14 @@ async def test_ccxt_watches_its_own_orders_trades_and_balance(sim, exchange):
     )
     book = sim.exchange.accounts["alice"]
     known = exchange.balance["spot"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while known["BTC"]["free"] != float(text(book.free["BTC"])):
             await exchange.watch_balance()
     assert known["USDT"] == {"free": 9360, "used": 0, "total": 9360}
 
 
 async def test_ccxt_trades_by_socket(sim, exchange):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         placed = await exchange.create_order_ws("BTC/USDT", "limit", "buy", 0.01, 64000)
         assert placed["status"] == "open"
         looked = await exchange.fetch_order_ws(placed["id"], "BTC/USDT")

@@ -17,7 +17,7 @@ from venuesim.running import Running
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 MONEY = {"USDT": "10000", "BTC": "1"}
-WAIT_S = 10
+WAIT_S = 30
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ async def heard(sim: Running, *prices: str) -> list[str]:
             sim.tick("BTC/USDT", price)
         said = []
         while True:
-            message = await asyncio.wait_for(stream.receive(), 1)
+            message = await asyncio.wait_for(stream.receive(), 30)
             if message.type is not aiohttp.WSMsgType.TEXT:
                 return [*said, "cut"]
             said.append(json.loads(message.data)["p"].partition(".")[0])
@@ -248,7 +248,7 @@ async def test_a_message_held_back_goes_out_with_the_next_beat_when_none_follows
         stream = await http.ws_connect(f"{sim.ws_url}/ws")
         await stream.receive()
         sim.tick("BTC/USDT", "5")
-        assert "5." in (await asyncio.wait_for(stream.receive(), 3)).data
+        assert "5." in (await asyncio.wait_for(stream.receive(), 30)).data
 
 
 # ------------------------------------------------------------- plans

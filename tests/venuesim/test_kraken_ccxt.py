@@ -14,7 +14,7 @@ from venuesim.running import Running
 from venuesim.units import units
 
 MONEY = {"USD": "100000", "BTC": "1"}
-WAIT_S = 10
+WAIT_S = 30
 PAIR = "BTC/USD"
 
 

@@ -10,7 +10,7 @@ from binance.websocket.spot.websocket_stream import SpotWebsocketStreamClient
 from talk import SETTINGS, refusal, tell, tick
 
 PAIR = "BTCUSDT"
-PATIENCE = 10
+PATIENCE = 30
 
 
 def client_of(api_key, secret):

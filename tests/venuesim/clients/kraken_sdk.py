@@ -11,7 +11,7 @@ from talk import SETTINGS, tell, tick
 URL, KEYS = SETTINGS["url"], {"key": SETTINGS["api_key"], "secret": SETTINGS["secret"]}
 WS_URL = SETTINGS["ws_url"] + "/ws.kraken.com"
 AUTH_WS_URL = SETTINGS["ws_url"] + "/ws-auth.kraken.com"
-PATIENCE_S = 10
+PATIENCE_S = 30
 REFUSALS = tuple(found for name, found in vars(errors).items() if name.endswith("Error"))
 # It would wait for a second or more before it connects.
 connectors.ConnectSpotWebsocketBase._ConnectSpotWebsocketBase__get_reconnect_wait = (
