@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tradefleet.domain.errors import Refused
-from tradefleet.domain.limits import TIERS
+from tradefleet.domain.limits import TIERS, RequestLimits
 from tradefleet.settings import (
     FAMILY,
     NAMES,
@@ -166,6 +166,10 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
         ({"OPERATOR_USER": "The Boss"}, ["OPERATOR_USER"]),
         ({"TELEGRAM_MODE": "webhook"}, ["TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_SECRET"]),
         ({"TIERS_FILE": "nowhere.toml"}, ["TIERS_FILE"]),
+        ({"REDIS_URL": "127.0.0.1:6379"}, ["REDIS_URL"]),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, ["TRUSTED_PROXIES"]),
+        ({"TRUSTED_PROXIES": "nginx"}, ["TRUSTED_PROXIES"]),
+        ({"RATE_LIMIT_PER_MINUTE": "0"}, ["RATE_LIMIT_PER_MINUTE"]),
         ({"HTTP_PORT": "x", "PAPER_MARKET": "moon"}, ["HTTP_PORT", "PAPER_MARKET"]),
     ],
 )
@@ -245,7 +249,8 @@ def test_no_secret_is_shown_when_something_is_wrong():
 
 def test_every_setting_that_sounds_secret_is_one():
     sounding = {name for name in NAMES if re.search("(TOKEN|SECRET|KEY|PASSWORD)(_|$)", name)}
-    assert {name for name in NAMES if is_secret(name)} == sounding | {"DATABASE_URL", "WEBHOOK_URL"}
+    addresses = {"DATABASE_URL", "REDIS_URL", "WEBHOOK_URL"}
+    assert {name for name in NAMES if is_secret(name)} == sounding | addresses
 
 
 def test_a_short_secret_shows_its_length_alone():
@@ -313,6 +318,57 @@ def test_a_tiers_file_changes_tiers_and_adds_some():
     tiers = load_settings().tiers()
     assert (tiers["free"].bots, tiers["free"].entries_per_day) == (5, 5)
     assert tiers["premium"] == TIERS["premium"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('# bots = 3\n[free]\nbots = 5\n\n[premium]\n# bots\nbots = "many"\n', 7),
+        ("[premium]\nbots = 7\n[free]\nbotz = 5\n", 4),
+        ("free.bots = 2\npremium.bots = -1\n", 2),
+        ("free = 3\n", 1),
+        ("\n[trial]\nbots = 1\n", 2),
+        ("[free]\nbots = 1\n[requests]\nanonymous_per_hour = 0\n", 4),
+        ("premium = {open_positions = 2, bots = 1.5}\n", 1),
+    ],
+)
+def test_a_mistake_in_a_tiers_file_is_told_with_its_line(text, line):
+    Path("tiers.toml").write_text(text)
+    with pytest.raises(Refused, match=rf"^tiers\.toml, line {line}: "):
+        read_tiers(Path("tiers.toml"))
+    write_env(TIERS_FILE="tiers.toml")
+    (fault,) = inspect_settings().faults
+    assert (fault.name, f"line {line}: " in fault.text) == ("TIERS_FILE", True)
+
+
+def test_a_mistake_in_json_is_told_with_its_line_too():
+    Path("tiers.json").write_text('{\n "free": {"bots": 3},\n "premium": {\n  "bots": true}\n}\n')
+    with pytest.raises(Refused, match=r"^tiers\.json, line 4: bots of tier 'premium'"):
+        read_tiers(Path("tiers.json"))
+    Path("tiers.json").write_text("[]")
+    with pytest.raises(Refused, match=r"^tiers\.json: A tiers file holds one section"):
+        read_tiers(Path("tiers.json"))
+
+
+def test_the_same_file_says_how_often_one_may_ask():
+    assert load_settings().request_limits() == RequestLimits()
+    Path("tiers.toml").write_text("[requests]\nanonymous_per_hour = 7\n[free]\nbots = 1\n")
+    write_env(TIERS_FILE="tiers.toml", RATE_LIMIT_PER_MINUTE="60")
+    expected = RequestLimits(anonymous_per_hour=7, calls_per_minute_max=60)
+    assert load_settings().request_limits() == expected
+
+
+def test_proxies_are_addresses_or_networks():
+    assert load_settings().proxies() == ()
+    write_env(TRUSTED_PROXIES="10.0.0.0/8, ::1 192.0.2.1")
+    found = [str(each) for each in load_settings().proxies()]
+    assert found == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
+
+
+def test_the_password_of_redis_is_not_shown():
+    write_env(REDIS_URL="redis://:canary@127.0.0.1:6379/0")
+    shown = {each.name: each.value for each in inspect_settings().variables}
+    assert shown["REDIS_URL"] == "redis://:***@127.0.0.1:6379/0"
 
 
 def test_without_a_tiers_file_the_tiers_are_the_built_in_ones():
