@@ -107,6 +107,20 @@ async def test_an_entry_whose_price_is_there_is_armed_in_the_write_that_places_i
     assert await ground.states() == ["open"]
 
 
+async def test_an_entry_that_is_armed_leaves_before_what_is_urgent_and_came_later(ground, running):
+    await ground.ask("/addpair ETH/USDT 500 strategy=script timeframe=1m", "/start_trading")
+    await bought(running)
+    await running.poll()
+    await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
+    ground.store.gate = asyncio.Event()
+    await running.price(100, ETH)  # its entry is armed, and being written
+    await running.price(94)  # the stop of the other pair fires
+    ground.store.gate.set()
+    await quiet()
+    assert [order.symbol for order in ground.link().submitted] == [BTC, ETH, BTC]
+    assert [order.state for order in ground.link().submitted] == [OrderState.SENDING] * 3
+
+
 async def test_a_kill_switch_refuses_placing_and_arming_in_one_write(ground, monkeypatch):
     monkeypatch.setattr("tradefleet.runtime.host.LEAVING_MAX", 1)
     async with ground.host() as running:

@@ -137,7 +137,12 @@ class AccountLane(Generic[BotT]):
             self.jobs.append(entry)
 
     def take(self) -> tuple[Job, BotT, OrderId]:
-        """Return what to do next: exits and cancels first, but nothing before its own order's."""
+        """Return what to do next: exits and cancels first, but nothing before its own order's.
+
+        What is written down as being sent already goes before all.
+        """
+        if self._begun is not None:
+            return self.jobs.popleft()
         earlier: set[OrderId] = set()
         for place, entry in enumerate(self.jobs):
             if entry[2] not in earlier and is_urgent(*entry):
