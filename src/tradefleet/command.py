@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from decimal import Decimal
 from types import UnionType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.chart import Chart, Theme
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Conflict, NotThere, Refused, VenueError
 from tradefleet.domain.ids import AccountId, UniverseId
@@ -34,9 +36,9 @@ PAPER = "paper"
 TRADES_MAX = 100_000  # that one reply looks at
 NO_PAIRS = "You have no trading pairs yet. Add one: /addpair BTC/USDT 1000"
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
-
-
 LONGEST = "longest"  # in a field's metadata: how many characters it may have
+
+
 def secret() -> Secret:
     """Return a request's field for a secret; nothing but the handler ever sees its value."""
     made: Secret = field(default=Secret(""), repr=False, metadata={SECRET: True})
@@ -111,12 +113,17 @@ class VenueDesk(Protocol):
     async def check_key(self, venue: str, credentials: Credentials, mode: Mode) -> KeyReport:
         """Ask a venue what a key may do, within a time that is limited; raise KeyRefused."""
 
+    async def bars(self, stream: Stream, *, before: datetime, count: int) -> Sequence[Bar]:
+        """Ask a venue for the latest closed bars, oldest first; raise VenueUnavailable."""
 
-# What a command wants to know before its handler runs: asked of the desk, answered to the handler.
+    async def draw(self, chart: Chart, theme: Theme) -> bytes:
+        """Return a chart as a PNG picture; raise Refused where there are no pictures."""
 
 
 # How what runs in this process is: metrics by name, each with its value and status.
 HealthQuestion: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+
+# What a command wants to know before its handler runs: asked of the desk, answered to the handler.
 Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
 
 
@@ -126,6 +133,7 @@ class Catalog:
 
     rules raises Refused for a symbol the venue does not trade; key_rules says which keys the
     operator allows. web_url: the address of our pages for people, "" when there are none.
+    health: asks what runs how it is, None where that is out of reach.
     """
 
     strategies: Mapping[str, StrategySpec]
@@ -134,18 +142,17 @@ class Catalog:
     rules: Callable[[str, Symbol], Awaitable[TradingRules]]
     tiers: Mapping[str, Tier] = field(default_factory=lambda: TIERS)
     key_rules: KeyRules = KeyRules()
-    health: asks what runs how it is, None where that is out of reach.
     web_url: str = ""
+    local_webhooks: bool = False  # this machine may be sent webhooks: for development
+    health: HealthQuestion | None = None
 
     def check_strategy(self, name: str, params: Mapping[str, str]) -> None:
-    health: HealthQuestion | None = None
         """Refuse a strategy there is not, or parameters it does not allow."""
         if name not in self.strategies:
             choices = ", ".join(sorted(self.strategies))
             raise Refused(f"There is no strategy {name!r}; choose one of: {choices}.")
         self.strategies[name].build(params)
 
-    health: "Callable[[], Awaitable[Mapping[str, Any]]] | None" = None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -154,6 +161,7 @@ class Context:
     user is the caller as stored or, when registered is false, as /start would store them.
     answer is what the command's question came to, None when it asked nothing. everybody is the
     whole store, for the questions of admins' commands alone: they are put in no transaction.
+    tell_operator, for questions too, tells the operator's people and says how many those are.
     """
 
     store: UserStore
@@ -162,10 +170,10 @@ class Context:
     catalog: Catalog
     user: User
     registered: bool
-    tell_operator, for questions too, tells the operator's people and says how many those are.
     vault: Vault | None = None
     answer: object = None
     everybody: Store | None = None
+    tell_operator: Callable[[str], Awaitable[int]] | None = None
     quotas: Quotas | None = None
 
     @property
@@ -174,7 +182,6 @@ class Context:
         return allowed_to(self.user, self.catalog.tiers) or self.catalog.tiers["free"]
 
     async def open_account(self, venue: VenueSpec) -> Account:
-    tell_operator: Callable[[str], Awaitable[int]] | None = None
         """Return the caller's account at a venue that needs no keys, opened if there is none."""
         id = AccountId(f"{self.user.id}:{venue.name}")
         known = [account for account in await self.store.accounts() if account.id == id]
@@ -194,14 +201,6 @@ class Context:
             await self.store.save_account(account)
         return account
 
-    async def accounts(self, name: str = "") -> Sequence[Account]:
-        """Return the caller's connected accounts: all, or those called binance or binance:live."""
-        connected = [account for account in await self.store.accounts() if account.is_active]
-        return [account for account in connected if is_called(account, name)]
-
-    async def universes(self) -> Mapping[UniverseId | None, UniverseSpec]:
-        """Return the caller's universes by id; a bot that is in none finds none by its None."""
-        return {universe.id: universe for universe in await self.store.universes()}
     async def own_switch(self) -> Switch | None:
         """Return the switch over all of the caller's trading; Refused when the operator set it."""
         for switch in await self.store.switches():
@@ -211,6 +210,14 @@ class Context:
                 return switch
         return None
 
+    async def accounts(self, name: str = "") -> Sequence[Account]:
+        """Return the caller's connected accounts: all, or those called binance or binance:live."""
+        connected = [account for account in await self.store.accounts() if account.is_active]
+        return [account for account in connected if is_called(account, name)]
+
+    async def universes(self) -> Mapping[UniverseId | None, UniverseSpec]:
+        """Return the caller's universes by id; a bot that is in none finds none by its None."""
+        return {universe.id: universe for universe in await self.store.universes()}
 
     async def account_for(self, exchange: str) -> tuple[Account, bool]:
         """Return the account to trade in, and whether it was opened for this.
@@ -359,12 +366,15 @@ class Route:
     """Where programs find a command besides its name: a method and a path below /api/v1.
 
     Parts of the path in braces are fields of the request: GET /bots/{symbol}. without: fields
-    that cannot be given at this place.
+    that cannot be given at this place. fixed: fields that are what this place stands for.
+    is_picture: the answer is the reply's picture.
     """
 
     method: str
     path: str
     without: tuple[str, ...] = ()
+    fixed: tuple[tuple[str, str], ...] = ()
+    is_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from tradefleet.command import (
     Reply,
     VenueDesk,
 )
+from tradefleet.domain.chart import Chart, Theme
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import (
@@ -42,7 +43,7 @@ from tradefleet.domain.errors import (
 )
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import RequestLimits
-from tradefleet.domain.market import Symbol
+from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.domain.money import money_context, parse_amount
 from tradefleet.domain.user import Mode, Role, User
 from tradefleet.drawing import as_json
@@ -70,6 +71,12 @@ class NoDesk:
     async def check_key(self, venue: str, credentials: Credentials, mode: Mode) -> KeyReport:
         raise VenueUnavailable("no venue can be asked here")
 
+    async def bars(self, stream: Stream, *, before: datetime, count: int) -> Sequence[Bar]:
+        raise VenueUnavailable("no venue can be asked here")
+
+    async def draw(self, chart: Chart, theme: Theme) -> bytes:
+        raise Refused("No pictures are drawn here.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatcher:
@@ -77,24 +84,24 @@ class Dispatcher:
 
     desk answers what commands ask of venues; vault seals the keys they bring. quotas: how often
     users may start bots, None: as often as they like; users_max how many may be registered.
+    operator_ids: the operator's people on Telegram, who hear what users write to support.
     """
 
     catalog: Catalog
     store: Store
     clock: Clock
     ids: Ids
-    operator_ids: the operator's people on Telegram, who hear what users write to support.
     desk: VenueDesk = field(default_factory=NoDesk)
     vault: Vault | None = None
     quotas: Quotas | None = None
     users_max: int = 1_000_000
+    operator_ids: Sequence[int] = ()
 
     @property
     def request_limits(self) -> RequestLimits:
         """How often anybody may ask, for surfaces that count themselves."""
         return RequestLimits() if self.quotas is None else self.quotas.limits
 
-    operator_ids: Sequence[int] = ()
     async def run(
         self,
         user_id: UserId,
@@ -161,25 +168,19 @@ class Dispatcher:
             return None
         async with self.store.open(caller.id, reading=True) as store:
             context = await self._admit(command, store, caller)
+            context = replace(context, tell_operator=self.tell_operator)
             if command.role is Role.ADMIN:
                 context = replace(context, everybody=self.store)
             with money_context():
                 question = await command.asks(request, context)
         if question is None:
             return None
-            context = replace(context, tell_operator=self.tell_operator)
         try:
             async with asyncio.timeout(QUESTION_SECONDS):
                 return await question(self.desk)
         except TimeoutError:
             raise VenueUnavailable(f"no answer within {QUESTION_SECONDS:.0f} s") from None
 
-    async def _known(self, user_id: UserId, once: "Once") -> Reply | None:
-        """Return what the request was answered before, so that no venue is asked again."""
-        async with self.store.open(user_id, reading=True) as store:
-            return await once.known(store, self.clock.now())
-
-    async def _handle(
     async def tell_operator(self, text: str) -> int:
         """Put a text into the outbox of each of the operator's people; return how many they are."""
         told, now = 0, self.clock.now()
@@ -191,6 +192,12 @@ class Dispatcher:
                 told += 1
         return told
 
+    async def _known(self, user_id: UserId, once: "Once") -> Reply | None:
+        """Return what the request was answered before, so that no venue is asked again."""
+        async with self.store.open(user_id, reading=True) as store:
+            return await once.known(store, self.clock.now())
+
+    async def _handle(
         self,
         command: AnyCommand,
         request: Any,
@@ -245,14 +252,14 @@ class Dispatcher:
             raise Refused(NO_ROOM)
         if command.role is Role.ADMIN and (user is None or user.role is not Role.ADMIN):
             raise NotThere(self.suggestion(command.name))  # as if it did not exist
+        if user is not None and user.banned_at is not None and not may_leave(command):
+            raise NotAllowed(BANNED.format(reason=user.banned_because))
         return Context(
             store=store,
             clock=self.clock,
             ids=self.ids,
             catalog=self.catalog,
             user=user or caller,
-        if user is not None and user.banned_at is not None and not may_leave(command):
-            raise NotAllowed(BANNED.format(reason=user.banned_because))
             registered=user is not None,
             vault=self.vault,
             quotas=self.quotas,
@@ -284,17 +291,17 @@ class Dispatcher:
         return f"I do not know that command. {hint}/help lists all."
 
 
+def may_leave(command: AnyCommand) -> bool:
+    """Say whether one who was banned may use a command: to take risk away, and what is theirs."""
+    return command.for_banned or command.is_exit
+
+
 @dataclass(slots=True)
 class Proof:
     """The digits that were given as a second factor, "" for none, and whether they were right."""
 
     digits: str = field(repr=False)
     was_right: bool = False
-def may_leave(command: AnyCommand) -> bool:
-    """Say whether one who was banned may use a command: to take risk away, and what is theirs."""
-    return command.for_banned or command.is_exit
-
-
 
 
 # ---- requests that are done once
@@ -418,17 +425,17 @@ def request_from(command: AnyCommand, named: Mapping[str, object]) -> Any:
     return command.request(**{name: read(types[name], name, given[name]) for name in given})
 
 
+def length_max(wanted: "Field[Any]") -> int:
+    """Return how many characters a field that is no secret may have."""
+    return int(wanted.metadata.get(LONGEST, VALUE_LENGTH_MAX))
+
+
 def is_required(wanted: "Field[Any]") -> bool:
     return wanted.default is MISSING and wanted.default_factory is MISSING
 
 
 def read(kind: Any, name: str, value: object) -> object:
     """Return value as the field's type."""
-def length_max(wanted: "Field[Any]") -> int:
-    """Return how many characters a field that is no secret may have."""
-    return int(wanted.metadata.get(LONGEST, VALUE_LENGTH_MAX))
-
-
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
             raise Refused(f"{name} must be an object of names and values.")

@@ -34,7 +34,7 @@ PLUGINS = {
 # Every other folder is a room whose files belong together.
 ROOMS = {
     "domain", "engine", "indicators", "signals", "simulation", "runtime", "operations",
-    "wiring",
+    "wiring", "charting",
 }  # fmt: skip
 PURE = {
     "alert", "alerts", "domain", "engine", "indicators", "signals", "simulation", "strategies",

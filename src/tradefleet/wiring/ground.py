@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from tradefleet.charting.studio import Studio
 from tradefleet.clock import Clock, Ids
-from tradefleet.counter import Counters
 from tradefleet.command import HealthQuestion
+from tradefleet.counter import Counters
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
@@ -48,6 +49,7 @@ class Ground:
     paper: PaperVenue
     real: Mapping[str, Venue]
     counters: Counters
+    studio: Studio
     start: StartTimes = field(default_factory=lambda: StartTimes(clock=RealClock()))
 
     @property
@@ -70,7 +72,7 @@ class Ground:
 
     @property
     def desk(self) -> Desk:
-        return Desk(self.venues)
+        return Desk(self.venues, self.studio)
 
     @property
     def keyring(self) -> Keyring:
@@ -97,10 +99,11 @@ class Ground:
             quotas=self.quotas,
             users_max=self.settings.max_concurrent_users,
             web_url=self.settings.web_url(),
-        )
-
+            local_webhooks=self.settings.webhook_allow_local,
             health=health,
             operator_ids=self.settings.admin_ids(),
+        )
+
 
 @asynccontextmanager
 async def open_ground(
@@ -115,7 +118,7 @@ async def open_ground(
     url = db or settings.database_url.get_secret_value()
     store = await open_store(url)
     start.ends("database")
-    counters = counters_of(settings, clock)
+    counters, studio = counters_of(settings, clock), Studio()
     try:
         masters = masters_of(settings)
         vault = await open_vault(masters, store)
@@ -135,9 +138,11 @@ async def open_ground(
                 paper=paper_venue(settings, store, market_of(settings, clock, real, tick)),
                 real=real,
                 counters=counters,
+                studio=studio,
                 start=start,
             )
     finally:
+        studio.close()
         await counters.close()
         await store.close()
 

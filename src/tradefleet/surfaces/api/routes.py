@@ -58,6 +58,12 @@ Proof = Annotated[
 ]
 
 
+class PngResponse(Response):
+    """A picture."""
+
+    media_type = "image/png"
+
+
 class NoDoor:
     """Stands where nobody can sign in."""
 
@@ -128,9 +134,9 @@ class RouteMaker:
             summary=self.command.summary,
             description=f"In chat: `{self.command.usage}`",
             tags=[tag],
-            response_model=self.done,
-            response_class=JSONResponse,
-            response_description="Done",
+            response_model=None if route.is_picture else self.done,
+            response_class=PngResponse if route.is_picture else JSONResponse,
+            response_description="A picture" if route.is_picture else "Done",
             responses=RESPONSES,
             openapi_extra={"security": [{"bearer": []}]},
         )
@@ -142,7 +148,8 @@ class RouteMaker:
         if self.command.needs_proof is not None:
             parameters.append(parameter("proof", Proof, None))
         parameters += [self.path_parameter(field) for field in in_path]
-        left_out = (*in_path, *route.without)
+        fixed = dict(route.fixed)
+        left_out = (*in_path, *route.without, *fixed)
         if route.method in BODIES:
             body = body_of(self.command, f"{name}Body", left_out)
             needed = any(field.is_required() for field in body.model_fields.values())
@@ -165,7 +172,7 @@ class RouteMaker:
             **named: str,
         ) -> Response:
             values = {} if given is None else given.model_dump(exclude_none=True)
-            values |= {field: self.in_path(field, text) for field, text in named.items()}
+            values |= fixed | {field: self.in_path(field, text) for field, text in named.items()}
             reply = await self.dispatcher.run(
                 caller.user_id,
                 self.command.name,
@@ -174,7 +181,7 @@ class RouteMaker:
                 proof=proof or "",
                 proven=caller.strong,
             )
-            return answer(reply)
+            return picture_of(reply) if route.is_picture else answer(reply)
 
         serve.__name__ = name
         vars(serve)["__signature__"] = Signature(parameters)
@@ -210,6 +217,14 @@ def parameter(name: str, kind: Any, *default: Any) -> Parameter:
         annotation=kind,
         default=default[0] if default else Parameter.empty,
     )
+
+
+def picture_of(reply: Reply) -> Response:
+    """Return the first picture of a reply; Refused says why there is none."""
+    for each in reply.attachments:
+        if each.media_type == PngResponse.media_type:
+            return PngResponse(each.content, headers={"Cache-Control": "private, no-store"})
+    raise Refused(reply.text)
 
 
 def answer(reply: Reply) -> Response:
