@@ -107,18 +107,34 @@ async def test_an_entry_whose_price_is_there_is_armed_in_the_write_that_places_i
     assert await ground.states() == ["open"]
 
 
-async def test_an_entry_that_is_armed_leaves_before_what_is_urgent_and_came_later(ground, running):
+async def test_an_entry_that_is_armed_leaves_before_what_is_urgent_and_came_later(
+    ground, monkeypatch
+):
+    monkeypatch.setattr(Link, "rests_stops", True)
     await ground.ask("/addpair ETH/USDT 500 strategy=script timeframe=1m", "/start_trading")
-    await bought(running)
-    await running.poll()
-    await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
-    ground.store.gate = asyncio.Event()
-    await running.price(100, ETH)  # its entry is armed, and being written
-    await running.price(94)  # the stop of the other pair fires
-    ground.store.gate.set()
-    await quiet()
-    assert [order.symbol for order in ground.link().submitted] == [BTC, ETH, BTC]
-    assert [order.state for order in ground.link().submitted] == [OrderState.SENDING] * 3
+    async with ground.host() as running:
+        await bought(running)
+        btc, eth = sorted(running.user().bots.values(), key=lambda bot: str(bot.engine.spec.symbol))
+        (stop,) = btc.engine.working.values()
+        await running.host.bar(Stream("paper", ETH, Timeframe(60)), bar(100))
+        await quiet()
+        written = asyncio.Event()
+
+        async def wait(batches: object) -> None:
+            await written.wait()
+
+        ground.store.before_write = wait
+        await running.price(100, ETH)  # its entry is armed, and being written
+        (entry,) = eth.engine.working.values()
+        running.host.put(btc, Job.CANCEL, stop.id)  # as after a look-up
+        ground.store.before_write = None
+        written.set()
+        await quiet()
+        sent = {order.id: order.state for order in ground.link().submitted}
+        assert sent[entry.id] is OrderState.SENDING
+        assert ground.link().cancelled == [stop.id]
+        assert not (btc.fault or eth.fault)
+        running.user().gone = True
 
 
 async def test_a_kill_switch_refuses_placing_and_arming_in_one_write(ground, monkeypatch):
