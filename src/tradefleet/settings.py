@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = None
 
     webhook_url: SecretStr | None = None
+    webhook_allow_local: bool = False
     admin_telegram_ids: str = ""
 
     encryption_key: SecretStr | None = None

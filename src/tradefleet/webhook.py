@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -27,6 +27,15 @@ LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 LOCAL_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "test", "onion")
 
+# What Python calls global or may, whatever its version, and is not.
+SPECIAL = (
+    IPv4Network("0.0.0.0/8"),
+    IPv4Network("100.64.0.0/10"),
+    IPv4Network("168.63.129.16/32"),  # a cloud's own service, at a public address
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv4Network("198.18.0.0/15"),
+)
 # What of the global part of IPv6 leads elsewhere than it seems, or nowhere.
 GLOBAL = IPv6Network("2000::/3")
 NOT_REALLY = (
@@ -191,7 +200,8 @@ def may_reach(address: str, *, allow_local: bool = False) -> bool:
     if allow_local and str(ip) in ("127.0.0.1", "::1"):
         return True
     if isinstance(ip, IPv4Address):
-        return ip.is_global and not ip.is_multicast and not ip.is_reserved
+        special = any(ip in network for network in SPECIAL)
+        return ip.is_global and not (special or ip.is_multicast or ip.is_reserved)
     return (
         ip.scope_id is None
         and ip in GLOBAL

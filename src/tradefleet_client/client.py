@@ -103,6 +103,44 @@ class AccountBalances(TypedDict):
     balances: list[AssetBalance]
 
 
+class Candle(TypedDict):
+    opened_at: str
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+
+
+class Marked(TypedDict):
+    kind: str
+    at: str
+    price: str
+
+
+class MarkedLevel(TypedDict):
+    kind: str
+    name: str
+    price: str
+
+
+class EquityPoint(TypedDict):
+    at: str
+    equity: str
+
+
+class ChartData(TypedDict):
+    title: str
+    candles: list[Candle]
+    marks: list[Marked]
+    levels: list[MarkedLevel]
+    equity: list[EquityPoint]
+
+
+class ChartsData(TypedDict):
+    charts: list[ChartData]
+
+
 class AccountLine(TypedDict):
     account_id: str
     exchange: str
@@ -144,6 +182,46 @@ class DayProfit(TypedDict):
 
 class Days(TypedDict):
     days: list[DayProfit]
+
+
+class MonthProfit(TypedDict):
+    month: str
+    quote: str
+    trades: int
+    win_rate: str
+    pnl: str
+    fees: str
+
+
+class Months(TypedDict):
+    months: list[MonthProfit]
+
+
+class PairPerformance(TypedDict):
+    symbol: str
+    quote: str
+    trades: int
+    win_rate: str
+    pnl: str
+    expectancy: str
+    fees: str
+
+
+class PairPerformances(TypedDict):
+    pairs: list[PairPerformance]
+
+
+class WeekProfit(TypedDict):
+    week: str
+    quote: str
+    trades: int
+    win_rate: str
+    pnl: str
+    fees: str
+
+
+class Weeks(TypedDict):
+    weeks: list[WeekProfit]
 
 
 class ClosedTrade(TypedDict):
@@ -267,6 +345,16 @@ class Results(TypedDict):
     overall: Result
 
 
+class Channel(TypedDict):
+    name: str
+
+
+class ChannelList(TypedDict):
+    channels: list[Channel]
+    allowed: int
+    available: bool
+
+
 class Part(TypedDict):
     id: str
     quantity: str
@@ -298,6 +386,19 @@ class OrderTold(TypedDict):
     fills: list[Part]
 
 
+class Signal(TypedDict):
+    at: str
+    symbol: str
+    exchange: str
+    strategy: str
+    kind: str
+    text: str
+
+
+class SignalList(TypedDict):
+    signals: list[Signal]
+
+
 class FillLine(TypedDict):
     id: str
     order_id: str
@@ -317,6 +418,55 @@ class FillPage(TypedDict):
     next: str
 
 
+class Exported(TypedDict):
+    name: str
+    trades: int
+    csv: str
+
+
+class SupportAsked(TypedDict):
+    reached: int
+
+
+class WebhookLine(TypedDict):
+    id: str
+    url: str
+    events: list[str]
+    state: str
+    reason: str
+    failures: int
+    last: int
+    created_at: str
+    next_try_at: str | None
+
+
+class DeliveryLine(TypedDict):
+    event: int
+    type: str
+    at: str
+    tries: int
+    status: int | None
+    error: str
+    outcome: str
+
+
+class WebhookList(TypedDict):
+    webhooks: list[WebhookLine]
+    deliveries: list[DeliveryLine]
+
+
+class WebhookMade(TypedDict):
+    id: str
+    url: str
+    events: list[str]
+    secret: str
+
+
+class WebhookRemoved(TypedDict):
+    id: str
+    url: str
+
+
 class Registered(TypedDict):
     user_id: str
     username: str
@@ -331,6 +481,11 @@ class Connected(TypedDict):
     key: str
     warnings: list[str]
     confirmed: bool
+
+
+class ConnectLink(TypedDict):
+    link: str
+    expires_at: str
 
 
 class PairAdded(TypedDict):
@@ -418,6 +573,38 @@ class SettingChanged(TypedDict):
     value: str
 
 
+class EventLoudness(TypedDict):
+    event: str
+    loudness: str
+    is_default: bool
+    about: str
+
+
+class Loudnesses(TypedDict):
+    events: list[EventLoudness]
+
+
+class LoudnessChanged(TypedDict):
+    events: dict[str, str]
+
+
+class Quota(TypedDict):
+    name: str
+    used: int | None
+    allowed: int
+    resets: str
+    resets_at: str | None
+
+
+class Subscription(TypedDict):
+    tier: str
+    quotas: list[Quota]
+    overridden: list[str]
+    advanced_signals: bool
+    custom_strategies: bool
+    priority: bool
+
+
 class WebLink(TypedDict):
     link: str
     expires_at: str
@@ -503,6 +690,12 @@ class OrderAsked(TypedDict):
     quantity: str | None
 
 
+class EmergencyState(TypedDict):
+    halt: str
+    reason: str
+    positions: int
+
+
 class Outcome(TypedDict):
     request: str
     status: str
@@ -574,6 +767,20 @@ class Client(Talk):
         """
         return await self._read("balance")
 
+    async def chart(
+        self,
+        *,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        bars: int | None = None,
+        theme: str | None = None,
+    ) -> Answer[ChartsData]:
+        """Draw a pair, or your equity.
+
+        In chat: /chart [symbol] [timeframe]
+        """
+        return await self._read("chart", symbol=symbol, timeframe=timeframe, bars=bars, theme=theme)
+
     async def accounts(self) -> Answer[AccountList]:
         """Your exchange accounts and their keys.
 
@@ -594,6 +801,27 @@ class Client(Talk):
         In chat: /daily [days]
         """
         return await self._read("daily", days=days)
+
+    async def monthly(self, *, months: int | None = None) -> Answer[Months]:
+        """Profit month by month.
+
+        In chat: /monthly [months]
+        """
+        return await self._read("monthly", months=months)
+
+    async def performance(self) -> Answer[PairPerformances]:
+        """Profit pair by pair.
+
+        In chat: /performance
+        """
+        return await self._read("performance")
+
+    async def weekly(self, *, weeks: int | None = None) -> Answer[Weeks]:
+        """Profit week by week.
+
+        In chat: /weekly [weeks]
+        """
+        return await self._read("weekly", weeks=weeks)
 
     async def trades(
         self,
@@ -656,12 +884,28 @@ class Client(Talk):
         """
         return await self._read("pnl", period=period, months=months)
 
+    async def channels(self) -> Answer[ChannelList]:
+        """The signal channels you follow.
+
+        In chat: /channels
+        """
+        return await self._read("channels")
+
     async def order(self, order: str) -> Answer[OrderTold]:
         """One order and its fills.
 
         In chat: /order <order>
         """
         return await self._read("order", order=order)
+
+    async def signals(
+        self, *, symbol: str | None = None, kind: str | None = None, limit: int | None = None
+    ) -> Answer[SignalList]:
+        """What the strategies of your pairs said lately.
+
+        In chat: /signals [symbol]
+        """
+        return await self._read("signals", symbol=symbol, kind=kind, limit=limit)
 
     async def fills(
         self,
@@ -676,6 +920,47 @@ class Client(Talk):
         In chat: /fills [symbol]
         """
         return await self._read("fills", symbol=symbol, since=since, limit=limit, cursor=cursor)
+
+    async def export(self, *, since: str | None = None) -> Answer[Exported]:
+        """Your closed trades as a file.
+
+        In chat: /export [since]
+        """
+        return await self._read("export", since=since)
+
+    async def support(
+        self, *, message: str | None = None, key: str | None = None
+    ) -> Answer[SupportAsked]:
+        """Write to the operator of this service.
+
+        In chat: /support [message]
+        """
+        return await self._write("support", key, message=message)
+
+    async def webhooks(self, *, webhook: str | None = None) -> Answer[WebhookList]:
+        """Where your events are sent, and what became of it.
+
+        In chat: /webhooks [webhook]
+        """
+        return await self._read("webhooks", webhook=webhook)
+
+    async def addwebhook(
+        self, url: str, *, events: str | None = None, key: str | None = None
+    ) -> Answer[WebhookMade]:
+        """Have your events sent to an address of yours.
+
+        In chat: /addwebhook <https address> [events]
+        """
+        return await self._write("addwebhook", key, url=url, events=events)
+
+    async def removewebhook(
+        self, webhook: str, *, key: str | None = None
+    ) -> Answer[WebhookRemoved]:
+        """Send nothing to an address any more.
+
+        In chat: /removewebhook <webhook>
+        """
+        return await self._write("removewebhook", key, webhook=webhook)
 
     async def start(
         self, *, payload: str | None = None, key: str | None = None
@@ -694,7 +979,7 @@ class Client(Talk):
         api_secret: str | None = None,
         testnet: bool | None = None,
         key: str | None = None,
-    ) -> Answer[Connected]:
+    ) -> Answer[Connected | ConnectLink]:
         """Connect exchange.
 
         In chat: /connect <exchange> <api_key> <secret> [testnet]
@@ -819,6 +1104,29 @@ class Client(Talk):
         """
         return await self._write("set", key, name=name, value=value)
 
+    async def notifications(self) -> Answer[Loudnesses]:
+        """What you are told, and how loud.
+
+        In chat: /notifications
+        """
+        return await self._read("notifications")
+
+    async def notify(
+        self, event: str, loudness: str, *, key: str | None = None
+    ) -> Answer[LoudnessChanged]:
+        """Be told of an event loud, silent or not.
+
+        In chat: /notify <event> <on|silent|off>
+        """
+        return await self._write("notify", key, event=event, loudness=loudness)
+
+    async def subscription(self) -> Answer[Subscription]:
+        """Your tier and what is used of it.
+
+        In chat: /subscription
+        """
+        return await self._read("subscription")
+
     async def web(self, *, key: str | None = None) -> Answer[WebLink]:
         """Get a one-time link to sign in on the web.
 
@@ -931,6 +1239,15 @@ class Client(Talk):
         return await self._write(
             "buy", key, symbol=symbol, amount=amount, exchange=exchange, quantity=quantity
         )
+
+    async def emergency(
+        self, *, action: str | None = None, reason: str | None = None, key: str | None = None
+    ) -> Answer[EmergencyState]:
+        """Stop all entries, or close everything.
+
+        In chat: /emergency [stop|flatten] [reason]
+        """
+        return await self._write("emergency", key, action=action, reason=reason)
 
     async def sell(
         self,

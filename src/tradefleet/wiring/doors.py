@@ -30,6 +30,7 @@ def build_dispatcher(
     quotas: Quotas | None = None,
     users_max: int = 1_000_000,
     web_url: str = "",
+    local_webhooks: bool = False,
     health: HealthQuestion | None = None,
     operator_ids: Sequence[int] = (),
 ) -> Dispatcher:
@@ -42,6 +43,7 @@ def build_dispatcher(
         tiers=tiers,
         key_rules=key_rules or KeyRules(),
         web_url=web_url,
+        local_webhooks=local_webhooks,
         health=health,
     )
     return Dispatcher(

@@ -43,6 +43,7 @@ from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
 from tradefleet.wiring.family import Family, members_of
 from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.keys import key_rules
+from tradefleet.wiring.live import live_over
 from tradefleet.wiring.operator import operator_lines
 from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
@@ -87,6 +88,7 @@ async def serve(
         node = await build_node(ground)
         sign_in = await sign_in_over(ground)
         dispatcher, door = ground.door(node.health), SignInDoor(sign_in)
+        live = live_over(ground, door)
         http = HttpSurface(
             host=settings.http_host,
             port=settings.http_port,
@@ -98,6 +100,7 @@ async def serve(
                 auth_routes(sign_in),
                 page_routes(sign_in, dispatcher),
                 *seed_routes(dispatcher, door, node.health),
+                *live.routes,
             ],
             quotas=ground.quotas,
             proxies=settings.proxies(),
@@ -113,6 +116,7 @@ async def serve(
             AnswersForgotten(store=ground.store, clock=ground.clock).run,
             OldSignInsForgotten(store=ground.store, clock=ground.clock).run,
             *alarms(ground),
+            *live.tasks,
         ]
         if demo:
             await seed_demo(ground.door(), ground.store, say, connects)

@@ -1,0 +1,1 @@
+"""Sends users' events to where they want them: a queue that survives, and a careful client."""
