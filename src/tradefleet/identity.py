@@ -132,6 +132,7 @@ class UserIdentity(Protocol):
     async def sessions(self) -> Sequence[Session]:
         """Return the user's sessions, open or not, the oldest first."""
 
+    async def session(self, id: str) -> Session | None: ...
     async def save_session(self, session: Session) -> None: ...
     async def save_renewal(self, session_id: str, hash: str, now: datetime) -> None:
         """Keep the hash of what renews a session."""

@@ -47,6 +47,9 @@ class MemoryUserIdentity:
     async def sessions(self) -> Sequence[Session]:
         return sorted(self._draft.sessions.values(), key=lambda each: (each.created_at, each.id))
 
+    async def session(self, id: str) -> Session | None:
+        return self._draft.sessions.get(id)
+
     async def save_session(self, session: Session) -> None:
         self._check_owner(session.user_id)
         self._draft.sessions[session.id] = session

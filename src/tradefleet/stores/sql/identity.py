@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.errors import ensure
@@ -24,9 +25,10 @@ from tradefleet.identity import (
     Session,
 )
 from tradefleet.stores.sql import tables
-from tradefleet.stores.sql.queries import rows
+from tradefleet.stores.sql.glance import known
+from tradefleet.stores.sql.queries import WHOSE, Reading, own, rows, rows_of
 from tradefleet.stores.sql.shapes import Shape
-from tradefleet.stores.sql.statements import insert_into, insert_missing, save
+from tradefleet.stores.sql.statements import adding, insert_into, insert_missing, save
 
 PASSWORD = Shape(Password, tables.passwords)
 SESSION = Shape(Session, tables.sessions)
@@ -36,6 +38,11 @@ FACTOR = Shape(SecondFactor, tables.second_factors)
 
 SESSIONS, RENEWALS = tables.sessions.c, tables.renewals.c
 LINKS, SPENT, FAILED = tables.links.c, tables.spent.c, tables.sign_in_failures.c
+OWN_SESSIONS = own(tables.sessions, SESSIONS.created_at, SESSIONS.id)
+OWN_SESSION = known(
+    select(tables.sessions).where(SESSIONS.user_id == WHOSE, SESSIONS.id == bindparam("id"))
+)
+OWN_FACTOR = own(tables.second_factors)
 REUSED = "its renewal was used twice"
 
 Opened = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -49,7 +56,7 @@ class SqlUserIdentity:
     """What one user signs in with, in that user's transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, user_id: UserId, news: list[Data], *, reading: bool
+        self, connection: Reading, user_id: UserId, news: list[Data], *, reading: bool
     ) -> None:
         self._connection = connection
         self._user_id = user_id
@@ -59,7 +66,7 @@ class SqlUserIdentity:
     @property
     def _writing(self) -> AsyncConnection:
         ensure(not self._reading, "a change in a transaction that was opened for reading")
-        return self._connection
+        return cast(AsyncConnection, self._connection)
 
     async def password(self) -> Password | None:
         table = tables.passwords
@@ -72,9 +79,13 @@ class SqlUserIdentity:
         await save(self._writing, tables.passwords, row)
 
     async def sessions(self) -> Sequence[Session]:
-        query = select(tables.sessions).where(SESSIONS.user_id == self._user_id)
-        query = query.order_by(SESSIONS.created_at, SESSIONS.id)
-        return [SESSION.read(row) for row in await rows(self._connection, query)]
+        found = await rows_of(self._connection, OWN_SESSIONS, self._user_id)
+        return [SESSION.read(row) for row in found]
+
+    async def session(self, id: str) -> Session | None:
+        given = {"whose": self._user_id, "id": id}
+        found = await rows(self._connection, OWN_SESSION, given)
+        return SESSION.read(found[0]) if found else None
 
     async def save_session(self, session: Session) -> None:
         ensure(session.user_id == self._user_id, "a row of another user")
@@ -102,12 +113,10 @@ class SqlUserIdentity:
         ensure(link.user_id == self._user_id, "a row of another user")
         same = delete(tables.links).where(LINKS.user_id == link.user_id, LINKS.use == link.use)
         await self._writing.execute(same)
-        await self._writing.execute(insert(tables.links), LINK.columns(link))
+        await self._writing.execute(adding(tables.links), LINK.columns(link))
 
     async def second_factor(self) -> SecondFactor | None:
-        table = tables.second_factors
-        query = select(table).where(table.c.user_id == self._user_id)
-        found = await rows(self._connection, query)
+        found = await rows_of(self._connection, OWN_FACTOR, self._user_id)
         return FACTOR.read(found[0]) if found else None
 
     async def save_second_factor(self, factor: SecondFactor) -> None:
@@ -126,7 +135,7 @@ async def keep_renewal(
     connection: AsyncConnection, user_id: UserId, session_id: str, hash: str, now: datetime
 ) -> None:
     row = {"hash": hash, "user_id": user_id, "session_id": session_id, "made_at": now}
-    await connection.execute(insert(tables.renewals), row)
+    await connection.execute(adding(tables.renewals), row)
 
 
 class SqlIdentityStore:

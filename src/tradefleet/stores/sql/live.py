@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import orjson
@@ -24,7 +24,7 @@ from tradefleet.stores._hints import Hints
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.engine import CONNECTION_WAIT
-from tradefleet.stores.sql.queries import memories_of, rows
+from tradefleet.stores.sql.queries import Reading, memories_of, rows
 from tradefleet.stores.sql.shapes import Shape
 from tradefleet.stores.sql.statements import save
 
@@ -53,7 +53,7 @@ class SqlUserLive:
     """One user's events, in that user's transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, user_id: UserId, clock: Clock, *, reading: bool
+        self, connection: Reading, user_id: UserId, clock: Clock, *, reading: bool
     ) -> None:
         self._connection = connection
         self._user_id = user_id
@@ -63,7 +63,7 @@ class SqlUserLive:
     @property
     def _writing(self) -> AsyncConnection:
         ensure(not self._reading, "a change in a transaction that was opened for reading")
-        return self._connection
+        return cast(AsyncConnection, self._connection)
 
     async def listen(self) -> Head:
         connection = self._writing
@@ -233,9 +233,7 @@ class SqlLiveStore:
             await connection.close(timeout=CONNECTION_WAIT)
 
 
-async def heads_of(
-    connection: AsyncConnection, user_ids: Sequence[UserId]
-) -> Mapping[UserId, Head]:
+async def heads_of(connection: Reading, user_ids: Sequence[UserId]) -> Mapping[UserId, Head]:
     query = select(tables.event_heads).where(HEADS.user_id.in_(user_ids))
     found = await rows(connection, query)
     return {row["user_id"]: Head(row["last"], row["since"]) for row in found}

@@ -64,6 +64,7 @@ def assemble(address: Address, clock: Clock, patience: float) -> SqlStore:
         journal=journal,
         clock=clock,
         hints=hints,
+        patience=patience,
         turn=turn,
         checkpoints=checkpoints,
     )

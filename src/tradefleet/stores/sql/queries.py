@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
-from sqlalchemy import Executable, select
+from sqlalchemy import Column, Select, Table, Text, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.bot import BotMemory, BotSpec
@@ -15,13 +15,53 @@ from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, User
 from tradefleet.stores.sql import shapes, tables
 from tradefleet.stores.sql.codec import from_plain
+from tradefleet.stores.sql.glance import Glance, known
 
 T = TypeVar("T")
+Reading: TypeAlias = AsyncConnection | Glance  # what one moment of the database is read through
+WHOSE = bindparam("whose", type_=Text())  # the user, in a query that is made once
 
 
-async def rows(connection: AsyncConnection, query: Executable) -> Sequence[Mapping[str, Any]]:
-    found: Any = (await connection.execute(query)).mappings().all()
+async def rows(
+    connection: Reading, query: Any, given: Mapping[str, Any] | None = None, *, beside: bool = False
+) -> Sequence[Mapping[str, Any]]:
+    """Return what a query finds; given: its parameters; beside: it may find very much."""
+    if isinstance(connection, Glance):
+        return await connection.rows(query, given or {}, beside=beside)
+    found: Any = (await connection.execute(query, given)).mappings().all()
     return cast(Sequence[Mapping[str, Any]], found)
+
+
+async def rows_of(connection: Reading, query: Select[Any], user_id: UserId) -> Any:
+    """Return what a query of one user's finds."""
+    return await rows(connection, query, {"whose": user_id})
+
+
+def own(table: Table, *order: Column[Any], there: bool = False) -> Select[Any]:
+    """Return the query of one user's rows; there: only what was not removed."""
+    query = select(table).where(table.c.user_id == WHOSE).order_by(*order)
+    kept: Select[Any] = known(query.where(table.c.removed_at.is_(None)) if there else query)
+    return kept
+
+
+USER = known(select(tables.users).where(tables.users.c.id == WHOSE))
+LIMITS = own(tables.user_limits)
+ACCOUNTS = own(tables.accounts, tables.accounts.c.created_at, tables.accounts.c.id)
+BOTS = own(tables.bots, tables.bots.c.number, there=True)
+UNIVERSES = own(tables.universes, tables.universes.c.created_at, tables.universes.c.id, there=True)
+POSITIONS = own(tables.positions)
+MEMORIES = known(
+    select(tables.bot_memories)
+    .join(tables.bots, tables.bots.c.id == tables.bot_memories.c.bot_id)
+    .where(tables.bot_memories.c.user_id == WHOSE, tables.bots.c.removed_at.is_(None))
+    .order_by(tables.bots.c.number)
+)
+GUARD = own(tables.guard_memories)
+SWITCHES = known(
+    select(tables.switches)
+    .where(tables.switches.c.user_id.is_(None) | (tables.switches.c.user_id == WHOSE))
+    .order_by(tables.switches.c.changed_at, tables.switches.c.scope_id)
+)
 
 
 async def users_of(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[UserId, User]:
@@ -30,8 +70,9 @@ async def users_of(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[U
     return {row["id"]: shapes.USER.read(row) for row in found}
 
 
-async def read_user(connection: AsyncConnection, user_id: UserId) -> User | None:
-    return (await users_of(connection, [user_id])).get(user_id)
+async def read_user(connection: Reading, user_id: UserId) -> User | None:
+    found = await rows_of(connection, USER, user_id)
+    return shapes.USER.read(found[0]) if found else None
 
 
 async def limits_of(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[UserId, RiskLimits]:
@@ -40,8 +81,9 @@ async def limits_of(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[
     return {row["user_id"]: from_plain(RiskLimits, row["limits"]) for row in found}
 
 
-async def read_limits(connection: AsyncConnection, user_id: UserId) -> RiskLimits | None:
-    return (await limits_of(connection, [user_id])).get(user_id)
+async def read_limits(connection: Reading, user_id: UserId) -> RiskLimits | None:
+    found = await rows_of(connection, LIMITS, user_id)
+    return from_plain(RiskLimits, found[0]["limits"]) if found else None
 
 
 async def accounts_of(
@@ -53,8 +95,8 @@ async def accounts_of(
     return by_user(found, shapes.ACCOUNT.read)
 
 
-async def read_accounts(connection: AsyncConnection, user_id: UserId) -> list[Account]:
-    return (await accounts_of(connection, [user_id]))[user_id]
+async def read_accounts(connection: Reading, user_id: UserId) -> list[Account]:
+    return [shapes.ACCOUNT.read(row) for row in await rows_of(connection, ACCOUNTS, user_id)]
 
 
 async def read_active_accounts(connection: AsyncConnection, mode: Mode) -> list[Account]:
@@ -73,8 +115,8 @@ async def bots_of(
     return by_user(await rows(connection, query.order_by(table.c.number)), shapes.BOT.read)
 
 
-async def read_bots(connection: AsyncConnection, user_id: UserId) -> list[BotSpec]:
-    return (await bots_of(connection, [user_id]))[user_id]
+async def read_bots(connection: Reading, user_id: UserId) -> list[BotSpec]:
+    return [shapes.BOT.read(row) for row in await rows_of(connection, BOTS, user_id)]
 
 
 async def universes_of(
@@ -86,8 +128,8 @@ async def universes_of(
     return by_user(found, shapes.UNIVERSE.read)
 
 
-async def read_universes(connection: AsyncConnection, user_id: UserId) -> list[UniverseSpec]:
-    return (await universes_of(connection, [user_id]))[user_id]
+async def read_universes(connection: Reading, user_id: UserId) -> list[UniverseSpec]:
+    return [shapes.UNIVERSE.read(row) for row in await rows_of(connection, UNIVERSES, user_id)]
 
 
 async def memories_of(
@@ -112,8 +154,13 @@ async def memories_of(
     return found
 
 
-async def read_memories(connection: AsyncConnection, user_id: UserId) -> dict[BotId, BotMemory]:
-    return (await memories_of(connection, [user_id]))[user_id]
+async def read_memories(connection: Reading, user_id: UserId) -> dict[BotId, BotMemory]:
+    found = await rows_of(connection, POSITIONS, user_id)
+    positions = {row["bot_id"]: shapes.POSITION.read(row) for row in found}
+    return {
+        row["bot_id"]: shapes.MEMORY.read(row, position=positions.get(row["bot_id"]))
+        for row in await rows_of(connection, MEMORIES, user_id)
+    }
 
 
 async def guards_of(
@@ -124,8 +171,9 @@ async def guards_of(
     return {row["user_id"]: shapes.GUARD.read(row) for row in found}
 
 
-async def read_guard(connection: AsyncConnection, user_id: UserId) -> GuardMemory | None:
-    return (await guards_of(connection, [user_id])).get(user_id)
+async def read_guard(connection: Reading, user_id: UserId) -> GuardMemory | None:
+    found = await rows_of(connection, GUARD, user_id)
+    return shapes.GUARD.read(found[0]) if found else None
 
 
 async def switches_of(
@@ -141,8 +189,10 @@ async def switches_of(
     return {user_id: [*platform, *own[user_id]] for user_id in ids}
 
 
-async def read_switches(connection: AsyncConnection, user_id: UserId) -> list[Switch]:
-    return (await switches_of(connection, [user_id]))[user_id]
+async def read_switches(connection: Reading, user_id: UserId) -> list[Switch]:
+    """Return the platform's switches first, then the user's own, the oldest change first."""
+    found = [shapes.SWITCH.read(row) for row in await rows_of(connection, SWITCHES, user_id)]
+    return sorted(found, key=lambda switch: switch.scope is not Scope.PLATFORM)
 
 
 def by_user(

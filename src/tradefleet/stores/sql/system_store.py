@@ -33,8 +33,9 @@ from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.census import census
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.duties import SqlDuties
-from tradefleet.stores.sql.engine import reading_options
+from tradefleet.stores.sql.engine import PATIENCE, reading_options
 from tradefleet.stores.sql.faults import translated
+from tradefleet.stores.sql.glance import Glances
 from tradefleet.stores.sql.identity import SqlIdentityStore
 from tradefleet.stores.sql.journal.plan import run_row
 from tradefleet.stores.sql.journal.sheets import RUNS
@@ -80,6 +81,7 @@ class SqlStore:
         journal: Journal,
         clock: Clock,
         hints: Hints,
+        patience: float = PATIENCE,
         turn: asyncio.Lock | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
@@ -91,6 +93,7 @@ class SqlStore:
         self._turn = turn
         self._checkpoints = checkpoints
         self._closed = False
+        self._glances = Glances(address, engine.dialect, patience) if address.is_sqlite else None
         self.paper_books = SqlPaperBooks(self)
         self.identity = SqlIdentityStore(self.reading, self._writing)
         self.duties = SqlDuties(self.reading, self._writing)
@@ -116,6 +119,23 @@ class SqlStore:
 
     @asynccontextmanager
     async def open(self, user_id: UserId, *, reading: bool = False) -> AsyncIterator[SqlUserStore]:
+        if reading and self._glances:
+            with translated(self._address):
+                async with self._glances.reading() as glance:
+                    if glance is not None:
+                        yield SqlUserStore(glance, user_id, self._clock, reading=True)
+                        return
+        elif self._glances and self._turn and self._checkpoints:
+            with translated(self._address):
+                async with self._turn:
+                    async with self._glances.writing() as stroke:
+                        own = SqlUserStore(stroke, user_id, self._clock, reading=False)
+                        yield own
+                        recorded = bool(own.news) and await own.live.record(own.news)
+                    await self._checkpoints.after_write()
+            if recorded:
+                self._hints.tell([user_id])
+            return
         async with self.reading() if reading else self._writing() as connection:
             if not self._address.is_sqlite:
                 begin = NAME_USER if reading else NAME_AND_LOCK_USER
@@ -314,6 +334,8 @@ class SqlStore:
             return
         self._closed = True
         await self._journal.close()
+        if self._glances:
+            self._glances.close()
         if self._checkpoints:
             await self._checkpoints.close()
         await self.engine.dispose()

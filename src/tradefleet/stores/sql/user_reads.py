@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Integer, Select, Table, bindparam, or_, select
 
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
@@ -16,13 +16,63 @@ from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
 from tradefleet.store import Answer, SignalNote
 from tradefleet.stores.sql import queries, shapes, tables
-from tradefleet.stores.sql.queries import entries_of, rows
+from tradefleet.stores.sql.glance import known
+from tradefleet.stores.sql.queries import WHOSE, Reading, entries_of, rows
+
+ANSWER = known(
+    select(tables.idempotency).where(
+        tables.idempotency.c.user_id == WHOSE, tables.idempotency.c.key == bindparam("key")
+    )
+)
+PARTS = ("working", "final")  # of all orders; each has its index
+
+
+@cache
+def latest(
+    table: Table,
+    time: str,
+    *,
+    part: str = "",
+    of_bot: bool = False,
+    has_before: bool = False,
+    has_since: bool = False,
+    has_symbol: bool = False,
+) -> Select[Any]:
+    """Return the query of a user's latest rows, made once for each way to ask."""
+    at, id = table.c[time], table.c.id
+    query = select(table).where(table.c.user_id == WHOSE).order_by(at.desc(), id.desc())
+    query = query.limit(bindparam("limit", type_=Integer()))
+    if part:
+        query = query.where(tables.is_working if part == "working" else tables.is_final)
+    if of_bot:
+        query = query.where(table.c.bot_id == bindparam("bot"))
+    if has_before:
+        before = bindparam("before", type_=at.type)
+        older = or_(at < before, id < bindparam("before_id", type_=id.type))
+        query = query.where(at <= before, older)  # the first half is the index's
+    if has_since:
+        query = query.where(at >= bindparam("since", type_=at.type))
+    if has_symbol:
+        query = query.where(table.c.symbol == bindparam("symbol"))
+    kept: Select[Any] = known(query)
+    return kept
+
+
+def page_query(table: Table, time: str, page: Page, part: str = "") -> Select[Any]:
+    return latest(
+        table,
+        time,
+        part=part,
+        has_before=page.before is not None,
+        has_since=page.since is not None,
+        has_symbol=page.symbol is not None,
+    )
 
 
 class UserReads:
     """The reading half of a user's store."""
 
-    def __init__(self, connection: AsyncConnection, user_id: UserId) -> None:
+    def __init__(self, connection: Reading, user_id: UserId) -> None:
         self._connection = connection
         self._user_id = user_id
 
@@ -35,16 +85,11 @@ class UserReads:
 
     async def orders(self, bot_id: BotId | None = None, limit: int = 100) -> Sequence[Order]:
         found: list[Order] = []
-        for part in (tables.is_working, tables.is_final):  # each has its index
-            query = self._latest(tables.orders, "decided_at", bot_id, limit).where(part)
-            found += [shapes.ORDER.read(row) for row in await rows(self._connection, query)]
+        given = {"whose": self._user_id, "limit": limit, "bot": bot_id}
+        for part in PARTS:
+            query = latest(tables.orders, "decided_at", part=part, of_bot=bot_id is not None)
+            found += [shapes.ORDER.read(row) for row in await rows(self._connection, query, given)]
         return sorted(found, key=lambda order: (order.decided_at, order.id))[-limit:]
-
-    def _latest(self, table: Any, time: str, bot_id: BotId | None, limit: int) -> Select[Any]:
-        query = select(table).where(table.c.user_id == self._user_id)
-        if bot_id is not None:
-            query = query.where(table.c.bot_id == bot_id)
-        return query.order_by(table.c[time].desc(), table.c.id.desc()).limit(limit)
 
     async def order(self, order_id: OrderId) -> Order | None:
         table = tables.orders
@@ -56,29 +101,30 @@ class UserReads:
         self, page: Page, *, states: Collection[OrderState] | None = None
     ) -> Sequence[Order]:
         found: list[Order] = []
-        for part in (tables.is_working, tables.is_final):  # each has its index
-            query = self._page(tables.orders, "decided_at", page).where(part)
+        for part in PARTS:
+            query = page_query(tables.orders, "decided_at", page, part)
             if states is not None:
                 query = query.where(tables.orders.c.state.in_(states))
-            found += [shapes.ORDER.read(row) for row in await rows(self._connection, query)]
+            told = await rows(self._connection, query, self._given(page))
+            found += [shapes.ORDER.read(row) for row in told]
         newest = sorted(found, key=lambda order: (order.decided_at, order.id), reverse=True)
         return newest[: page.limit]
 
     async def trade_page(self, page: Page) -> Sequence[Trade]:
-        query = self._page(tables.trades, "closed_at", page)
-        return [shapes.TRADE.read(row) for row in await rows(self._connection, query)]
+        query = page_query(tables.trades, "closed_at", page)
+        found = await rows(self._connection, query, self._given(page))
+        return [shapes.TRADE.read(row) for row in found]
 
-    def _page(self, table: Any, time: str, page: Page) -> Select[Any]:
-        query = self._latest(table, time, None, page.limit)
-        at, id = table.c[time], table.c.id
-        if page.before is not None:
-            older = or_(at < page.before.at, id < page.before.id)
-            query = query.where(at <= page.before.at, older)  # the first half is the index's
-        if page.since is not None:
-            query = query.where(at >= page.since)
-        if page.symbol is not None:
-            query = query.where(table.c.symbol == str(page.symbol))
-        return query
+    def _given(self, page: Page) -> dict[str, Any]:
+        before = page.before
+        return {
+            "whose": self._user_id,
+            "limit": page.limit,
+            "before": before and before.at,
+            "before_id": before and before.id,
+            "since": page.since,
+            "symbol": str(page.symbol),
+        }
 
     async def fills(self, order_ids: Sequence[OrderId]) -> Sequence[Fill]:
         table = tables.fills
@@ -92,10 +138,11 @@ class UserReads:
     async def trades(
         self, *, since: datetime | None = None, bot_id: BotId | None = None, limit: int = 1000
     ) -> Sequence[Trade]:
-        query = self._latest(tables.trades, "closed_at", bot_id, limit)
-        if since is not None:
-            query = query.where(tables.trades.c.closed_at >= since)
-        found = await rows(self._connection, query)
+        query = latest(
+            tables.trades, "closed_at", of_bot=bot_id is not None, has_since=since is not None
+        )
+        given = {"whose": self._user_id, "limit": limit, "bot": bot_id, "since": since}
+        found = await rows(self._connection, query, given)
         return [shapes.TRADE.read(row) for row in reversed(found)]
 
     async def entries(self, account_id: AccountId | None = None) -> Sequence[LedgerEntry]:
@@ -104,7 +151,7 @@ class UserReads:
         if account_id is not None:
             query = query.where(table.c.account_id == account_id)
         query = query.order_by(table.c.booked_at, table.c.entry_id, table.c.line)
-        return entries_of(await rows(self._connection, query))
+        return entries_of(await rows(self._connection, query, beside=True))
 
     async def decisions(self, bot_id: BotId, limit: int = 20) -> Sequence[Decided]:
         table = tables.decisions
@@ -127,7 +174,5 @@ class UserReads:
         ]
 
     async def answer(self, key: str) -> Answer | None:
-        table = tables.idempotency
-        query = select(table).where(table.c.user_id == self._user_id, table.c.key == key)
-        found = await rows(self._connection, query)
+        found = await rows(self._connection, ANSWER, {"whose": self._user_id, "key": key})
         return shapes.ANSWER.read(found[0]) if found else None

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
-from sqlalchemy import Update, func, insert, select, update
+from sqlalchemy import Text, Update, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,22 +23,32 @@ from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, PendingKey, SealedKey
 from tradefleet.stores.sql import queries, shapes, tables, vault
 from tradefleet.stores.sql.codec import to_plain
+from tradefleet.stores.sql.glance import known
 from tradefleet.stores.sql.identity import SqlUserIdentity
 from tradefleet.stores.sql.live import SqlUserLive
-from tradefleet.stores.sql.queries import LINE_COLUMNS, lines_of
-from tradefleet.stores.sql.statements import insert_missing, save
+from tradefleet.stores.sql.queries import LINE_COLUMNS, WHOSE, Reading, lines_of
+from tradefleet.stores.sql.statements import adding, insert_missing, save
 from tradefleet.stores.sql.types import time_text
 from tradefleet.stores.sql.user_reads import UserReads
 from tradefleet.stores.sql.webhooks import SqlUserWebhooks
 
 NOBODY = ""
+LEASES, AUDIT = tables.leases.c, tables.audit_log.c
+RAISED = known(
+    update(tables.leases)
+    .values(kill_version=LEASES.kill_version + 1)
+    .where(LEASES.user_id == bindparam("whose", type_=Text()))
+)
+LAST_HASH = known(
+    select(AUDIT.hash).where(AUDIT.user_id == WHOSE).order_by(AUDIT.id.desc()).limit(1)
+)
 
 
 class SqlUserStore(UserReads):
     """One user's transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, user_id: UserId, clock: Clock, *, reading: bool
+        self, connection: Reading, user_id: UserId, clock: Clock, *, reading: bool
     ) -> None:
         super().__init__(connection, user_id)
         self._clock = clock
@@ -52,7 +62,7 @@ class SqlUserStore(UserReads):
     def _writing(self) -> AsyncConnection:
         """The connection, for a statement that changes something."""
         ensure(not self._reading, "a change in a transaction that was opened for reading")
-        return self._connection
+        return cast(AsyncConnection, self._connection)
 
     async def _change(self, statement: Update) -> int:
         return (await self._writing.execute(statement)).rowcount
@@ -145,20 +155,20 @@ class SqlUserStore(UserReads):
             await self._check_universe(spec.universe_id, spec.account_id)
         table = tables.bots
         last = select(func.coalesce(func.max(table.c.number), 0))
-        count = await self._connection.scalar(last.where(table.c.user_id == self._user_id))
+        count = await self._writing.scalar(last.where(table.c.user_id == self._user_id))
         row = {
             **shapes.BOT.columns(spec),
             "number": (count or 0) + 1,
             "created_at": self._clock.now(),
         }
         try:
-            await self._writing.execute(insert(table), row)
+            await self._writing.execute(adding(table), row)
         except IntegrityError as error:
             if any(name in str(error.orig) for name in TAKEN):
                 raise Refused(f"{spec.symbol} is already traded in this account.") from error
             raise
         memory = BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
-        await self._writing.execute(insert(tables.bot_memories), shapes.MEMORY.columns(memory))
+        await self._writing.execute(adding(tables.bot_memories), shapes.MEMORY.columns(memory))
         self.news.append(BotNews.of(spec))
 
     async def save_bot(self, spec: BotSpec) -> None:
@@ -188,7 +198,7 @@ class SqlUserStore(UserReads):
         try:
             if await self._change(self._universe_update(spec.id).values(row)) == 0:
                 row["created_at"] = self._clock.now()
-                await self._writing.execute(insert(table), row)
+                await self._writing.execute(adding(table), row)
         except IntegrityError as error:
             raise BrokenInvariant(f"the universe {spec.name} cannot be kept") from error
 
@@ -229,9 +239,7 @@ class SqlUserStore(UserReads):
         ensure(await self._owns(switch), "a switch over nothing of theirs")
         row = {**shapes.SWITCH.columns(switch), "user_id": self._user_id}
         await save(self._writing, tables.switches, row)
-        lease = tables.leases
-        raised = update(lease).values(kill_version=lease.c.kill_version + 1)
-        await self._change(raised.where(lease.c.user_id == self._user_id))
+        await self._writing.execute(RAISED, {"whose": self._user_id})
 
     async def _owns(self, switch: Switch) -> bool:
         if switch.scope is Scope.USER:
@@ -242,7 +250,7 @@ class SqlUserStore(UserReads):
         query = select(table.c.id).where(
             table.c.user_id == self._user_id, table.c.id == switch.scope_id
         )
-        return await self._connection.scalar(query) is not None
+        return await self._writing.scalar(query) is not None
 
     async def ask_host(self, subject: str, payload: Mapping[str, Any]) -> None:
         row = {
@@ -251,11 +259,11 @@ class SqlUserStore(UserReads):
             "payload": dict(payload),
             "created_at": self._clock.now(),
         }
-        await self._writing.execute(insert(tables.host_messages), row)
+        await self._writing.execute(adding(tables.host_messages), row)
 
     async def notify(self, notice: Notify) -> None:
         self._check_owner(notice.user_id)
-        await self._writing.execute(insert(tables.outbox), outbox_row(notice))
+        await self._writing.execute(adding(tables.outbox), outbox_row(notice))
         self.news.append(NoticeNews.of(notice))
 
     async def loudness(self) -> Mapping[Topic, Loudness]:
@@ -271,8 +279,8 @@ class SqlUserStore(UserReads):
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
         """Add a line to the user's chain: each hash covers the line and the hash before it."""
         table = tables.audit_log
-        query = select(table.c.hash).where(table.c.user_id == self._user_id)
-        previous = await self._connection.scalar(query.order_by(table.c.id.desc()).limit(1)) or ""
+        last = await queries.rows_of(self._connection, LAST_HASH, self._user_id)
+        previous = last[0]["hash"] if last else ""
         line = {
             "user_id": self._user_id,
             "at": self._clock.now(),
@@ -281,7 +289,7 @@ class SqlUserStore(UserReads):
             "detail": dict(detail),
             "prev_hash": previous,
         }
-        await self._writing.execute(insert(table), {**line, "hash": audit_hash(line)})
+        await self._writing.execute(adding(table), {**line, "hash": audit_hash(line)})
 
     # requests with a key of their own
 

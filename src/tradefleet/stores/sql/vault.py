@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.store import KeyTaken, PendingKey, SealedKey
 from tradefleet.stores.sql import shapes, tables
-from tradefleet.stores.sql.queries import rows
-from tradefleet.stores.sql.statements import save
+from tradefleet.stores.sql.queries import Reading, rows
+from tradefleet.stores.sql.statements import adding, save
 
 KEYS = tables.user_keys.c
 SEALED = tables.credentials.c
@@ -33,16 +33,14 @@ async def overwriting(connection: AsyncConnection) -> AsyncIterator[None]:
     await connection.exec_driver_sql("PRAGMA secure_delete = OFF")
 
 
-async def wrapped_key(connection: AsyncConnection, user_id: UserId) -> bytes | None:
-    found: bytes | None = await connection.scalar(
-        select(KEYS.wrapped).where(KEYS.user_id == user_id)
-    )
-    return found
+async def wrapped_key(connection: Reading, user_id: UserId) -> bytes | None:
+    found = await rows(connection, select(KEYS.wrapped).where(KEYS.user_id == user_id))
+    return found[0]["wrapped"] if found else None
 
 
 async def save_wrapped_key(connection: AsyncConnection, user_id: UserId, wrapped: bytes) -> None:
     row = {"user_id": user_id, "wrapped": wrapped}
-    await connection.execute(insert(tables.user_keys), row)
+    await connection.execute(adding(tables.user_keys), row)
 
 
 async def rewrap(connection: AsyncConnection, user_id: UserId, old: bytes, new: bytes) -> bool:
@@ -60,9 +58,7 @@ async def wrapped_keys(
     return [(row["user_id"], row["wrapped"]) for row in await rows(connection, query)]
 
 
-async def sealed_keys(
-    connection: AsyncConnection, user_id: UserId
-) -> Mapping[AccountId, SealedKey]:
+async def sealed_keys(connection: Reading, user_id: UserId) -> Mapping[AccountId, SealedKey]:
     query = select(tables.credentials).where(SEALED.user_id == user_id)
     found = [shapes.SEALED_KEY.read(row) for row in await rows(connection, query)]
     return {key.account_id: key for key in found}
@@ -89,7 +85,7 @@ async def drop_sealed_key(
         await connection.execute(gone)
 
 
-async def pending_key(connection: AsyncConnection, user_id: UserId) -> PendingKey | None:
+async def pending_key(connection: Reading, user_id: UserId) -> PendingKey | None:
     query = select(tables.pending_keys).where(PENDING.user_id == user_id)
     found = await rows(connection, query)
     return shapes.PENDING_KEY.read(found[0]) if found else None

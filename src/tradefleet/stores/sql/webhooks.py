@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import UserId
 from tradefleet.stores.sql import tables
-from tradefleet.stores.sql.queries import rows
+from tradefleet.stores.sql.queries import Reading, rows
 from tradefleet.stores.sql.shapes import Shape
 from tradefleet.stores.sql.statements import save
 from tradefleet.webhook import DELIVERIES_KEPT, Delivery, Webhook
@@ -25,7 +26,7 @@ Opened = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 class SqlUserWebhooks:
     """One user's webhooks, in that user's transaction."""
 
-    def __init__(self, connection: AsyncConnection, user_id: UserId, *, reading: bool) -> None:
+    def __init__(self, connection: Reading, user_id: UserId, *, reading: bool) -> None:
         self._connection = connection
         self._user_id = user_id
         self._reading = reading
@@ -33,7 +34,7 @@ class SqlUserWebhooks:
     @property
     def _writing(self) -> AsyncConnection:
         ensure(not self._reading, "a change in a transaction that was opened for reading")
-        return self._connection
+        return cast(AsyncConnection, self._connection)
 
     async def all(self) -> Sequence[Webhook]:
         query = select(tables.webhooks).where(HOOKS.user_id == self._user_id)
