@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from hmac import compare_digest
 from math import ceil
@@ -383,7 +383,7 @@ def read_request(command: AnyCommand, words: Sequence[str] | Mapping[str, object
 def named_words(command: AnyCommand, words: Sequence[str]) -> dict[str, object]:
     """Give each word the name of its field: name=value words first, the others by position."""
     wanted = {f.name: f for f in fields(command.request)}
-    types = get_type_hints(command.request)
+    types = types_of(command.request)
     texts = next((name for name in wanted if get_origin(types[name]) is Mapping), None)
     named: dict[str, object] = {}
     extra: dict[str, str] = {}
@@ -421,13 +421,21 @@ def request_from(command: AnyCommand, named: Mapping[str, object]) -> Any:
         for name, value in given.items():
             if len(str(value)) > (most := length_max(wanted[name])):
                 raise Refused(f"{name} is too long; the most is {most} characters.")
-    types = get_type_hints(command.request)
+    types = types_of(command.request)
     return command.request(**{name: read(types[name], name, given[name]) for name in given})
 
 
 def length_max(wanted: "Field[Any]") -> int:
     """Return how many characters a field that is no secret may have."""
     return int(wanted.metadata.get(LONGEST, VALUE_LENGTH_MAX))
+
+
+def types_of(request: Any) -> Mapping[str, Any]:
+    """Return the types of the fields of a kind of request."""
+    return found_types(request)
+
+
+found_types = cache(get_type_hints)  # as many as there are commands
 
 
 def is_required(wanted: "Field[Any]") -> bool:

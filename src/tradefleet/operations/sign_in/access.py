@@ -27,6 +27,7 @@ HEADER = {"alg", "kid", "typ"}
 CLOCK_SKEW = 5  # seconds between replicas
 LENGTH_MAX = 4096
 KEY_BYTES_MIN = 32
+READ_KEPT = 20_000  # tokens whose signature was found right, a KiB each
 NOT_VALID = "What you signed in with is not valid (any more); sign in again."
 
 
@@ -45,6 +46,7 @@ class AccessTokens:
         ensure(bool(keys), "access tokens need a key")
         self._keys = {name_of(key): key for key in keys}
         self._first = name_of(keys[0])
+        self._read: dict[bytes, Mapping[str, Any]] = {}  # by the token's hash, the oldest first
 
     def sign(self, session: Session, now: datetime) -> Secret:
         at = int(now.timestamp())
@@ -63,12 +65,30 @@ class AccessTokens:
 
     def read(self, token: str, now: datetime) -> Access:
         """Return what a token of ours says; raise NotSignedIn for any other."""
-        if len(token) > LENGTH_MAX or not is_written_once(token):
+        if len(token) > LENGTH_MAX:
+            raise NotSignedIn(NOT_VALID)
+        digest = hashlib.sha256(token.encode("utf-8", "replace")).digest()
+        claims = self._read.get(digest)
+        if claims is None:
+            claims = self._claims(token)
+            self._remember(digest, claims)
+        check_claims(claims, now)
+        return Access(UserId(claims["sub"]), claims["sid"])
+
+    def _remember(self, digest: bytes, claims: Mapping[str, Any]) -> None:
+        """Keep what a token says, which never changes; whether it counts is asked each time."""
+        self._read[digest] = claims
+        if len(self._read) > READ_KEPT:
+            del self._read[next(iter(self._read))]
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
+        """Return what stands in a token that one of our keys signed."""
+        if not is_written_once(token):
             raise NotSignedIn(NOT_VALID)
         try:
             header = jwt.get_unverified_header(token)
             key = self._keys[checked_header(header)].reveal()
-            claims = jwt.decode(
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[ALGORITHM],
@@ -84,8 +104,7 @@ class AccessTokens:
             )
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise NotSignedIn(NOT_VALID) from None  # its cause may hold the token
-        check_claims(claims, now)
-        return Access(UserId(claims["sub"]), claims["sid"])
+        return claims
 
 
 def name_of(key: Secret) -> str:

@@ -182,13 +182,12 @@ class SignIn:
         """Return whose token this is; raise NotSignedIn when it is nobody's (any more)."""
         if shown.startswith(TOKEN_PREFIX):
             return await self._by_token(shown)
-        said = self.access.read(shown, self.clock.now())
         now = self.clock.now()
+        said = self.access.read(shown, now)
         async with self.store.open(said.user_id, reading=True) as store:
             user = await store.user()
-            sessions = await store.identity.sessions()
+            session = await store.identity.session(said.session_id)
             has_factor = await second_factor.is_on(store)
-        session = next((each for each in sessions if each.id == said.session_id), None)
         if user is None or session is None or not session.is_open(now):
             raise NotSignedIn(NOT_VALID)
         lately = session.strong_until is not None and now < session.strong_until
@@ -217,9 +216,8 @@ class SignIn:
             raise Refused("You have no second factor; /totp sets one up.")
         until = self.clock.now() + STRONG_FOR
         async with self.store.open(known.user.id) as store:
-            for session in await store.identity.sessions():
-                if session.id == known.session:
-                    await store.identity.save_session(replace(session, strong_until=until))
+            if session := await store.identity.session(known.session):
+                await store.identity.save_session(replace(session, strong_until=until))
 
     async def end(self, known: Known) -> None:
         """End the session somebody is signed in with."""

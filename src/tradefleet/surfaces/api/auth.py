@@ -10,6 +10,7 @@ from tradefleet.operations.sign_in.sessions import SHOWN_MAX, Known, SignedIn, S
 from tradefleet.operations.sign_in.telegram import FIELDS_MAX, LENGTH_MAX
 from tradefleet.surfaces.api.door import shown_in
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
+from tradefleet.surfaces.api.matching import QuickRoute
 
 PREFIX = "/api/v1/auth"
 TAG = "Signing in"
@@ -102,7 +103,7 @@ def done(text: str) -> Any:
 
 def auth_routes(sign_in: SignIn) -> APIRouter:
     """Return the routes by which people sign in."""
-    routes = APIRouter(prefix=PREFIX, tags=[TAG], responses=RESPONSES, redirect_slashes=False)
+    routes = APIRouter(prefix=PREFIX, tags=[TAG], responses=RESPONSES, route_class=QuickRoute)
     add_ways_in(routes, sign_in)
     add_sessions(routes, sign_in)
     return routes

@@ -7,20 +7,21 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, create_model
 
 from tradefleet.command import AnyCommand, Reply, Route
-from tradefleet.dispatcher import Dispatcher
+from tradefleet.dispatcher import Dispatcher, types_of
 from tradefleet.domain.errors import NotAllowed, NotSignedIn, NotThere, Refused
 from tradefleet.domain.market import Symbol
 from tradefleet.domain.user import Role
 from tradefleet.surfaces.api.bodies import body_of, example_in, inner_of, query_of
 from tradefleet.surfaces.api.caller import Caller, Door, Right
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
+from tradefleet.surfaces.api.matching import QuickRoute
 from tradefleet.surfaces.api.visits import caller_of
 
 PREFIX = "/api/v1"
@@ -73,7 +74,7 @@ class NoDoor:
 
 def command_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
     """Return the routes of every command there is."""
-    routes = APIRouter(prefix=PREFIX, redirect_slashes=False)
+    routes = APIRouter(prefix=PREFIX, redirect_slashes=False, route_class=QuickRoute)
     commands = dispatcher.catalog.commands.values()
     for command in sorted(commands, key=lambda each: (each.group, each.place, each.name)):
         maker = RouteMaker(command, dispatcher, door or NoDoor(), done_model(command))
@@ -202,7 +203,7 @@ class RouteMaker:
 
     def in_path(self, field: str, text: str) -> str:
         """Return a field of the path; what names no pair names nothing that is there."""
-        if inner_of(get_type_hints(self.command.request)[field]) is Symbol:
+        if inner_of(types_of(self.command.request)[field]) is Symbol:
             try:
                 Symbol.parse(text)
             except Refused as refusal:

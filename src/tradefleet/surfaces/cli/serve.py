@@ -1,12 +1,12 @@
 """`tradefleet serve`: run the service until it is told to stop."""
 
-import asyncio
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from tradefleet.surfaces.cli.edge import edge
+from tradefleet.surfaces.cli.loop import run_on_loop
 from tradefleet.surfaces.cli.parts import DatabaseOption, Parts
 
 
@@ -33,4 +33,4 @@ def add(app: typer.Typer, parts: Parts) -> None:
     ) -> None:
         """Run bots, Telegram and HTTP in this process; Ctrl-C stops it cleanly."""
         with edge():
-            asyncio.run(parts.serve(db, demo, venues is not None, typer.echo))
+            run_on_loop(parts.serve(db, demo, venues is not None, typer.echo))
