@@ -13,6 +13,8 @@ from tradefleet.quota import Quotas
 from tradefleet.surfaces.api.caller import Door
 from tradefleet.surfaces.api.errors import Edge, add_error_answers
 from tradefleet.surfaces.api.health import Health, health_routes
+from tradefleet.surfaces.api.matching import add_routes
+from tradefleet.surfaces.api.reference import reference_routes
 from tradefleet.surfaces.api.routes import SECURITY, NoDoor, command_routes
 from tradefleet.surfaces.api.visits import Counted, FromProxies, Network
 
@@ -49,14 +51,16 @@ def build_app(
         version=__version__,
         description=ABOUT.strip(),
         redirect_slashes=False,
+        docs_url=None,  # reference.py tells it without asking anybody else's server
+        redoc_url=None,
         middleware=layers,
     )
     add_error_answers(app)
-    app.include_router(health_routes(health, is_ready))
+    add_routes(app, health_routes(health, is_ready))
     for routes in more:
-        app.include_router(routes)
+        add_routes(app, routes)
     if dispatcher is not None:
-        app.include_router(command_routes(dispatcher, door))
+        add_routes(app, command_routes(dispatcher, door))
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -64,6 +68,7 @@ def build_app(
         return app.openapi_schema
 
     vars(app)["openapi"] = described
+    add_routes(app, reference_routes(described))
     return app
 
 

@@ -9,8 +9,10 @@ from tradefleet.dispatcher import Dispatcher
 from tradefleet.surfaces.api.bodies import Pair
 from tradefleet.surfaces.api.caller import Caller, Door
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
+from tradefleet.surfaces.api.matching import QuickRoute
 from tradefleet.surfaces.api.routes import Key
 from tradefleet.surfaces.api.seed_routes.asking import Asking
+from tradefleet.surfaces.api.seed_routes.shapes import Started, Stopped
 
 WORDS = {"start": ("start_trading", "started"), "stop": ("stop_trading", "stopped")}
 
@@ -25,7 +27,10 @@ class BotBody(BaseModel):
 
 def bot_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
     """Return the routes."""
-    routes, asking = APIRouter(prefix="/api/bot", tags=["Bot"]), Asking(dispatcher, door)
+    routes, asking = (
+        APIRouter(prefix="/api/bot", tags=["Bot"], route_class=QuickRoute),
+        Asking(dispatcher, door),
+    )
     known: dict[str, Any] = {
         "responses": RESPONSES,
         "openapi_extra": {"security": [{"bearer": []}]},
@@ -39,16 +44,18 @@ def bot_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
         found = await asking.data(caller, command, {"symbol": symbol}, key or "")
         return json_response(200, {"success": True, changed: found[changed]})
 
-    @routes.post("/start", **known)
+    @routes.post("/start", response_model=Started, **known)
     async def start(
         caller: Trader, key: Key = None, given: Annotated[BotBody | None, Body()] = None
     ) -> Response:
+        """Let all your pairs trade, or one."""
         return await turn(caller, "start", given, key)
 
-    @routes.post("/stop", **known)
+    @routes.post("/stop", response_model=Stopped, **known)
     async def stop(
         caller: Leaver, key: Key = None, given: Annotated[BotBody | None, Body()] = None
     ) -> Response:
+        """Let all your pairs enter no more, or one; open positions stay protected."""
         return await turn(caller, "stop", given, key)
 
     return routes

@@ -14,7 +14,14 @@ from tradefleet.surfaces.api.bodies import Text
 from tradefleet.surfaces.api.caller import Caller, Door
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
 from tradefleet.surfaces.api.health import Health
+from tradefleet.surfaces.api.matching import QuickRoute
 from tradefleet.surfaces.api.seed_routes.asking import Asking
+from tradefleet.surfaces.api.seed_routes.shapes import (
+    Alerts,
+    MaintenanceTold,
+    Stats,
+    UsersOverview,
+)
 
 DAY = timedelta(days=1)
 HERE = frozenset({"127.0.0.1", "::1"})
@@ -34,7 +41,7 @@ class MaintenanceBody(BaseModel):
 
 def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -> APIRouter:
     """Return the routes; figures of the whole service are for admins and for its own machine."""
-    routes, asking = APIRouter(tags=["Operator"]), Asking(dispatcher, door)
+    routes, asking = APIRouter(tags=["Operator"], route_class=QuickRoute), Asking(dispatcher, door)
     known: dict[str, Any] = {
         "responses": RESPONSES,
         "openapi_extra": {"security": [{"bearer": []}]},
@@ -47,8 +54,9 @@ def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -
 
     watched: dict[str, Any] = {**known, "dependencies": [Depends(watcher)]}
 
-    @routes.get("/stats", **watched)
+    @routes.get("/stats", response_model=Stats, **watched)
     async def get_stats() -> Response:
+        """Tell figures of the whole service; for admins, and for its own machine."""
         now = dispatcher.clock.now()
         found = await dispatcher.store.census(now - DAY)
         metrics = (await health())["metrics"]
@@ -75,16 +83,18 @@ def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -
         }
         return json_response(200, told)
 
-    @routes.get("/alerts", **watched)
+    @routes.get("/alerts", response_model=Alerts, **watched)
     async def get_alerts() -> Response:
+        """List what is not as it should be now; for admins, and for its own machine."""
         report = await health()
         alerts = alerts_of(report["metrics"], moment(dispatcher.clock.now()))
         critical = sum(alert["level"] == "critical" for alert in alerts)
         told = {"alerts": alerts, "active_alerts": len(alerts), "critical_alerts": critical}
         return json_response(200, told)
 
-    @routes.get("/users/overview", **known)
+    @routes.get("/users/overview", response_model=UsersOverview, **known)
     async def get_overview(request: Request) -> Response:
+        """Count the users and what they have; for admins."""
         await asking.operator(request)
         found = await dispatcher.store.census(dispatcher.clock.now() - DAY)
         told = {
@@ -99,10 +109,11 @@ def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -
         }
         return json_response(200, told)
 
-    @routes.post("/admin/maintenance", **known)
+    @routes.post("/admin/maintenance", response_model=MaintenanceTold, **known)
     async def set_maintenance(
         caller: Admin, given: Annotated[MaintenanceBody | None, Body()] = None
     ) -> Response:
+        """Refuse new entries for everybody, or allow them again; for admins."""
         body = given or MaintenanceBody()
         state = {True: "on", False: "off", None: "toggle"}[body.enabled]
         words = {"state": state, "reason": body.reason}

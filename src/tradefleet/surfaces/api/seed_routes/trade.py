@@ -11,8 +11,17 @@ from tradefleet.drawing import moment
 from tradefleet.surfaces.api.bodies import Amount, Text
 from tradefleet.surfaces.api.caller import Caller, Door
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
+from tradefleet.surfaces.api.matching import QuickRoute
 from tradefleet.surfaces.api.routes import Key
 from tradefleet.surfaces.api.seed_routes.asking import Asking, eight, rate
+from tradefleet.surfaces.api.seed_routes.shapes import (
+    FundsTold,
+    History,
+    ProfitTold,
+    TradeOnItsWay,
+    TradeTold,
+    TradingStatus,
+)
 
 PREFIX = "/api/trade"
 COIN = "BTC"
@@ -38,26 +47,35 @@ class TradeBody(BaseModel):
 
 def trade_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
     """Return the routes; they ask the dispatcher for whoever the door lets in."""
-    routes, asking = APIRouter(prefix=PREFIX, tags=["Trade"]), Asking(dispatcher, door)
+    routes, asking = (
+        APIRouter(prefix=PREFIX, tags=["Trade"], route_class=QuickRoute),
+        Asking(dispatcher, door),
+    )
     known: dict[str, Any] = {
         "responses": RESPONSES,
         "openapi_extra": {"security": [{"bearer": []}]},
     }
+    late: dict[int | str, Any] = {
+        202: {"model": TradeOnItsWay, "description": "Ordered; the exchange has yet to answer"},
+    }
+    trading = {**known, "responses": {**RESPONSES, **late}}
     Reader = Annotated[Caller, Depends(asking.reader)]
     Trader = Annotated[Caller, Depends(asking.trader)]
     Leaver = Annotated[Caller, Depends(asking.leaver)]
 
-    @routes.get("/status", **known)
+    @routes.get("/status", response_model=TradingStatus, **known)
     async def get_status(caller: Reader) -> Response:
+        """Say whether you can trade now, and with what."""
         state = await asking.data(caller, "trade_status", {})
         return json_response(200, {**state, "timestamp": moment(dispatcher.clock.now())})
 
-    @routes.get("/balance", **known)
+    @routes.get("/balance", response_model=FundsTold, **known)
     async def get_balance(
         caller: Reader,
         asset: Annotated[str, Query(pattern=r"^[A-Za-z0-9]{2,15}$")] = "USDC",
         exchange: Annotated[str, Query(max_length=200, description=EXCHANGE)] = "",
     ) -> Response:
+        """Say what of an asset is free for orders by hand."""
         found = await asking.data(caller, "funds", {"asset": asset, "exchange": exchange})
         data = {
             "asset": found["asset"],
@@ -67,34 +85,38 @@ def trade_routes(dispatcher: Dispatcher, door: Door | None) -> APIRouter:
         told = {"success": True, "environment": found["environment"], "data": data}
         return json_response(200, told)
 
-    @routes.post("/buy-btc", **known)
+    @routes.post("/buy-btc", response_model=TradeTold, **trading)
     async def buy(
         caller: Trader, key: Key = None, given: Annotated[TradeBody | None, Body()] = None
     ) -> Response:
+        """Buy BTC at the market, for an amount or in a quantity; without either for all."""
         return await trade(asking, caller, "buy", given or TradeBody(), key or "")
 
-    @routes.post("/sell-btc", **known)
+    @routes.post("/sell-btc", response_model=TradeTold, **trading)
     async def sell(
         caller: Leaver, key: Key = None, given: Annotated[TradeBody | None, Body()] = None
     ) -> Response:
+        """Sell BTC that was bought by hand at the market; without a quantity all of it."""
         return await trade(asking, caller, "sell", given or TradeBody(), key or "")
 
-    @routes.get("/history", **known)
+    @routes.get("/history", response_model=History, **known)
     async def get_history(
         caller: Reader,
         days: Annotated[int, Query(ge=1, le=3650)] = 30,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         symbol: Annotated[str, Query(max_length=40)] = "",
     ) -> Response:
+        """List your trades, the newest first, with their results net of fees."""
         given = {"days": days, "limit": limit, "symbol": symbol}
         return json_response(200, history(await asking.data(caller, "history", given)))
 
-    @routes.get("/pnl", **known)
+    @routes.get("/pnl", response_model=ProfitTold, **known)
     async def get_pnl(
         caller: Reader,
         period: Annotated[str, Query(max_length=20)] = "monthly",
         months: Annotated[int, Query(ge=1, le=120)] = 12,
     ) -> Response:
+        """Tell realised profit by day, week, month or year, net of fees."""
         found = await asking.data(caller, "pnl", {"period": period, "months": months})
         overall = result(found["overall"])
         told = {
