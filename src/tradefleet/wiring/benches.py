@@ -87,7 +87,7 @@ async def _hot_path(bots: int, symbols: int, bars: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/bench.db")
         market = GeneratedMarket(symbols, WARM_BARS + bars)
-        await _make_users(store, bots, list(market.bars))
+        await make_users(store, bots, list(market.bars))
         clock = MarketClock(next(iter(market.bars.values()))[0].opened_at)
         commits = GroupCommit(writer_of(store.paper_books), Work())
         venue = PaperVenue(source=market, books=store.paper_books, commits=commits)
@@ -187,7 +187,9 @@ def _quantile(samples: Sequence[tuple[float, int]], share: float) -> float:
     return 0.0
 
 
-async def _make_users(store: SqlStore, bots: int, symbols: Sequence[Symbol]) -> None:
+async def make_users(
+    store: SqlStore, bots: int, symbols: Sequence[Symbol], tier: str = "free"
+) -> None:
     """Make users with three running bots each, spread over symbols and both strategies."""
     at = datetime.fromisoformat("2024-01-01T00:00:00Z")
     names = ("ema_cross", "apex")
@@ -195,7 +197,7 @@ async def _make_users(store: SqlStore, bots: int, symbols: Sequence[Symbol]) -> 
         user_id = UserId(f"u{first:06}")
         account_id = AccountId(f"{user_id}:paper")
         async with store.open(user_id) as user:
-            await user.save_user(User(id=user_id, username=user_id, created_at=at))
+            await user.save_user(User(id=user_id, username=user_id, created_at=at, tier=tier))
             await user.save_limits(RiskLimits())
             await user.save_account(
                 Account(
@@ -238,7 +240,7 @@ def journal(intents: int, group_size: int) -> dict[str, Any]:
 async def _journal(intents: int, group_size: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         store = await open_store(f"sqlite:///{folder}/bench.db")
-        await _make_users(store, 1, [Symbol("BTC", "USDT")])
+        await make_users(store, 1, [Symbol("BTC", "USDT")])
         at = datetime.fromisoformat("2024-01-01T00:00:00Z")
         (lease,) = await store.take_leases("bench", now=at, ttl=FOREVER, limit=1)
         groups = [

@@ -32,6 +32,7 @@ def build_parts() -> Parts:
         bench_accounts=bench_accounts,
         bench_latency=bench_latency,
         bench_orders=bench_orders,
+        bench_api=bench_api,
     )
 
 
@@ -164,3 +165,9 @@ async def check_database(db: str | None) -> str:
             )
         case sql.SchemaState.MISSING:
             raise Refused("There is no database yet: run `tradefleet db upgrade` to make it.")
+
+
+def bench_api(bots: int, per_second: int, seconds: float) -> dict[str, Any]:
+    from tradefleet.wiring import api_benches
+
+    return api_benches.api(bots, per_second, seconds)

@@ -82,6 +82,17 @@ def add(app: typer.Typer, parts: Parts) -> None:
         with edge():
             show(parts.bench_orders(orders), as_json)
 
+    @group.command()
+    def api(
+        bots: Annotated[int, typer.Option(min=3, max=100_000, help="Bots, three a user.")] = 10_000,
+        per_second: Annotated[int, typer.Option(min=1, max=20_000, help="Requests.")] = 1000,
+        seconds: Annotated[float, typer.Option(min=1, max=3600)] = 70.0,
+        as_json: JsonOption = False,
+    ) -> None:
+        """Signed-in users ask the API of a service on one core while everybody's bots run."""
+        with edge():
+            show(parts.bench_api(bots, per_second, seconds), as_json)
+
 
 def show(result: dict[str, Any], as_json: bool) -> None:
     """Print each figure, beside what is to be reached where there is such a thing."""

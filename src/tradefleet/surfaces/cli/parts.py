@@ -63,3 +63,4 @@ class Parts:
     bench_accounts: Callable[[int, int, int], dict[str, Any]]
     bench_latency: Callable[[int, int, bool], dict[str, Any]]
     bench_orders: Callable[[int], dict[str, Any]]
+    bench_api: Callable[[int, int, float], dict[str, Any]]
