@@ -11,7 +11,7 @@ from tradefleet import __version__
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.quota import Quotas
 from tradefleet.surfaces.api.caller import Door
-from tradefleet.surfaces.api.errors import Edge, add_error_answers
+from tradefleet.surfaces.api.errors import Edge, Failure, add_error_answers
 from tradefleet.surfaces.api.health import Health, health_routes
 from tradefleet.surfaces.api.matching import add_routes
 from tradefleet.surfaces.api.reference import reference_routes
@@ -82,6 +82,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
             operation["responses"].pop("422", None)
     parts = schema.setdefault("components", {})
     parts["securitySchemes"] = SECURITY
+    models = parts.setdefault("schemas", {})
+    models[Failure.__name__] = Failure.model_json_schema()
     for name in ("HTTPValidationError", "ValidationError"):
-        parts.get("schemas", {}).pop(name, None)
+        models.pop(name, None)
+    parts["schemas"] = dict(sorted(models.items()))
     return schema

@@ -68,8 +68,11 @@ MEANINGS = {
     429: "Too much in too short a time; Retry-After says when to go on",
     503: "Database or exchange cannot be reached now",
 }
+# By name, for app.py describes it once: with the model here FastAPI would build it anew for every
+# status of every route, which took most of the time in which the app is built.
+A_FAILURE = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Failure.__name__}"}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Failure, "description": meaning} for status, meaning in MEANINGS.items()
+    status: {"description": meaning, "content": A_FAILURE} for status, meaning in MEANINGS.items()
 }
 
 
