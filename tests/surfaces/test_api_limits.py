@@ -208,6 +208,42 @@ async def test_a_database_that_is_away_counts_nothing_and_says_so(house):
         assert "ratelimit" not in answer.headers
 
 
+async def test_monitors_of_our_own_machine_are_not_counted(house):
+    async with house.asking("127.0.0.1") as client:
+        for _ in range(150):
+            assert (await client.get("/stats")).status_code == 200
+        assert (await client.get("/docs")).headers["ratelimit"].startswith('"address";r=99;')
+        passed_on = {"X-Forwarded-For": HOME}
+        codes = [(await client.get("/stats", headers=passed_on)).status_code for _ in range(101)]
+        assert codes == [401] * 99 + [429] * 2
+
+
+async def test_no_route_for_who_is_signed_in_forgets_the_limits(house):
+    app = house.app()
+    exits = {
+        f"/api/v1{place}"
+        for command in house.dispatcher.catalog.commands.values()
+        if command.is_exit
+        for place in (f"/commands/{command.name}", *(route.path for route in command.routes))
+    } | {"/api/bot/stop", "/api/trade/sell-btc"}
+    walked = 0
+    async with house.asking() as client:
+        client.headers.update(signed(ALICE, "admin"))
+        while (await client.get(READ)).status_code == 200:
+            pass
+        for path, verbs in app.openapi()["paths"].items():
+            for verb, operation in verbs.items():
+                if operation.get("security") and path not in exits:
+                    place = path.replace("{symbol}", "BTC-USDT").replace("{", "").replace("}", "")
+                    given = {"json": {}} if verb in ("post", "put", "patch") else {}
+                    answer = await client.request(verb.upper(), place, **given)
+                    assert answer.status_code in (400, 429), (verb, path, answer.text)
+                    if answer.status_code == 400:
+                        assert answer.json()["code"] == "invalid", "it was not even read"
+                    walked += answer.status_code == 429
+    assert walked > 50
+
+
 # ---- starting bots
 
 

@@ -128,7 +128,7 @@ async def used_of(tier: Tier, context: Context) -> tuple[Quota, ...]:
         ),
         Quota(
             name="API calls a minute",
-            used=calls.used if calls else None,
+            used=min(calls.used, per_minute) if calls else None,
             allowed=per_minute,
             resets="within a minute",
             resets_at=now + timedelta(seconds=calls.seconds_left) if calls and calls.used else None,

@@ -28,6 +28,7 @@ from tradefleet.surfaces.api.errors import RESPONSES, json_response
 from tradefleet.surfaces.api.live_hub import SLOW_SECONDS, Ending, Frame, LiveHub, Stream
 from tradefleet.surfaces.api.live_ticket import LENGTH_MAX, TICKET_SECONDS, Tickets
 from tradefleet.surfaces.api.routes import check_right
+from tradefleet.surfaces.api.visits import caller_of
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,12 @@ class Live:
     door: Door
     tickets: Tickets
 
+    async def visitor(self, request: Request) -> Caller:
+        """Return who asks, as `caller` does, unless they ask too often."""
+        caller = await caller_of(request, self.door)
+        check_right(caller, Right.READ)
+        return caller
+
     async def caller(self, authorization: str, ticket: str, address: str) -> Caller:
         """Return who wants to listen; raise unless they may."""
         if ticket:
@@ -127,8 +134,7 @@ def live_routes(live: Live) -> APIRouter:
 
 def add_tickets(routes: APIRouter, live: Live) -> None:
     async def who(request: Request) -> Caller:
-        address = request.client.host if request.client else ""
-        return await live.caller(request.headers.get("authorization", ""), "", address)
+        return await live.visitor(request)
 
     @routes.post(
         "/events/ticket",
@@ -171,8 +177,7 @@ def add_events(routes: APIRouter, live: Live) -> None:
         last_event_id: Annotated[str, Header(alias="Last-Event-ID", max_length=16)] = "",
     ) -> Response:
         """Read what happened to you; with `Accept: text/event-stream`, as it happens."""
-        address = request.client.host if request.client else ""
-        caller = await live.caller(request.headers.get("authorization", ""), ticket, address)
+        caller = await (live.caller("", ticket, "") if ticket else live.visitor(request))
         if EVENT_STREAM not in request.headers.get("accept", ""):
             return await page(live, caller, after, limit)
         if after is None and last_event_id.isascii() and last_event_id.isdigit():

@@ -23,6 +23,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
 
 UNCOUNTED = frozenset({"/health", "/livez", "/readyz", "/metrics"})
+UNCOUNTED_HERE = frozenset({"/stats", "/alerts"})  # when a monitor of our own machine asks
+HERE = frozenset({"127.0.0.1", "::1"})
 VISIT = "tradefleet.visit"  # in the scope of a request
 HOPS_MAX = 20  # proxies that X-Forwarded-For may name
 
@@ -48,7 +50,7 @@ class Counted:
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in UNCOUNTED:
+        if scope["type"] != "http" or is_monitor(scope):
             await self.app(scope, receive, send)
             return
         visit = await self._visit(scope)
@@ -101,6 +103,14 @@ async def caller_of(request: Request, door: Door, *, is_exit: bool = False) -> C
     if not is_exit:
         visit.asked.check()
     return visit.caller
+
+
+def is_monitor(scope: Scope) -> bool:
+    """Say whether a request is one that monitors make again and again, and is cheap."""
+    path: str = scope["path"]
+    if path in UNCOUNTED_HERE and address_of(scope) in HERE:
+        return not header(scope, b"x-forwarded-for") and not header(scope, b"forwarded")
+    return path in UNCOUNTED
 
 
 def header(scope: Scope, name: bytes) -> str:
