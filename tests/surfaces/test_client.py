@@ -165,7 +165,7 @@ async def test_a_read_is_asked_again_and_has_no_key(answering, monkeypatch):
 )
 async def test_a_read_is_given_up(answering, monkeypatch, answers, tries):
     monkeypatch.setattr(talk, "WAIT_FIRST", 0.001)
-    url, asked = await answering(*answers, *([web.Response(text="{")] * 3))
+    url, asked = await answering(*answers, *(web.Response(text="{") for _ in range(3)))
     async with Client(url, "token") as client:
         with pytest.raises(RequestFailed):
             await client.listpairs()
