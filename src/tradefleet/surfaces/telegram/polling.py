@@ -1,8 +1,9 @@
 """Updates by long polling: asked for one batch after the other, for as long as it takes.
 
-Of several processes one polls, and keeps how far it came with that duty before a batch is worked
-on: no update is worked on twice, whoever goes on. What was being worked on when a process died is
-not worked on again: its user hears nothing and asks again.
+Of several processes one polls. Telegram forgets a batch when the next one is asked for, which is at
+once; how far we came is kept with the duty, too, so that whoever goes on begins no lower. One who
+cannot be sure that the duty is still theirs asks the database before a batch is worked on. What was
+being worked on when a process died is not worked on again: its user hears nothing and asks again.
 """
 
 import asyncio
@@ -27,24 +28,62 @@ POLL = 25  # seconds Telegram holds the line when there is nothing new
 BATCH = 100  # Telegram's limit
 FAREWELL = 2.0  # seconds to tell Telegram at the end what we have had
 STORE_PAUSE = 1.0  # seconds until a batch is asked for again that could not be kept
+PLACE_SECONDS = 1.0  # between two writings of how far we came
 DUTY = "telegram updates"
 
 Keep = Callable[[int], Awaitable[bool]]
+
+
+class Place:
+    """How far the holder of the duty came: written every second, and before it matters."""
+
+    def __init__(self, duties: DutyStore, duty: Duty, shift: Shift, clock: Clock) -> None:
+        self._duties = duties
+        self._duty = duty
+        self._shift = shift
+        self._clock = clock
+        self._offset = self._written = duty.place
+
+    async def keep(self, offset: int) -> bool:
+        """Note how far we came; return whether what came before it is ours to work on."""
+        self._offset = offset
+        return self._shift.is_sure or await self.write()
+
+    async def write(self) -> bool:
+        """Write it down; return whether the duty is still ours."""
+        offset = self._offset
+        if not await self._duties.advance(self._duty, offset):
+            return False
+        self._written = offset
+        return True
+
+    async def run(self) -> None:
+        """Write it down every second, if there is anything to write."""
+        while True:
+            await self._clock.sleep(PLACE_SECONDS)
+            if self._offset != self._written:
+                with suppress(StoreError):  # then a second later
+                    await self.write()
 
 
 async def poll_in_turn(
     bot: UpdatesAsTheyCame, intake: Intake, clock: Clock, *, duties: DutyStore, owner: str
 ) -> None:
     """Bring updates whenever it is this process's turn, until cancelled."""
+    shift = Shift(duties, f"{DUTY} {bot.id}", owner=owner, clock=clock)
 
     async def work(duty: Duty) -> None:
-        async def keep(offset: int) -> bool:
-            return await duties.advance(duty, offset)
+        place = Place(duties, duty, shift, clock)
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(place.run())
+            try:
+                await poll(bot, intake, clock, offset=duty.place or None, keep=place.keep)
+            finally:
+                writing.cancel()
+                with suppress(StoreError):  # Telegram knows it, too
+                    await place.write()
 
-        await poll(bot, intake, clock, offset=duty.place or None, keep=keep)
-
-    name = f"{DUTY} {bot.id}"
-    await Shift(duties, name, owner=owner, clock=clock).run(work)
+    await shift.run(work)
 
 
 async def keep_nothing(_offset: int) -> bool:
