@@ -1,12 +1,12 @@
 """A user's keys in the store, sealed by the vault: kept, opened, checked again, rotated."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tradefleet.domain.credentials import Credentials
 from tradefleet.domain.errors import ensure
-from tradefleet.domain.ids import UserId
+from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Switch
 from tradefleet.domain.user import Account, AccountKey, AccountState
 from tradefleet.engine.key_guard import CHECK_EVERY, Checked, KeyRules, obeying
@@ -121,6 +121,10 @@ class Keyring:
         async with self.store.open(account.user_id, reading=True) as store:
             return await open_key(store, self.vault, account)
 
+    def opened(self, account: Account, wrapped: bytes, sealed: SealedKey) -> Credentials:
+        """Return the credentials in a sealed key that was read before."""
+        return self.vault.open(wrapped, Place.of(account), sealed.sealed)
+
     async def users(self) -> AsyncIterator[tuple[UserId, bytes]]:
         """Yield every user who has a key of their own, and the key, wrapped."""
         last: UserId | None = None
@@ -128,3 +132,26 @@ class Keyring:
             for user_id, wrapped in page:
                 last = user_id
                 yield user_id, wrapped
+
+
+@dataclass(slots=True, eq=False)
+class KeysAhead:
+    """Opens accounts' credentials; sealed keys of many users that start at once are read together.
+
+    What was read ahead stays sealed, serves once, and only until the next reading.
+    """
+
+    keyring: Keyring
+    _read: dict[AccountId, tuple[bytes, SealedKey]] = field(default_factory=dict)
+
+    async def read(self, user_ids: Sequence[UserId]) -> None:
+        """Read these users' keys, whose accounts are opened next; none: forget what was read."""
+        self._read = {}
+        if user_ids:
+            self._read = dict(await self.keyring.store.keys_of(user_ids))
+
+    async def credentials_of(self, account: Account) -> Credentials:
+        found = self._read.pop(account.id, None)
+        if found is None:
+            return await self.keyring.credentials_of(account)
+        return self.keyring.opened(account, *found)

@@ -449,6 +449,11 @@ class Store(Protocol):
         """Return the service's own random secret of that name (32 bytes), made at first use."""
 
     # keys
+    async def keys_of(
+        self, user_ids: Sequence[UserId]
+    ) -> Mapping[AccountId, tuple[bytes, SealedKey]]:
+        """Return these users' sealed keys, each beside its user's own key, wrapped."""
+
     async def wrapped_keys(
         self, *, after: UserId | None = None, limit: int
     ) -> Sequence[tuple[UserId, bytes]]:

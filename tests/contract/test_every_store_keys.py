@@ -290,3 +290,22 @@ async def test_there_is_one_account_per_venue_and_mode_where_there_are_keys(sql_
     with pytest.raises(BrokenInvariant):
         async with sql_store.open(ALICE) as own:
             await own.save_account(second)
+
+
+async def test_the_keys_of_many_are_read_at_once_each_beside_its_users_own(store):
+    for number, user_id in enumerate((ALICE, BOB)):
+        await register(store, user_id)
+        for mode in (Mode.TESTNET, Mode.LIVE)[number:]:
+            owner = keyed(user_id, mode)
+            await connect(store, owner, sealed(owner, user_id + mode))
+            async with store.open(user_id) as own:
+                if await own.wrapped_key() is None:
+                    await own.save_wrapped_key(b"own key of " + user_id.encode())
+    every = await store.keys_of([ALICE, BOB, UserId("nobody")])
+    for user_id in (ALICE, BOB):
+        wrapped, each_sealed, _ = await keys_of(store, user_id)
+        theirs = {account_id: (wrapped, each) for account_id, each in each_sealed.items()}
+        assert await store.keys_of([user_id]) == theirs
+        assert {key: every[key] for key in theirs} == theirs
+    assert len(every) == 3
+    assert await store.keys_of([]) == {}

@@ -46,3 +46,21 @@ async def test_a_node_says_once_how_long_it_took_until_everybody_runs(caplog):
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith("1 users and 1 bots run after 0.00 s: leases")
     assert [*start.spent] == ["leases", "reading users", "accounts and bots", "history"]
+
+
+async def test_keys_are_read_together_before_accounts_open_and_forgotten_afterwards(caplog):
+    ground = Ground.new()
+    ground.market.bars[STREAM] = [bar(100, minute) for minute in range(-5, 0)]
+    await ground.join()
+    running, asked = ground.host("host-1"), []
+
+    async def read(users):
+        asked.append((list(users), len(running.host.users)))
+        if users:
+            raise ValueError("the vault is shut")  # then each key is read when it is needed
+
+    running.ownership.read_keys = read
+    async with running:
+        assert asked == [(["alice"], 0), ([], 1)]
+        assert len(running.host.bots) == 1
+    assert "keys cannot be read together" in caplog.text

@@ -5,8 +5,9 @@ lost. What a command wants from a running bot arrives as a message in the user's
 transaction, so that a command that was rolled back has told nobody.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -49,6 +50,9 @@ USERS_MAX = 20_000  # run by one host
 TAKEN_AT_ONCE = 100  # users loaded together
 
 
+KeysRead = Callable[[Sequence[UserId]], Awaitable[None]]
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Ownership:
     """Keeps a live host's users in step with leases and commands."""
@@ -59,6 +63,7 @@ class Ownership:
     poll_seconds: float = 1.0
     users_max: int = USERS_MAX
     start: StartTimes | None = None  # measures until every user was taken for the first time
+    read_keys: KeysRead | None = None  # of users whose accounts are opened next
     _renewed_at: float = field(init=False)
     _taking: set[UserId] = field(default_factory=set)  # leased, and not run yet
 
@@ -119,13 +124,37 @@ class Ownership:
             loads = {load.user.id: load for load in found}
         if caught:  # one of them cannot be read: then each is, alone
             logger.error("users cannot be loaded together: %r", caught[0])
+        await self._read_keys([*loads])
         self._ends("reading users")
         self._taking |= {lease.user_id for lease in ready}
-        for lease in ready:
-            await self._take_one(lease, loads.get(lease.user_id))
-            self._taking.discard(lease.user_id)
-            if self._is_renewal_due:  # or who was first is lost before the last is here
-                await self._renew()
+        async with asyncio.TaskGroup() as tasks:
+            specs = (spec for load in loads.values() for spec in load.bots)
+            for spec in {spec.venue: spec for spec in specs}.values():
+                tasks.create_task(self._list_markets(spec))
+            for lease in ready:
+                await self._take_one(lease, loads.get(lease.user_id))
+                self._taking.discard(lease.user_id)
+                if self._is_renewal_due:  # or who was first is lost before the last is here
+                    await self._renew()
+        await self._read_keys([])
+
+    async def _list_markets(self, spec: BotSpec) -> None:
+        """Let a venue list its markets while others do; where that fails, its bots ask again."""
+        venue = self.host.venues.get(spec.venue)
+        with self.host.catch() as caught:
+            if venue is not None:
+                await venue.market.rules(spec.symbol)
+        if caught:
+            logger.debug("no markets of %s yet: %r", spec.venue, caught[0])
+
+    async def _read_keys(self, users: Sequence[UserId]) -> None:
+        """Read users' keys in one go; where that fails, each is read when it is needed."""
+        if self.read_keys is None:
+            return
+        with self.host.catch() as caught:
+            await self.read_keys(users)
+        if caught:
+            logger.error("keys cannot be read together: %r", caught[0])
 
     async def _take_one(self, lease: Lease, load: UserLoad | None) -> None:
         host = self.host

@@ -15,7 +15,7 @@ from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Symbol, TradingRules
-from tradefleet.keyring import Keyring
+from tradefleet.keyring import Keyring, KeysAhead
 from tradefleet.quota import Quotas
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
@@ -50,6 +50,7 @@ class Ground:
     real: Mapping[str, Venue]
     counters: Counters
     studio: Studio
+    keys_ahead: KeysAhead | None = None  # through which accounts at real venues are opened
     start: StartTimes = field(default_factory=lambda: StartTimes(clock=RealClock()))
 
     @property
@@ -123,10 +124,12 @@ async def open_ground(
         masters = masters_of(settings)
         vault = await open_vault(masters, store)
         await check_masters(vault, masters, store)
-        unseal = Keyring(store, vault).credentials_of
+        keys_ahead = KeysAhead(Keyring(store, vault))
         start.ends("vault")
         live = not key_rules(settings).live_ban
-        async with open_venues(settings, clock, unseal, live=live, limits=limits) as real:
+        async with open_venues(
+            settings, clock, keys_ahead.credentials_of, live=live, limits=limits
+        ) as real:
             yield Ground(
                 settings=settings,
                 database=without_password(url),
@@ -140,6 +143,7 @@ async def open_ground(
                 counters=counters,
                 studio=studio,
                 start=start,
+                keys_ahead=keys_ahead,
             )
     finally:
         studio.close()

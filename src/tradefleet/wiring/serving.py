@@ -158,6 +158,8 @@ async def build_node(ground: Ground, *more: StrategySpec) -> Node:
         for name, venue in ground.venues.items()
     }
     ownership = Ownership(host=host, feeds=feeds, lease_seconds=settings.lease_ttl)
+    if ground.keys_ahead is not None:
+        ownership.read_keys = ground.keys_ahead.read
     start.ends("strategies")
     return Node(host=host, feeds=feeds, ownership=ownership, start=start)
 

@@ -26,6 +26,7 @@ from tradefleet.store import (
     Lease,
     OutboxNotice,
     ReplayRun,
+    SealedKey,
     SignalNote,
     UserLoad,
 )
@@ -310,6 +311,18 @@ class MemoryStore:
         return self._shared.secrets.setdefault(name, secrets.token_bytes(32))
 
     # keys
+
+    async def keys_of(
+        self, user_ids: Sequence[UserId]
+    ) -> Mapping[AccountId, tuple[bytes, SealedKey]]:
+        return {
+            account_id: (wrapped, sealed)
+            for user_id in user_ids
+            if (rows := self._rows.get(user_id)) is not None
+            and (wrapped := rows.user_keys.get(user_id)) is not None
+            for account_id, sealed in rows.sealed_keys.items()
+            if sealed is not None
+        }
 
     async def wrapped_keys(
         self, *, after: UserId | None = None, limit: int

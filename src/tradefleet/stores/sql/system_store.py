@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from tradefleet.store import (
     OutboxNotice,
     PaperChange,
     ReplayRun,
+    SealedKey,
     SignalNote,
     UserLoad,
 )
@@ -258,6 +259,12 @@ class SqlStore:
             return bytes(await connection.scalar(query) or b"")
 
     # keys
+
+    async def keys_of(
+        self, user_ids: Sequence[UserId]
+    ) -> Mapping[AccountId, tuple[bytes, SealedKey]]:
+        async with self.reading() as connection:
+            return await vault.keys_of(connection, user_ids)
 
     async def wrapped_keys(
         self, *, after: UserId | None = None, limit: int

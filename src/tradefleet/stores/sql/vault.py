@@ -49,6 +49,16 @@ async def rewrap(connection: AsyncConnection, user_id: UserId, old: bytes, new: 
         return (await connection.execute(change.values(wrapped=new))).rowcount == 1
 
 
+async def keys_of(
+    connection: AsyncConnection, user_ids: Sequence[UserId]
+) -> Mapping[AccountId, tuple[bytes, SealedKey]]:
+    query = select(tables.credentials, KEYS.wrapped).where(
+        SEALED.user_id.in_(user_ids), KEYS.user_id == SEALED.user_id
+    )
+    every = [(row["wrapped"], shapes.SEALED_KEY.read(row)) for row in await rows(connection, query)]
+    return {sealed.account_id: (wrapped, sealed) for wrapped, sealed in every}
+
+
 async def wrapped_keys(
     connection: AsyncConnection, after: UserId | None, limit: int
 ) -> Sequence[tuple[UserId, bytes]]:
