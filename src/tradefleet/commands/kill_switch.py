@@ -14,6 +14,7 @@ from tradefleet.command import (
     rest_of_words,
 )
 from tradefleet.domain.bot import BotSpec
+from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope, Switch
@@ -31,6 +32,11 @@ DONE = {
     Halt.RUN: "✅ Entries are allowed again for {what}.",
     Halt.STOP: "⏸ Stopped for {what}: nothing new is opened; open positions keep their stops.",
     Halt.FLATTEN: "🛑 Flattening {what}: every position is closed, and nothing new is opened.",
+}
+TOLD = {
+    Halt.RUN: "✅ The operator allows entries again ({what}).",
+    Halt.STOP: "⏸ The operator has stopped entries ({what}): {reason}. Your stops stay.",
+    Halt.FLATTEN: "🛑 The operator is closing your positions ({what}): {reason}.",
 }
 HOW = (
     "Say where and what: /killswitch platform stop, /killswitch user stop alice, "
@@ -79,6 +85,8 @@ async def ask(request: KillSwitch, context: Context) -> Question | None:
         async with everybody.open(user_id) as store:
             await store.set_switch(switch)
             await store.ask_host("switches_changed", {})
+            text = TOLD[halt].format(what=WHERE[scope], reason=switch.reason)
+            await store.notify(Notify(user_id, Topic.SYSTEM, text, now, priority=1))
             detail = {"by": context.user.id, "scope": scope.value, "id": id, "state": halt.value}
             await store.audit("switched", {**detail, "reason": switch.reason})
         return SwitchSet(scope.value, id, user_id, halt.value, switch.reason)
