@@ -22,6 +22,7 @@ from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, START, Door, trade
 from tests.surfaces.api_rig import app_over, failure, health, talking
 from tests.unit.test_sign_in import QUICK
 from tests.unit.test_sign_in_tokens import BOT, NEW
+from tradefleet.counters.memory import MemoryCounters
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.user import Role
@@ -37,6 +38,7 @@ from tradefleet.operations.sign_in.access import AccessTokens
 from tradefleet.operations.sign_in.passwords import Passwords
 from tradefleet.operations.sign_in.sessions import SignIn
 from tradefleet.operations.sign_in.throttle import Throttle
+from tradefleet.quota import Quotas
 from tradefleet.stores.sql import SqlStore
 from tradefleet.stores.sql.tables import METADATA
 from tradefleet.surfaces.api.auth import auth_routes
@@ -70,7 +72,11 @@ def sign_in_of(dispatcher: Dispatcher) -> SignIn:
         ids=dispatcher.ids,
         access=AccessTokens([NEW]),
         passwords=Passwords(QUICK),
-        throttle=Throttle(dispatcher.store.identity, dispatcher.clock),
+        throttle=Throttle(
+            dispatcher.store.identity,
+            dispatcher.clock,
+            Quotas(counters=MemoryCounters(dispatcher.clock)),
+        ),
         vault=dispatcher.vault,
         bot_token=BOT,
     )

@@ -53,6 +53,7 @@ class SqlUserStore(UserReads):
         super().__init__(connection, user_id)
         self._clock = clock
         self._reading = reading
+        self._bots: Sequence[BotSpec] | None = None
         self.news: list[Data] = []  # told to who listens, once this is committed
         self.identity = SqlUserIdentity(connection, user_id, self.news, reading=reading)
         self.live = SqlUserLive(connection, user_id, clock, reading=reading)
@@ -147,7 +148,9 @@ class SqlUserStore(UserReads):
         return [bot for bot in await self._there() if bot.is_manual]
 
     async def _there(self) -> Sequence[BotSpec]:
-        return await queries.read_bots(self._connection, self._user_id)
+        if self._bots is None or not self._reading:  # one moment has the same bots throughout
+            self._bots = await queries.read_bots(self._connection, self._user_id)
+        return self._bots
 
     async def add_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
