@@ -1,5 +1,6 @@
 """How often one may ask over HTTP: by tier, by hour, by address; and where a request comes from."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -93,6 +94,15 @@ async def test_the_tier_says_how_many_calls_a_minute_and_the_answers_tell(house)
         assert (await client.get(READ, headers=signed(BOB))).status_code == 200
         house.later(seconds=40)
         assert (await client.get(READ)).status_code == 200
+
+
+async def test_of_64_calls_at_once_for_the_last_one_left_one_is_served(house):
+    async with house.asking() as client:
+        client.headers.update(signed(ALICE))
+        for _ in range(9):
+            await client.get(READ)
+        answers = await asyncio.gather(*(client.get(READ) for _ in range(64)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [429] * 63
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tradefleet.counters.memory import MemoryCounters
 from tradefleet.counters.redis import AWAY, RedisCounters
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.runtime.replay_clock import ReplayClock
+from tradefleet.wiring.serving import counted_where
 
 
 class Moving:
@@ -109,6 +110,16 @@ async def test_while_redis_is_away_the_process_counts_by_itself_and_says_so_once
         assert (await counters.hit("b", 60)).used == 1
         assert not counters.is_away
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+        await counters.close()
+
+
+async def test_the_service_says_where_it_counts(clock: ReplayClock):
+    assert "by this process alone (set REDIS_URL" in await counted_where(MemoryCounters(clock))
+    with redis_server() as server:
+        counters = RedisCounters(server.url, Moving())
+        assert await counted_where(counters) == "in Redis, for all processes together"
+        server.stop()
+        assert "REDIS_URL cannot be reached" in await counted_where(counters)
         await counters.close()
 
 
