@@ -40,7 +40,10 @@ async def test_each_event_is_made_loud_silent_or_off(door):
 async def test_all_events_are_listed_with_what_they_mean(door):
     await door.ask("/notify order on")
     reply = await door.ask("/notifications")
-    assert reply.rows[0] == ("fill", "🔔 on", "an order was filled")
+    assert reply.text.splitlines()[:2] == [
+        "What you are told. /notify <event> <on|silent|off> changes it.",
+        "🔔 fill (on): an order was filled",
+    ]
     assert {each.event: (each.loudness, each.is_default) for each in reply.data.events} == {
         topic.value: (DEFAULTS[topic].value, True) for topic in Topic
     } | {"order": ("on", False)}

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.doors import BINANCE, BYBIT, PAPER, Door
+from tradefleet.command import Attachment, Reply
 from tradefleet.domain.errors import Refused, StoreUnavailable
 from tradefleet.surfaces.cli.app import build_app
 from tradefleet.surfaces.cli.chat import user_id_of
@@ -135,6 +136,19 @@ def test_a_dangerous_command_wants_a_confirmation(program):
     assert (result.exit_code, "add --yes" in result.stderr) == (1, True)
     result = program.chat("/fx all", "--yes")
     assert result.stderr == "You have no open position.\n"
+
+
+def test_a_picture_is_kept_and_its_place_said(program, monkeypatch):
+    files = (Attachment("btc.png", "image/png", b"a picture"),)
+
+    async def run(*_, **__):
+        return Reply(text="drawn", attachments=files)
+
+    monkeypatch.setattr("tradefleet.dispatcher.Dispatcher.run", run)
+    first, second = program.chat("/chart").stdout.splitlines()
+    assert first == "drawn"
+    name, _, place = second.strip().partition(": ")
+    assert (name, Path(place).read_bytes()) == ("btc.png", b"a picture")
 
 
 def test_the_database_named_is_the_one_used(program):

@@ -26,6 +26,7 @@ OURS = {
     },
     "latency": {"entry_p99_ms": 7.5, "floor_entry_p99_ms": 5, "is_tls": True},
     "orders": {"own_orders_per_s": 9000, "floor_own_orders_per_s": 5000},
+    "telegram": {"command_p99_ms": 20, "floor_command_p99_ms": 50},
 }
 
 
@@ -37,6 +38,8 @@ def benchmarks(monkeypatch):
         def lines_of(command, **environment):
             if "benchmarks.peers" in command:
                 return peers(command)
+            if "benchmarks.telegram" in command:
+                return [ours["telegram"]]
             return [ours[command[command.index("bench") + 1]]]
 
         monkeypatch.setattr(table, "lines_of", lines_of)

@@ -6,7 +6,8 @@ from tradefleet.command import CommandSpec, Context, Reply, Route, Step
 from tradefleet.domain.effects import Topic
 from tradefleet.domain.notices import DEFAULTS, MEANINGS
 
-SOUNDS = {"on": "🔔 on", "silent": "🔕 silent", "off": "🚫 off"}
+SIGNS = {"on": "🔔", "silent": "🔕", "off": "🚫"}
+HEADER = "What you are told. /notify <event> <on|silent|off> changes it."
 STEPS = (
     Step("🔕 Fills silent", "/notify fill silent"),
     Step("🔕 All silent", "/notify all silent"),
@@ -45,13 +46,10 @@ async def notifications(request: Notifications, context: Context) -> Reply:
         )
         for topic in Topic
     )
-    return Reply(
-        text="🔔 What you are told here (/notify <event> <on|silent|off> changes it)",
-        columns=("Event", "Now", "When"),
-        rows=tuple((each.event, SOUNDS[each.loudness], each.about) for each in events),
-        steps=STEPS,
-        data=Loudnesses(events),
-    )
+    lines = [
+        f"{SIGNS[each.loudness]} {each.event} ({each.loudness}): {each.about}" for each in events
+    ]
+    return Reply(text="\n".join([HEADER, *lines]), steps=STEPS, data=Loudnesses(events))
 
 
 COMMAND = CommandSpec(

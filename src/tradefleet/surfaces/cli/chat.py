@@ -3,14 +3,16 @@
 import asyncio
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tradefleet.command import AnyCommand, Reply
+from tradefleet.command import AnyCommand, Attachment, Reply
 from tradefleet.dispatcher import Dispatcher, name_and_words, read_request
 from tradefleet.domain.errors import NeedsProof, Refused, StoreUnavailable
 from tradefleet.domain.ids import UserId
@@ -99,6 +101,8 @@ class Talk:
             complain(draw(reply))
         else:
             typer.echo(draw(reply))
+        for attachment in reply.attachments:
+            typer.echo(keep(attachment))
         if self._asks:
             for step in reply.steps:
                 typer.echo(f"  {step.label}: {step.message}")
@@ -126,6 +130,14 @@ class Talk:
             raise Refused(f"/{command.name} wants a confirmation; add --yes.")
         if not typer.confirm(f"{command.summary}. Go on?"):
             raise Refused("Nothing was done.")
+
+
+def keep(attachment: Attachment) -> str:
+    """Put a reply's file where it can be opened, and say where that is."""
+    folder = Path(tempfile.mkdtemp(prefix="tradefleet-"))
+    file = folder / attachment.name
+    file.write_bytes(attachment.content)
+    return f"  {attachment.name}: {file}"
 
 
 def is_risky(command: AnyCommand, words: list[str]) -> bool:
