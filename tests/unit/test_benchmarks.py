@@ -89,7 +89,7 @@ def test_a_failure_of_ours_fails_the_run_but_not_the_others(benchmarks, capsys, 
     ours = Broken({"journal": OURS["journal"]})
     code, text = benchmarks(capsys, lambda command: [], ours)
     assert code == 1
-    assert text.count("failed: it broke") == 6
+    assert text.count("failed: it broke") == 7
     assert "intents_per_s" in text
 
 

@@ -310,4 +310,4 @@ def _notice(
         text = "\n".join([f"🔑 {name}:", *(f"⚠️ {warning}" for warning in fresh)])
     else:
         return None
-    return Notify(account.user_id, Topic.GUARD, text, now, priority=1 if after.fault else 5)
+    return Notify(account.user_id, Topic.SECURITY, text, now, priority=1 if after.fault else 5)
