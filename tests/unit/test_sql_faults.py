@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as Dialect
+from sqlalchemy.exc import DBAPIError, InternalError
 
 from tests.makers import START
 from tests.postgres_server import execute, unprivileged_user
@@ -19,7 +20,7 @@ from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.domain.limits import RiskLimits
 from tradefleet.stores.sql import open_store
 from tradefleet.stores.sql.address import read_address
-from tradefleet.stores.sql.faults import as_unavailable
+from tradefleet.stores.sql.faults import as_unavailable, translated
 
 PATIENCE = 0.1
 
@@ -247,6 +248,16 @@ PLACE = read_address("postgresql://host/name")
 )
 def test_each_complaint_of_the_server_has_its_words(error, words):
     assert words in str(as_unavailable(error, PLACE))
+
+
+def test_a_driver_that_lost_track_of_its_server_has_lost_the_connection():
+    """As asyncpg says it, and as SQLAlchemy wraps it: neither is its usual kind of error."""
+    told = asyncpg.InternalClientError("got result for unknown protocol state 3")
+    wrapped = Dialect.InternalClientError(f"{type(told)}: {told}")
+    wrapped.__cause__ = told
+    for error in (told, InternalError("SELECT 1", {}, wrapped)):
+        with pytest.raises(StoreUnavailable, match=r"is lost: .*unknown proto"), translated(PLACE):
+            raise error
 
 
 @pytest.mark.parametrize(

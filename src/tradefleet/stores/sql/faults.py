@@ -57,6 +57,9 @@ UNREACHABLE = (
 BUSY_POOL = (
     "All connections to the database {place} are in use: try again, or run fewer users here."
 )
+# What asyncpg says when it lost track of what the server was about to send: nothing can be asked of
+# that connection any more, as of one that is lost.
+OUT_OF_STEP = asyncpg.InternalClientError
 DAMAGED_DATA = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 
 
@@ -80,6 +83,8 @@ def words_for(error: BaseException) -> str | None:
     if isinstance(cause, sqlite3.Error):
         name = getattr(cause, "sqlite_errorname", "") or ""
         return next((text for start, text in SQLITE.items() if name.startswith(start)), None)
+    if isinstance(cause, OUT_OF_STEP):
+        return POSTGRES["08"]
     code = getattr(cause, "sqlstate", None)
     if code:
         return POSTGRES.get(code) or POSTGRES.get(code[:2])
@@ -92,7 +97,7 @@ def origin(error: BaseException) -> BaseException:
     """Return the driver's own error inside SQLAlchemy's wrapping."""
     while isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
-    known = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+    known = (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OUT_OF_STEP)
     while not isinstance(error, known) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
@@ -103,7 +108,7 @@ def translated(address: Address) -> Iterator[None]:
     """Let a database's complaint leave this block as StoreUnavailable or BrokenInvariant."""
     try:
         yield
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OUT_OF_STEP) as error:
         unavailable = as_unavailable(error, address)
         if unavailable:
             raise unavailable from error
