@@ -30,6 +30,7 @@ from tests.e2e.venue_time import (
 from tests.key_rig import LIVE_ALLOWED, vault_under
 from tests.runtime.live_rig import Ids, Theatre
 from tradefleet import strategies
+from tradefleet.charting.studio import Studio
 from tradefleet.dispatcher import Dispatcher, name_and_words
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.effects import Notify
@@ -188,7 +189,9 @@ class Service(Process):
             opened.transport = CountedTransport(opened.dialect.title, self.traffic)
             self.venues[name] = opened
             stack.push_async_callback(opened.close)
-        desk = Desk(self.venues)
+        studio = Studio()
+        stack.callback(studio.close)
+        desk = Desk(self.venues, studio)
         self.door = build_dispatcher(
             self.store,
             self.clock,
