@@ -58,6 +58,8 @@ async def test_of_64_bots_that_want_the_last_place_at_once_one_gets_it(limits):
     assert len(ground.link().submitted) == 1
     async with ground.store.open(ALICE, reading=True) as store:
         assert (await store.guard()).entries_today == 1
+    told = [text for text in await ground.told() if "the last of 1 entries" in text]
+    assert len(told) == ("entries_per_day" in limits), "once, whatever many are refused"
 
 
 async def test_a_host_that_was_killed_forgets_none_of_the_days_entries():

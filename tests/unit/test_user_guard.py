@@ -192,6 +192,19 @@ def test_the_tier_limits_entries_of_a_utc_day():
     assert review(watching, at=after_start(days=1)) == Approved()
 
 
+def test_the_days_last_entry_is_told_with_what_another_tier_has():
+    watching = guard(tier=FREE)
+    for number in range(1, 6):
+        enter(watching)
+        watching.entry_ended("a", sent=True)
+        assert bool(watching.used_up()) == (number == 5)
+    assert watching.used_up() == [
+        "That was the last of 5 entries your tier free allows a day; the next day begins at 00:00"
+        " UTC. The tier premium has 25. Exits go on."
+    ]
+    assert guard().used_up() == []
+
+
 def test_the_day_is_utcs_whatever_zone_the_time_is_given_in():
     watching = guard(tier=FREE)
     tokyo = timezone(timedelta(hours=9))

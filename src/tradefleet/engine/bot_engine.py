@@ -295,7 +295,7 @@ class BotEngine:
             return self._declined(asked_at, denied)
         for guard in self._guards():
             guard.entry_placed(order, order.reserved, asked_at)
-        return self._ordered(order)
+        return [*self._notices(self.guard.used_up(), asked_at), *self._ordered(order)]
 
     def _review_by_hand(self, order: Order, event: BuyAsked) -> Denied | None:
         verdict = risk.review(
@@ -422,6 +422,7 @@ class BotEngine:
             OrderPlaced(order),
             *self._saved(),
             *self._decided(at, "entered", "", with_rank(order.reason, event)),
+            *self._notices(self.guard.used_up(), at),
         ]
 
     def _review(

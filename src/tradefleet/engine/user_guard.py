@@ -242,6 +242,16 @@ class UserGuard:
             self.memory, entries_today=self.memory.entries_today + 1, last_entry_at=at
         )
 
+    def used_up(self) -> list[str]:
+        """Return what to tell the user after an entry that was the day's last one."""
+        tier = self._tier
+        if tier is None or self.memory.entries_today != tier.entries_per_day:
+            return []
+        return [
+            f"That was the last of {tier.entries_per_day} entries your tier {tier.name} allows a"
+            f" day; the next day begins at 00:00 UTC.{tier.more_of('entries_per_day')} Exits go on."
+        ]
+
     def entry_ended(self, bot_id: BotId, *, sent: bool) -> None:
         """Free what a final entry still bound; one that was never sent gives its quota back."""
         slot = self._slots.get(bot_id)
