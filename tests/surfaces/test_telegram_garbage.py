@@ -8,6 +8,8 @@ import random
 import pytest
 
 from tests.surfaces.telegram_rig import ALICE, BOB, KEY, SECRET, rig
+from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.limits import RequestLimits
 
 UPDATES = 500
 SIGNS = "ab Z09/@.,:;-_=+<>&'\"\\`$%{}[]()\n\t\x00\x1f\u200b\u202e\ud800🙂日اü"
@@ -60,7 +62,8 @@ def broken(rng, update):
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_random_updates_break_nothing(seed, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("tradefleet.surfaces.telegram.manners.BURST", 10_000)
+    limits = RequestLimits(telegram_burst=10_000)
+    monkeypatch.setattr(Dispatcher, "request_limits", limits)
     rng = random.Random(seed)
     async with rig(webhook=True) as it:
         statuses = []
