@@ -163,6 +163,23 @@ async def test_an_address_tries_five_times_a_minute_whatever_the_name(front):
     assert await front.by_password(address="192.0.2.2")
 
 
+async def test_links_and_telegrams_word_are_tries_of_their_address_too(front):
+    for number in range(5):
+        with pytest.raises(NotSignedIn):
+            await front.sign_in.by_link(f"code {number}", HOME)
+    code = await front.code_of("/web")
+    for way in (
+        front.sign_in.by_link(code, HOME),
+        front.sign_in.by_widget(widget(), HOME),
+        front.sign_in.by_mini_app(mini_app(), HOME),
+        front.by_password(),
+    ):
+        with pytest.raises(TooMany) as refusal:
+            await way
+        assert 0 < refusal.value.seconds <= 60
+    assert await front.sign_in.by_link(code, "192.0.2.2")
+
+
 @pytest.mark.parametrize("name", ["alice", "nobody"])
 async def test_wrong_passwords_in_a_row_lock_a_name_out_longer_and_longer(front, name):
     locked = []

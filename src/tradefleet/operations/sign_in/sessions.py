@@ -101,15 +101,18 @@ class SignIn:
 
     async def by_link(self, code: str, address: str) -> SignedIn:
         """Sign in whoever holds a link that their bot gave them."""
+        await self.throttle.admit_from(address)
         opened = await self._open_link(code, LinkUse.SIGN_IN)
         return await self._open(opened, "link", address)
 
     async def by_widget(self, fields: Mapping[str, object], address: str) -> SignedIn:
+        await self.throttle.admit_from(address)
         return await self._by_telegram(
             read_widget(fields, self._bot_token, self.clock.now()), "Telegram", address
         )
 
     async def by_mini_app(self, init_data: str, address: str) -> SignedIn:
+        await self.throttle.admit_from(address)
         return await self._by_telegram(
             read_mini_app(init_data, self._bot_token, self.clock.now()), "Mini App", address
         )

@@ -9,7 +9,7 @@ from tradefleet.identity import IdentityStore, hash_of, seconds_locked
 from tradefleet.quota import Quotas, network_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Throttle:
     """Some tries a minute of each address and each name; failures in a row are in the store."""
 
@@ -26,6 +26,11 @@ class Throttle:
         if seconds > 0:
             text = f"Too many attempts to sign in; try again in {ceil(seconds)} s."
             raise TooMany(text, seconds)
+
+    async def admit_from(self, address: str) -> None:
+        """Count a try that names nobody: by a link, or by Telegram's word."""
+        asked = await self.quotas.sign_in(f"address {network_of(address)}")
+        asked.check()
 
     async def failed(self, name: str) -> None:
         await self.identity.note_failure(named(name), self.clock.now())

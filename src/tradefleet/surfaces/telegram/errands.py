@@ -30,7 +30,6 @@ class Turn:
     """
 
     key: str = ""
-
     ran: bool = False  # a command was carried out to its end
 
 
