@@ -33,6 +33,7 @@ FULL = {
     ],
     "orders": [[]],
     "telegram": [[]],
+    "live": [[]],
 }
 QUICK = {
     "bars": 20_000,
@@ -42,6 +43,7 @@ QUICK = {
     "latency": [["--moves", "10"], ["--bots", "50", "--moves", "2"]],
     "orders": [["--orders", "200"]],
     "telegram": [["--people", "40", "--seconds", "5"]],
+    "live": [["--clients", "50"]],
 }
 # What each of our own benchmarks is about, in the order they are run.
 OURS = {
@@ -51,10 +53,11 @@ OURS = {
     "latency": "Latency: from a bar on the venue's stream to orders at the venue, written down",
     "orders": "Orders: a core's worth, our way, ccxt's and the bare wire",
     "telegram": "Telegram: commands and notices of the whole service, at a local Bot API",
+    "live": "Live events: WebSocket clients of a server in another process",
 }
 # What needs a stand-in that is not shipped is measured by a file beside this one.
 BESIDE = {"telegram": "benchmarks.telegram"}
-LESS_IS_BETTER = ("_ms", "_bot", "_to_100", "_mib", "_per_user", "_cpu_s")
+LESS_IS_BETTER = ("_client", "_ms", "_bot", "_to_100", "_mib", "_per_user", "_cpu_s")
 
 
 class Failed(Exception):

@@ -1,13 +1,15 @@
 """How the client speaks: one request each, reads again when nothing came back, writes never."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import aiohttp
+
+from tradefleet_client.events import Event, Refused, events_from
 
 Data = TypeVar("Data")
 READ_TRIES = 3
@@ -68,6 +70,17 @@ class Talk:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def events(self, after: int | None = None) -> AsyncIterator[Event]:
+        """Yield what happens, after an event's number or from now on; RequestFailed if refused."""
+        if self._session is None:
+            raise RuntimeError("write `async with Client(…) as client`")
+        address = f"{self._url}/api/v1/events"
+        try:
+            async for event in events_from(self._session, address, after):
+                yield event
+        except Refused as error:
+            raise RequestFailed(str(error), status=error.status, code="refused") from None
 
     async def _read(self, command: str, /, **given: Any) -> Answer[Any]:
         """Ask for something; again, a little later, when no answer comes or none can be given."""

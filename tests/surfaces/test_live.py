@@ -17,6 +17,7 @@ from tradefleet.identity import SESSION_LIFETIME, PersonalToken, Right, Session
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.stores.sql import open_store
 from tradefleet.surfaces.api import live_hub
+from tradefleet_client import Client, RequestFailed
 
 
 @pytest.fixture
@@ -253,6 +254,38 @@ async def test_events_are_read_by_the_page(service):
         assert failure(await http.get(f"{service.url}/events?after=-1"))[0] == 400
     async with AsyncClient() as http:
         assert failure(await http.get(f"{service.url}/events")) == (401, "unauthorized")
+
+
+async def test_the_client_goes_on_by_itself_after_a_break(store, monkeypatch):
+    monkeypatch.setattr("tradefleet_client.events.WAIT_FIRST", 0.05)
+    await register(store, ALICE)
+    heard = []
+
+    async def hear(client):
+        async for event in client.events():
+            heard.append(event["data"].get("text"))
+            if heard[-1] == "last":
+                return
+
+    async with serving(store) as service:
+        address = service.url.removesuffix("/api/v1")
+        async with Client(address, f"{ALICE} read") as client:
+            hearing = asyncio.create_task(hear(client))
+            while not service.hub.count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await service.notice(text="first")
+            while heard != ["first"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            for streams in list(service.hub._streams.values()):
+                streams[0].end(live_hub.TOO_SLOW)
+            await service.notice(text="between")
+            await service.notice(text="last")
+            async with asyncio.timeout(PATIENCE):
+                await hearing
+        async with Client(address, "nobody") as client:
+            with pytest.raises(RequestFailed):
+                await anext(client.events())
+    assert heard == ["first", "between", "last"]
 
 
 # ---- several processes, and a restart

@@ -33,6 +33,7 @@ def build_parts() -> Parts:
         bench_latency=bench_latency,
         bench_orders=bench_orders,
         bench_api=bench_api,
+        bench_live=bench_live,
     )
 
 
@@ -132,6 +133,12 @@ def bench_orders(orders: int) -> dict[str, Any]:
     from tradefleet.wiring import venue_benches_orders
 
     return venue_benches_orders.orders(orders)
+
+
+def bench_live(clients: int) -> dict[str, Any]:
+    from tradefleet.wiring import live_benches
+
+    return live_benches.live(clients)
 
 
 def address(db: str | None) -> str:

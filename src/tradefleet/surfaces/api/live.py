@@ -125,10 +125,11 @@ def live_routes(live: Live) -> APIRouter:
     add_tickets(routes, live)
     add_events(routes, live)
 
-    @routes.websocket("/ws")
+    # Not FastAPI's own kind of route, which keeps some KiB for as long as a client is there.
     async def listen(socket: WebSocket) -> None:
         await serve_socket(live, socket)
 
+    routes.add_websocket_route(f"{PREFIX}/ws", listen)
     return routes
 
 
@@ -293,6 +294,7 @@ async def serve_socket(live: Live, socket: WebSocket) -> None:
         return
     writer.stream = stream
     writer.wake()
+    socket.scope["headers"] = []  # nobody asks for them again
     try:
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass  # whatever a client says after its greeting means nothing

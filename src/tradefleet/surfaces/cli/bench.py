@@ -93,6 +93,15 @@ def add(app: typer.Typer, parts: Parts) -> None:
         with edge():
             show(parts.bench_api(bots, per_second, seconds), as_json)
 
+    @group.command()
+    def live(
+        clients: Annotated[int, typer.Option(min=1, max=20_000, help="One for each user.")] = 2000,
+        as_json: JsonOption = False,
+    ) -> None:
+        """WebSocket clients of live events: memory of each, and how soon all are told."""
+        with edge():
+            show(parts.bench_live(clients), as_json)
+
 
 def show(result: dict[str, Any], as_json: bool) -> None:
     """Print each figure, beside what is to be reached where there is such a thing."""

@@ -64,3 +64,4 @@ class Parts:
     bench_latency: Callable[[int, int, bool], dict[str, Any]]
     bench_orders: Callable[[int], dict[str, Any]]
     bench_api: Callable[[int, int, float], dict[str, Any]]
+    bench_live: Callable[[int], dict[str, Any]]
