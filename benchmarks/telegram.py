@@ -32,9 +32,10 @@ from tradefleet.stores.sql import open_store
 TOKEN = "123456:a-token-of-the-benchmark"
 BOT = {"id": 123456, "is_bot": True, "first_name": "Fleet", "username": "FleetBot"}
 # Of ten commands; those that change something are written down before they are answered.
+CHANGES = ("/notify fill silent", "/set daily_loss_share 0.04")
 MIX = (
     "/status", "/position", "/help", "/listpairs", "/balance", "/settings", "/profit", "/config",
-    "/notify fill silent", "/set daily_loss_share 0.04",
+    *CHANGES,
 )  # fmt: skip
 START_SECONDS = 120.0
 ANSWER_SECONDS = 60.0
@@ -168,23 +169,26 @@ async def register(api: BotApi, people: range, per_second: int) -> None:
         await api.answers(dict.fromkeys(people, number))
 
 
-async def commands(api: BotApi, people: range, per_second: int, seconds: int) -> list[float]:
+async def commands(
+    api: BotApi, people: range, per_second: int, seconds: int
+) -> list[tuple[str, float]]:
     """Send commands on time; return how long each took to be answered, from when it was due."""
     before = {person: len(api.arrived[person]) for person in people}
-    due: dict[int, list[float]] = defaultdict(list)
+    due: dict[int, list[tuple[str, float]]] = defaultdict(list)
     began = time.monotonic() + 0.5
     for number in range(per_second * seconds):
         at = began + number / per_second
         if (wait := at - time.monotonic()) > 0:
             await asyncio.sleep(wait)
         person = people[number % len(people)]
-        due[person].append(at)
-        api.say(person, MIX[(number // len(people) + number) % len(MIX)])
-    await api.answers({person: before[person] + len(times) for person, times in due.items()})
+        text = MIX[(number // len(people) + number) % len(MIX)]
+        due[person].append((text, at))
+        api.say(person, text)
+    await api.answers({person: before[person] + len(asked) for person, asked in due.items()})
     return [
-        api.arrived[person][before[person] + place][0] - at
-        for person, times in due.items()
-        for place, at in enumerate(times)
+        (text, api.arrived[person][before[person] + place][0] - at)
+        for person, asked in due.items()
+        for place, (text, at) in enumerate(asked)
     ]
 
 
@@ -242,9 +246,12 @@ async def measure(people: int, per_second: int, seconds: int) -> dict[str, Any]:
         async with api.running() as url, service(url, folder) as process:
             await register(api, crowd, per_second // 2)
             cpu = cpu_seconds(process.pid)
-            took = await commands(api, crowd, per_second, seconds)
+            answered = await commands(api, crowd, per_second, seconds)
             cpu = cpu_seconds(process.pid) - cpu
             told = await notices(api, crowd, folder)
+    took = [seconds for _, seconds in answered]
+    changing = [seconds for text, seconds in answered if text in CHANGES]
+    looking = [seconds for text, seconds in answered if text not in CHANGES]
     return {
         "people": people,
         "commands": len(took),
@@ -253,6 +260,8 @@ async def measure(people: int, per_second: int, seconds: int) -> dict[str, Any]:
         "command_p95_ms": share(took, 0.95),
         "command_p99_ms": share(took, 0.99),
         "floor_command_p99_ms": GOAL_COMMAND_MS,
+        "looking_p99_ms": share(looking, 0.99),
+        "changing_p99_ms": share(changing, 0.99),
         "command_worst_ms": share(took, 1.0),
         "cpu_ms_per_command": round(1000 * cpu / len(took), 2),
         **told,
