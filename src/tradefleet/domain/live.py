@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.effects import (
@@ -287,6 +287,8 @@ def news_of(records: Iterable[Record], held: MutableMapping[BotId, Held]) -> Ite
                 yield NoticeNews.of(record)
             case EntryBooked() | GuardChanged() | Decided():
                 pass
+            case _:
+                assert_never(record)
 
 
 def moved(
