@@ -1,6 +1,7 @@
 """The page where keys are typed: one link, one user, one time, and nothing of a key is shown."""
 
 import asyncio
+import logging
 import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,16 @@ from tradefleet.surfaces.api.pages import page_routes
 KEY, SECRET = "abc123keyABCDEFGHIJKLMNOP", "xyz789secretABCDEFGHIJKLMNOP"
 PAGE = "/link/connect"
 TESTNET = "bybit:testnet"
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks(caplog):
+    """No test of this file may bring a key into the log, at any level."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    text = caplog.text + repr([record.__dict__ for record in caplog.records])
+    assert KEY not in text
+    assert SECRET not in text
 
 
 @asynccontextmanager
@@ -161,6 +172,18 @@ async def test_where_nobody_trades_for_real_it_is_not_offered():
         assert "real money" not in (await client.get(PAGE, params={"code": code})).text
         answer = await client.post(PAGE, data=fields(code, exchange="bybit:live"))
         assert answer.status_code == 400
+
+
+async def test_who_was_banned_connects_nothing():
+    async with serving() as (door, client):
+        code = await code_of(door)
+        async with door.store.open(ALICE) as store:
+            banned = replace(await store.user(), banned_at=door.still.now(), banned_because="x")
+            await store.save_user(banned)
+        answer = await client.post(PAGE, data=fields(code))
+        assert answer.status_code == 400
+        assert "You may not use this service any more" in answer.text
+        assert door.exchange.asked == []
 
 
 async def test_a_link_for_something_else_opens_no_keys():

@@ -192,6 +192,19 @@ async def test_keys_in_a_group_are_deleted_and_never_used():
         assert [name for name, *_ in it.awkward.ran] == ["echo"]
 
 
+@pytest.mark.parametrize("chat", [GROUP, {"id": ALICE, "type": "private"}])
+async def test_keys_are_deleted_even_when_nothing_else_works(chat, monkeypatch):
+    async def broken(*_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("tradefleet.surfaces.telegram.edge.Edge._on_message", broken)
+    async with rig(registered=False) as it:
+        sent = await it.api.say(ALICE, f"/connect kraken {KEY} {SECRET}", chat=chat)
+        await it.api.called("deleteMessage")
+        assert it.api.outbound()[0] == "deleteMessage"
+        assert sent["message_id"] not in it.api.chats[chat["id"]]
+
+
 async def test_the_question_before_a_dangerous_command_repeats_no_key():
     async with rig() as it:
         commands = dict(it.dispatcher.catalog.commands)
