@@ -100,4 +100,6 @@ def test_what_the_operator_gave_a_user_wins_over_their_tier():
     given = allowed_to(replace(alice, overrides={"bots": 7, "of an older version": 3}), TIERS)
     assert given == replace(TIERS["free"], bots=7)
     assert given.more_of("bots") == " The tier premium has 10."
-    assert allowed_to(replace(alice, tier="gone", overrides={"bots": 7}), TIERS) is None
+    gone = replace(alice, tier="gone", overrides={"bots": 7})
+    assert allowed_to(gone, TIERS) == given, "a tier that is gone leaves nobody without limits"
+    assert allowed_to(gone, {}) is None

@@ -51,9 +51,9 @@ def requests_from(written: object) -> RequestLimits:
 def allowed_to(user: User, tiers: Mapping[str, Tier]) -> Tier | None:
     """Return what a user may do: their tier, with what the operator gave them in its place.
 
-    None when there is no such tier.
+    By the free tier when theirs is no longer there; None where there are no tiers at all.
     """
-    tier = tiers.get(user.tier)
+    tier = tiers.get(user.tier) or tiers.get("free")
     given: dict[str, Any] = {n: value for n, value in user.overrides.items() if n in NUMBERS}
     return tier if tier is None or not given else replace(tier, **given)
 

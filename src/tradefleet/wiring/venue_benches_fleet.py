@@ -170,7 +170,7 @@ async def add_user(
         key=AccountKey(masked=key.api_key.masked(), connected_at=at, checked_at=at, can_trade=True),
     )
     async with store.open(user_id) as user:
-        # A tier nobody defined and limits that say nothing: nothing keeps an order back.
+        # Limits that say nothing, as the host has no tiers: nothing keeps an order back.
         await user.save_user(User(id=user_id, username=user_id, created_at=at, tier="bench"))
         await user.save_limits(RiskLimits())
         await user.save_account(account)

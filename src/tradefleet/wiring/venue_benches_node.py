@@ -72,6 +72,7 @@ async def serve() -> None:
     async with open_ground(None, limits=NO_LIMITS) as ground:
         write_logs(ground.settings)
         node = await build_node(ground, FLIP)
+        node.host.tiers = {}  # nothing keeps an order back
         http = HttpSurface(
             host=ground.settings.http_host,
             port=ground.settings.http_port,
