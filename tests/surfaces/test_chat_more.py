@@ -4,7 +4,7 @@ import csv
 import io
 from dataclasses import replace
 
-from tests.doors import ALICE, BOB, Door
+from tests.doors import ALICE, BINANCE, BOB, PAPER, Door, trade
 from tests.surfaces.test_chat_replies import closed, with_pair
 from tradefleet.commands.export import harmless
 from tradefleet.domain.limits import Halt, Scope, Switch
@@ -172,9 +172,33 @@ async def test_what_the_operator_stopped_its_user_does_not_lift_or_write_over():
     )
     async with door.store.open(ALICE) as store:
         await store.set_switch(stop)
-    for message in ("/resume", "/pause", "/emergency flatten", "/emergency"):
+    for message in ("/resume", "/pause", "/emergency stop", "/emergency"):
         answer = await door.say(message)
         assert answer == "⛔ The operator has stopped your trading: odd orders", message
+    async with door.store.open(ALICE, reading=True) as store:
+        assert list(await store.switches()) == [stop]
+
+
+async def test_everything_may_be_closed_though_the_operator_has_stopped_entries():
+    door = Door(PAPER, BINANCE, operator_ids=())
+    await door.ask("/start")
+    await trade(door)
+    bot = (await door.bots())["BTC/USDT"]
+    stop = Switch(
+        scope=Scope.USER,
+        scope_id=ALICE,
+        halt=Halt.STOP,
+        reason="odd orders",
+        changed_at=door.still.now(),
+        by_operator=True,
+    )
+    async with door.store.open(ALICE) as store:
+        await store.set_switch(stop)
+    await door.messages()
+    reply = await door.ask("/emergency flatten")
+    assert reply.text.endswith("The operator has stopped entries.")
+    assert (reply.data.halt, reply.data.positions) == ("stop", 1)
+    assert await door.messages() == [("force_exit", {"bot_id": bot.id})]
     async with door.store.open(ALICE, reading=True) as store:
         assert list(await store.switches()) == [stop]
 

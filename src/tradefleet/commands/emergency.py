@@ -14,15 +14,15 @@ WAYS = (
     "/emergency flatten: every position is closed at the market, and nothing new is opened.\n"
     "/resume ends either."
 )
+CLOSING = (
+    "🚨 Closing every position at the market now, and nothing new is opened. I tell you of each."
+)
 SAID = {
     Halt.STOP: (
         "🚨 Stopped: nothing new is opened on any pair. Open positions keep their stops and "
         "targets.\n/resume allows entries again."
     ),
-    Halt.FLATTEN: (
-        "🚨 Closing every position at the market now, and nothing new is opened. I tell you of "
-        "each.\n/resume allows entries again."
-    ),
+    Halt.FLATTEN: f"{CLOSING}\n/resume allows entries again.",
 }
 STEPS = (Step("⏸ Stop entries", "/emergency stop"), Step("🛑 Close all", "/emergency flatten"))
 LOOK = Step("📈 Positions", "/position")
@@ -45,6 +45,8 @@ class EmergencyState:
 
 async def emergency(request: Emergency, context: Context) -> Reply:
     held = [memory for memory in (await context.store.memories()).values() if memory.position]
+    if request.action.lower() == FLATTEN and (locked := await locked_by(context)):
+        return await close_all(locked, len(held), context)
     known = await context.own_switch()
     if not request.action:
         halt, reason = (known.halt, known.reason) if known else (Halt.RUN, "")
@@ -66,6 +68,25 @@ async def emergency(request: Emergency, context: Context) -> Reply:
     data = EmergencyState(halt.value, switch.reason, len(held))
     steps = (LOOK, STEPS[1]) if halt is Halt.STOP and held else (LOOK,)
     return Reply(text=SAID[halt], data=data, steps=steps)
+
+
+async def locked_by(context: Context) -> Switch | None:
+    """Return the operator's own switch over the user, which stays as it is."""
+    for switch in await context.store.switches():
+        if switch.scope is Scope.USER and switch.by_operator and switch.halt is not Halt.RUN:
+            return switch
+    return None
+
+
+async def close_all(locked: Switch, positions: int, context: Context) -> Reply:
+    """Close everything where the operator has stopped entries: exits are refused to nobody."""
+    busy = {order.bot_id for order in await context.store.orders() if order.is_working}
+    memories = await context.store.memories()
+    for bot in [*await context.store.bots(), *await context.store.manual_bots()]:
+        if bot.id in busy or memories[bot.id].position:
+            await context.store.ask_host("force_exit", {"bot_id": bot.id})
+    data = EmergencyState(locked.halt.value, locked.reason, positions)
+    return Reply(text=f"{CLOSING}\nThe operator has stopped entries.", data=data, steps=(LOOK,))
 
 
 def is_final(request: Emergency) -> bool:
