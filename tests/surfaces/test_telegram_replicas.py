@@ -196,10 +196,10 @@ async def test_of_two_outboxes_one_delivers_and_the_other_follows(api, store_url
         await until(lambda: is_held(first, "outbox", "host0:0"))
         start(second, second.outbox.run)
         await notify(first, "one")
-        await api.heard(ALICE, 2)
+        await api.until(lambda: all(len(api.said(each)) == 2 for each in (ALICE, BOB)), seconds=10)
         await first.stop()
         await notify(first, "two")
-        await api.until(lambda: len(api.said(ALICE)) == 3, seconds=10)
+        await api.until(lambda: all(len(api.said(each)) == 3 for each in (ALICE, BOB)), seconds=10)
         assert await holder(second, "outbox") == "host1:1"
     assert api.said(ALICE)[1:] == ["one", "two"]
     assert api.said(BOB)[1:] == ["one", "two"]
