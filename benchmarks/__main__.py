@@ -32,6 +32,7 @@ FULL = {
         ["--bots", "10000", "--moves", "2", "--no-tls"],
     ],
     "orders": [[]],
+    "api": [[]],
     "telegram": [[]],
     "live": [[]],
 }
@@ -42,6 +43,7 @@ QUICK = {
     "accounts": [["--users", "50"]],
     "latency": [["--moves", "10"], ["--bots", "50", "--moves", "2"]],
     "orders": [["--orders", "200"]],
+    "api": [["--bots", "60", "--per-second", "50", "--seconds", "5"]],
     "telegram": [["--people", "40", "--seconds", "5"]],
     "live": [["--clients", "50"]],
 }
@@ -52,6 +54,7 @@ OURS = {
     "accounts": "Accounts: connected to a simulated Binance, private streams, three bots each",
     "latency": "Latency: from a bar on the venue's stream to orders at the venue, written down",
     "orders": "Orders: a core's worth, our way, ccxt's and the bare wire",
+    "api": "API: signed-in users ask a service on one core while everybody's bots run",
     "telegram": "Telegram: commands and notices of the whole service, at a local Bot API",
     "live": "Live events: WebSocket clients of a server in another process",
 }

@@ -18,7 +18,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.e2e.test_serve import free_port, wait_ready
+from tests.doors import Door
+from tests.e2e.test_api_isolation import whole
+from tests.e2e.test_serve import free_port, get, wait_ready
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.user import User
@@ -144,11 +146,14 @@ def test_a_trade_whose_answer_was_lost_in_a_crash_is_told_and_not_made_again(ser
     try:
         told = service.buy("one-key")
         once_more = service.buy("one-key")
+        paths = set(get(service.port, "/openapi.json")["paths"])
     finally:
         again.send_signal(signal.SIGINT)
         said, _ = again.communicate(timeout=30)
     assert again.returncode == 0, said
     assert told == once_more
+    # And what is walked with others' ids is all that the service knows.
+    assert paths == set(whole(Door().dispatcher).openapi()["paths"])
     assert first in (None, told)
     assert len(service.rows("SELECT id FROM orders")) == 1
     if filled:
