@@ -151,7 +151,7 @@ async def test_most_commands_have_something_to_say_to_who_has_traded():
     # It is there already; a position is open; nobody else trades on paper; no order has that id;
     # nothing was ordered by hand, and the coins are the pair's; only admins maintain.
     there = {"addpair", "adduniverse", "disconnect", "external", "order", "ordered"}
-    there |= {"removepair", "sell", "signout"}
+    there |= {"addwebhook", "removepair", "removewebhook", "sell", "signout"}
     admins = {command.name for command in COMMANDS if command.role is Role.ADMIN}
     assert set(refused) == there | admins
 
