@@ -149,7 +149,8 @@ async def test_most_commands_have_something_to_say_to_who_has_traded():
         if isinstance(await run_or_refusal(door, command.example), str):
             refused.append(command.name)
     # It is there already; a position is open; nobody else trades on paper; no order has that id;
-    # nothing was ordered by hand, and the coins are the pair's; only admins maintain.
+    # nothing was ordered by hand, and the coins are the pair's; there is no vault for what signs
+    # webhooks; the rest is the operator's.
     there = {"addpair", "adduniverse", "disconnect", "external", "order", "ordered"}
     there |= {"addwebhook", "removepair", "removewebhook", "sell", "signout"}
     admins = {command.name for command in COMMANDS if command.role is Role.ADMIN}
