@@ -280,16 +280,6 @@ async def test_no_more_users_are_registered_than_there_may_be():
     assert (await door.say("/start")).startswith("👋 Welcome back!")
 
 
-# ---- pace
-
-
-async def test_who_is_too_fast_is_told_when_to_try_again():
-    door = Door(pace=lambda user_id: 2.3 if user_id == ALICE else 0.0)
-    assert await door.say("/start") == "Too many commands; try again in 3 s."
-    assert await door.say("/xyzzy") == "Too many commands; try again in 3 s."
-    assert (await door.say("/start", BOB)).startswith("👋")
-
-
 # ---- transaction and audit
 
 
