@@ -8,7 +8,6 @@ COVER   ?= 1
 JUDGE   ?= --mutants --naive
 # What pytest is given: make test TESTS="tests/unit -k ledger" COVER=0
 TESTS   ?= tests
-MEASURE := $(if $(filter 0,$(COVER)),,--cov --cov-report=)
 
 BIN     := .venv/bin
 BENCH   := .venv-bench
@@ -31,6 +30,9 @@ empty :=
 space := $(empty) $(empty)
 PURE_INCLUDE := $(subst $(space),$(comma),$(strip \
 	$(PURE:%=src/tradefleet/%/*) $(PURE_FILES:%=src/tradefleet/%.py)))
+# Only they are measured: every line that is takes longer.
+MEASURED := --cov-report= $(foreach part,$(PURE) $(PURE_FILES),--cov=tradefleet.$(part))
+MEASURE := $(if $(filter 0,$(COVER)),,$(MEASURED))
 
 .PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score judge judge-processes soak
 
