@@ -70,6 +70,8 @@ def kept(
 ) -> dict[UserId, list[Batch]]:
     """Return what was written for users somebody listens to, in the order of users."""
     found: dict[UserId, list[Batch]] = {}
+    if not listening:
+        return found
     for batch, error in zip(batches, errors, strict=True):
         if error is None and batch.user_id in listening and batch.records:
             found.setdefault(batch.user_id, []).append(batch)
