@@ -100,16 +100,17 @@ class Courier:
             ssl=self._trust,
             socket_factory=self._socket,
         )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            max_line_size=HEAD_MAX,
-            max_field_size=HEAD_MAX,
-        ) as session, session.post(
-            url, data=body, headers=dict(headers), allow_redirects=False
-        ) as answer:
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                max_line_size=HEAD_MAX,
+                max_field_size=HEAD_MAX,
+            ) as session,
+            session.post(url, data=body, headers=dict(headers), allow_redirects=False) as answer,
+        ):
             status = answer.status
             answer.close()  # whatever else it says is not read
             return status
