@@ -239,6 +239,8 @@ class Ownership:
         messages = await host.store.host_messages(host.owner, MESSAGES_MAX)
         followed: list[HostMessage] = []
         failed: list[HostMessage] = []
+        if any(message.subject == "switches_changed" for message in messages):
+            await self._renew()  # every lease there is: once, before any of the switches is read
         for message in messages:
             user = host.users.get(message.user_id)
             if user is None:
@@ -374,7 +376,6 @@ class Ownership:
             self.host.deliver(bot, ExitAsked("force_exit", self.host.clock.now()))
 
     async def _switches_changed(self, user: HostedUser) -> None:
-        await self._renew()
         if not user.gone:
             await self._obey(user, user.lease)
 
