@@ -27,6 +27,7 @@ OURS = {
     "latency": {"entry_p99_ms": 7.5, "floor_entry_p99_ms": 5, "is_tls": True},
     "orders": {"own_orders_per_s": 9000, "floor_own_orders_per_s": 5000},
     "api": {"p95_ms": 4.5, "floor_p95_ms": 10},
+    "live": {"kib_per_client": 31, "floor_kib_per_client": 40},
     "telegram": {"command_p99_ms": 20, "floor_command_p99_ms": 50},
 }
 
@@ -90,7 +91,7 @@ def test_a_failure_of_ours_fails_the_run_but_not_the_others(benchmarks, capsys, 
     ours = Broken({"journal": OURS["journal"]})
     code, text = benchmarks(capsys, lambda command: [], ours)
     assert code == 1
-    assert text.count("failed: it broke") == 8
+    assert text.count("failed: it broke") == 9
     assert "intents_per_s" in text
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.doors import START, Still
 from tests.key_rig import GOOD, Exchange, pair, vault_under
 from tests.store_rig import ALICE, register
+from tradefleet.charting.studio import Studio
 from tradefleet.domain.credentials import KeyFault, KeyRefused
 from tradefleet.domain.errors import OutcomeUnknown, Refused, VenueUnavailable
 from tradefleet.domain.user import Mode
@@ -160,7 +161,7 @@ class Venue:
 
 
 async def test_the_desk_asks_the_venue_that_is_meant():
-    desk = Desk({"bybit": Venue(), "x": Venue(KeyRefused(KeyFault.INVALID, "no"))})
+    desk = Desk({"bybit": Venue(), "x": Venue(KeyRefused(KeyFault.INVALID, "no"))}, Studio())
     assert await desk.check_key("bybit", pair(), Mode.TESTNET) == GOOD
     with pytest.raises(KeyRefused, match="no"):
         await desk.check_key("x", pair(), Mode.TESTNET)
@@ -175,7 +176,7 @@ async def test_a_venue_that_does_not_answer_is_a_network_fault_without_its_words
     monkeypatch.setattr(desks, "KEY_CHECK_SECONDS", 0.01)
     venue = Venue(error) if error else Venue(seconds=60)
     with pytest.raises(KeyRefused) as refusal:
-        await Desk({"bybit": venue}).check_key("bybit", pair(), Mode.TESTNET)
+        await Desk({"bybit": venue}, Studio()).check_key("bybit", pair(), Mode.TESTNET)
     assert refusal.value.fault is KeyFault.NETWORK
     assert "key-of" not in str(refusal.value)
 
