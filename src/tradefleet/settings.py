@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     database_url: SecretStr = SecretStr("")  # "" becomes a file in data_dir
 
+    backup_dir: Path = Path()  # empty becomes a folder in data_dir
+    backup_keep_daily: int = Field(7, ge=0, le=1000)
+    backup_keep_weekly: int = Field(4, ge=0, le=1000)
+
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=1, le=65535)
 
@@ -174,6 +178,8 @@ class Settings(BaseSettings):
             filled["database_url"] = (
                 f"sqlite:///{filled.get('data_dir', 'data')}/trading_service.db"
             )
+        if not filled.get("backup_dir"):
+            filled["backup_dir"] = f"{filled.get('data_dir', 'data')}/backups"
         return filled
 
     def venue_names(self) -> tuple[str, ...]:

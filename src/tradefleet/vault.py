@@ -5,13 +5,18 @@ moved to another row or user is refused; destroying a user's key destroys every 
 sealed. Bytes go in and out: where they are kept is the store's business.
 """
 
+import base64
 import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tradefleet.domain.credentials import Credentials, Secret
 from tradefleet.domain.errors import TradefleetError, ensure
@@ -201,3 +206,46 @@ def _written(named: Mapping[str, object]) -> bytes:
 def _read(plain: bytes) -> Mapping[str, object]:
     named: dict[str, object] = json.loads(plain)
     return named
+
+
+# ---- long streams, in pieces
+
+STREAM_KEY_BYTES = 32
+NUMBER_BYTES = 11  # of a piece; with the mark of the last one a nonce of 12
+
+
+class StreamSeal:
+    """Seals the pieces of one stream, each for its place in it, and knows the last one.
+
+    The key is derived from a master key for one use and one stream, which salt must name by itself:
+    so a piece's number may be its nonce. header stands before the pieces and is bound to them.
+    """
+
+    def __init__(self, master: Secret, *, use: str, salt: bytes, header: bytes) -> None:
+        key = HKDF(SHA256(), STREAM_KEY_BYTES, salt, use.encode()).derive(_material(master))
+        self._cipher = AESGCM(key)
+        self._header = header
+
+    def seal(self, number: int, piece: bytes, *, is_last: bool) -> bytes:
+        return self._cipher.encrypt(_nonce(number, is_last), piece, self._header)
+
+    def open(self, number: int, sealed: bytes, *, is_last: bool) -> bytes:
+        """Return the piece; CannotOpen when it was changed, or belongs elsewhere."""
+        try:
+            return self._cipher.decrypt(_nonce(number, is_last), sealed, self._header)
+        except InvalidTag:
+            raise CannotOpen(f"Piece {number + 1} is not what was sealed.") from None
+
+
+def master_fingerprint(master: Secret, use: str) -> str:
+    """Return by what a master key is told from others, without telling anything of it."""
+    derived = HKDF(SHA256(), 8, None, f"{use}: fingerprint".encode()).derive(_material(master))
+    return derived.hex()
+
+
+def _material(master: Secret) -> bytes:
+    return base64.urlsafe_b64decode(master.reveal())
+
+
+def _nonce(number: int, is_last: bool) -> bytes:
+    return number.to_bytes(NUMBER_BYTES, "big") + bytes([is_last])

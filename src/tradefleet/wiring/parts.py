@@ -21,6 +21,10 @@ def build_parts() -> Parts:
         rotate_vault=rotate_vault,
         check_vault=check_vault,
         open_register=open_register,
+        make_backup=make_backup,
+        list_backups=list_backups,
+        restore=restore,
+        drill=drill,
         serve=serve,
         statement=statement,
         check_connections=check_connections,
@@ -65,6 +69,30 @@ def open_register(db: str | None) -> AbstractAsyncContextManager[Register]:
     from tradefleet.wiring.sign_in import open_register
 
     return open_register(db)
+
+
+async def make_backup(db: str | None, say: Any) -> None:
+    from tradefleet.wiring.backup import make_backup
+
+    await make_backup(db, say)
+
+
+def list_backups(say: Any) -> None:
+    from tradefleet.wiring.backup import list_backups
+
+    list_backups(say)
+
+
+async def restore(db: str | None, name: str, force: bool, compare: bool, say: Any) -> None:
+    from tradefleet.wiring.backup import restore
+
+    await restore(db, name, force, compare, say)
+
+
+async def drill(db: str | None, say: Any) -> None:
+    from tradefleet.wiring.backup import drill
+
+    await drill(db, say)
 
 
 async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:

@@ -39,6 +39,7 @@ from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
+from tradefleet.wiring.backup import schedule_of
 from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
 from tradefleet.wiring.family import Family, members_of
 from tradefleet.wiring.ground import Ground, open_ground
@@ -115,6 +116,7 @@ async def serve(
             checks.run,
             AnswersForgotten(store=ground.store, clock=ground.clock).run,
             OldSignInsForgotten(store=ground.store, clock=ground.clock).run,
+            schedule_of(ground, db, process_name()).run,
             *alarms(ground),
             *live.tasks,
         ]

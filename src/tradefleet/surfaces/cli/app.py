@@ -7,6 +7,7 @@ import typer
 
 from tradefleet.surfaces.cli import (
     accounts,
+    backup,
     bench,
     chat,
     check,
@@ -30,6 +31,7 @@ COMMANDS = (
     replay.add,
     bench.add,
     db.add,
+    backup.add,
     config.add,
 )
 

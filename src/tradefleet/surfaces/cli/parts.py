@@ -52,6 +52,12 @@ class Parts:
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
     open_register: Callable[[str | None], AbstractAsyncContextManager[Register]]
+    make_backup: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
+    list_backups: Callable[[Callable[[str], None]], None]
+    restore: Callable[
+        [str | None, str, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]
+    ]
+    drill: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
     serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
     statement: Callable[[str | None, str, datetime | None], Coroutine[Any, Any, StatementTold]]
     check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]

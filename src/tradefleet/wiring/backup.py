@@ -1,0 +1,119 @@
+"""Backups, put together from the settings: for the command line, and as a job of the service."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+
+from tradefleet import __version__
+from tradefleet.domain.credentials import Secret
+from tradefleet.domain.errors import Refused, StoreError
+from tradefleet.domain.limits import Halt, Scope, Switch
+from tradefleet.domain.user import Mode
+from tradefleet.drawing import draw
+from tradefleet.operations.backup import report
+from tradefleet.operations.backup.backups import Backups, Restored
+from tradefleet.operations.backup.schedule import BackupSchedule
+from tradefleet.operations.backup.shelf import DAILY, WEEKLY, Shelf
+from tradefleet.operations.statements import statement_now
+from tradefleet.runtime.real_world import RealClock
+from tradefleet.settings import Settings, load_settings
+from tradefleet.stores.sql import open_store
+from tradefleet.stores.sql.copies import copier_of
+from tradefleet.wiring.ground import Ground, open_ground, without_password
+from tradefleet.wiring.keys import KEY_FILE, masters_of
+
+Say = Callable[[str], None]
+EVERYBODY = "*"
+COMPARED_BEFORE = timedelta(minutes=5)  # the backup, for a venue's clock is not ours
+
+
+def backups_of(settings: Settings, db: str | None) -> Backups:
+    url = db or settings.database_url.get_secret_value()
+    keep = {DAILY: settings.backup_keep_daily, WEEKLY: settings.backup_keep_weekly}
+    return Backups(
+        copier=copier_of(url),
+        place=without_password(url),
+        masters=known_masters(settings),
+        shelf=Shelf(settings.backup_dir, keep),
+        clock=RealClock(),
+        version=__version__,
+        make_safe=make_safe,
+    )
+
+
+def known_masters(settings: Settings) -> tuple[Secret, ...]:
+    """Return the master keys there are; none is made, for it would open nothing."""
+    if not settings.encryption_keys() and not (settings.data_dir / KEY_FILE).exists():
+        return ()
+    return masters_of(settings).keys
+
+
+async def make_safe(address: str, why: str, now: datetime) -> None:
+    """Bring a restored database up to date, and stop entries for everybody in it."""
+    store = await open_store(address)
+    try:
+        await store.set_platform_switch(
+            Switch(
+                scope=Scope.PLATFORM,
+                scope_id=EVERYBODY,
+                halt=Halt.STOP,
+                reason=why,
+                changed_at=now,
+                by_operator=True,
+            )
+        )
+    finally:
+        await store.close()
+
+
+def schedule_of(ground: Ground, url: str | None, owner: str) -> BackupSchedule:
+    """Return the job that makes the scheduled backups of a running service."""
+    backups = backups_of(ground.settings, url)
+    return BackupSchedule(backups=backups, store=ground.store, clock=ground.clock, owner=owner)
+
+
+# ---- for the command line
+
+
+async def make_backup(db: str | None, say: Say) -> None:
+    backups = backups_of(load_settings(), db)
+    say("\n".join(report.made_lines(await backups.recorded("manual"))))
+
+
+def list_backups(say: Say) -> None:
+    backups = backups_of(load_settings(), None)
+    lines = report.shelf_lines(backups.shelf.kept(), backups.shelf.history(), backups.clock.now())
+    say("\n".join(lines or [f"There is no backup in {backups.shelf.folder}."]))
+
+
+async def drill(db: str | None, say: Say) -> None:
+    backups = backups_of(load_settings(), db)
+    say("\n".join(report.drill_lines(await backups.drill())))
+
+
+async def restore(db: str | None, name: str, force: bool, compare: bool, say: Say) -> None:
+    backups = backups_of(load_settings(), db)
+    done = await backups.restore(backups.shelf.named(name), force=force)
+    say("\n".join(report.restored_lines(done, backups.place)))
+    if compare:
+        try:
+            async for text in differences(db, done):
+                say(text)
+        except (Refused, StoreError) as error:
+            say(f"The venues were not asked: {error}")
+    say(report.HOW_TO_LIFT)
+
+
+async def differences(db: str | None, done: Restored) -> AsyncIterator[str]:
+    """Ask every connected account's venue what happened since the backup, and tell it."""
+    since = done.header.taken_at - COMPARED_BEFORE
+    async with open_ground(db) as ground:
+        for mode in (Mode.LIVE, Mode.TESTNET):
+            for account in await ground.store.active_accounts(mode):
+                try:
+                    told = await statement_now(
+                        ground.store, ground.venues, ground.clock, account.id, since
+                    )
+                except Refused as refusal:
+                    yield f"{account.id}: not compared. {refusal}"
+                else:
+                    yield draw(told.reply)
