@@ -4,8 +4,8 @@
     python scripts/container_steps.py --keep DIR  the same, and leaves all of it in DIR
 
 Each path that the Dockerfile names stands below the folder, as if that were /. What the last stage
-does not copy is deleted before it runs. What this cannot show: the image that FROM names (this Python
-stands for it), and the walls of a container.
+does not copy is deleted before it runs. What this cannot show: the image that FROM names, for which
+the Python that runs this script stands in, and the walls of a container.
 """
 
 import argparse
@@ -142,8 +142,31 @@ class ByHand:
     def environment(self) -> Mapping[str, str]:
         """Return what a process is given: what the stage says, and how packages are reached."""
         kept = {n: v for n, v in os.environ.items() if n.startswith(("PIP_", "SSL_", "LANG"))}
-        path = f"{Path(sys.executable).resolve().parent}:{os.defpath}"
+        path = f"{self.folder.parent}/bin:{os.defpath}"
         return {**kept, "PATH": path, "HOME": str(self.folder), **self.variables}
+
+    def put_python(self) -> None:
+        """Offer this Python by the name it has in an image."""
+        python = self.folder.parent / "bin" / "python"
+        python.parent.mkdir()
+        python.write_text(f'#!/bin/sh\nexec {Path(sys.executable).resolve()} "$@"\n')
+        python.chmod(0o755)
+
+    def user_that_runs(self) -> dict[str, int]:
+        """Return USER as Popen wants it; nothing, and why, where it cannot be."""
+        if os.geteuid() != 0 or self.user is None:
+            return {}
+        wanted = {"user": self.user, "group": self.user}
+        program = [str(self.place("/opt/tradefleet/bin/python")), "-c", ""]
+        try:
+            subprocess.run(program, check=True, cwd="/", **wanted)  # type: ignore[call-overload]
+        except PermissionError:
+            say(
+                f"NOT as user {self.user}",
+                "who may not read this Python; say python3 of the system",
+            )
+            return {}
+        return wanted
 
     def carry_out(self, stage: Stage) -> None:
         self.workdir, self.variables = "/", {}
@@ -245,6 +268,7 @@ def build(folder: Path) -> ByHand:
     hand = ByHand(folder)
     hand.folder.mkdir(parents=True)
     hand.context.mkdir()
+    hand.put_python()
     print(f"Sent to the builder: {send_context(hand.context)} files")
     stages = read_stages((ROOT / "Dockerfile").read_text())
     for number, stage in enumerate(stages):
@@ -278,9 +302,7 @@ def try_out(hand: ByHand) -> None:
         "LOG_LEVEL": "WARNING",
     }
     data = hand.place("/var/lib/tradefleet")
-    as_user: dict[str, int] = {}
-    if os.geteuid() == 0 and hand.user is not None:
-        as_user = {"user": hand.user, "group": hand.user}
+    as_user = hand.user_that_runs()
     began = time.monotonic()
     process = subprocess.Popen(
         [*hand.command, "--demo"],
@@ -290,7 +312,7 @@ def try_out(hand: ByHand) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        **as_user,  # type: ignore[arg-type]
+        **as_user,  # type: ignore[call-overload]
     )
     try:
         wait_ready(process, port, began)
@@ -301,7 +323,7 @@ def try_out(hand: ByHand) -> None:
             cwd=data,
             env=environment,
             check=False,
-            **as_user,  # type: ignore[arg-type]
+            **as_user,  # type: ignore[call-overload]
         )
         say("HEALTHCHECK", f"exit code {health.returncode}")
         uid = Path(f"/proc/{process.pid}")

@@ -1,0 +1,1 @@
+"""The files by which the service is deployed: they say only what exists."""
