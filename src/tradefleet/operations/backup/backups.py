@@ -1,9 +1,8 @@
 """Makes backups and tries each out before it counts; opens them again, and brings one back."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,8 +19,6 @@ from tradefleet.operations.backup.sealed_file import (
     write_sealed,
 )
 from tradefleet.operations.backup.shelf import DAILY, MANUAL, STAMP, WEEKLY, Shelf
-
-logger = logging.getLogger(__name__)
 
 SCHEDULED = {DAILY: timedelta(days=1), WEEKLY: timedelta(weeks=1)}
 OTHER_KIND = (
@@ -86,6 +83,19 @@ class Drill:
     loss: timedelta | None
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Let what the disk complains about leave this block as a BackupFault with the cure."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise BackupFault(
+            f"The disk refuses ({where}{error.strerror}): see that there is room for two copies of "
+            "the database, and that the user of this process may write there."
+        ) from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backups:
     """Copies of one database; place: its address for people."""
@@ -102,8 +112,8 @@ class Backups:
 
     async def make(self, reason: str = MANUAL) -> Made:
         """Make a backup, restore it beside, compare, and only then keep it; rotate the others."""
-        with self.shelf.workshop() as workshop:
-            made = await self._made(workshop, reason)
+        with told(), self.shelf.workshop() as workshop:
+            made = await self._made(workshop)
             file = self.shelf.put(made.file, reason, made.header.taken_at)
         removed = self.shelf.rotate(self.clock.now())
         return Made(
@@ -120,7 +130,7 @@ class Backups:
         at = self.clock.now().isoformat()
         try:
             made = await self.make(reason)
-        except (BackupFault, StoreError, OSError) as error:
+        except (BackupFault, StoreError) as error:
             self.shelf.note({"at": at, "reason": reason, "made": False, "why": str(error)})
             raise
         done = {"file": made.file.name, "bytes": made.size, "rows": made.picture.rows}
@@ -128,7 +138,7 @@ class Backups:
         self.shelf.note({"at": at, "reason": reason, "made": True, **done, "seconds": seconds})
         return made
 
-    async def _made(self, workshop: Path, reason: str) -> Made:
+    async def _made(self, workshop: Path) -> Made:
         if not self.masters:
             raise BackupFault(NO_MASTER)
         start, taken_at = self.clock.monotonic(), self.clock.now()
@@ -183,9 +193,7 @@ class Backups:
         """
         start = self.clock.monotonic()
         near = self.copier.near
-        if near is not None:
-            await asyncio.to_thread(near.mkdir, parents=True, exist_ok=True)
-        with self.shelf.workshop(near) as workshop:
+        with told(), self.shelf.workshop(near) as workshop:
             async with self.opened(file, workshop) as found:
                 before = await self.copier.standing()
                 if before is not None and not force:
@@ -224,8 +232,8 @@ class Backups:
         """Make a backup, bring it back into a temporary database, check it, and keep neither."""
         newest = self.shelf.newest()
         loss = self.clock.now() - newest.header.taken_at if newest is not None else None
-        with self.shelf.workshop() as workshop:
-            made = await self._made(workshop, MANUAL)
+        with told(), self.shelf.workshop() as workshop:
+            made = await self._made(workshop)
             start = self.clock.monotonic()
             async with self.opened(made.file, workshop) as found:
                 await self._prepared(found, self.clock.now())

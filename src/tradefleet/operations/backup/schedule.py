@@ -62,7 +62,7 @@ class BackupSchedule:
                 continue
             try:
                 await self._make(reason, due, now)
-            except (BackupFault, StoreError, OSError) as error:
+            except (BackupFault, StoreError) as error:
                 self._not_before[reason] = now + AGAIN
                 logger.error("the %s backup failed: %s", reason, error)
 

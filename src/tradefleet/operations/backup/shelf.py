@@ -57,6 +57,7 @@ class Shelf:
         if near is None:
             self.prepare()
         try:
+            place.mkdir(parents=True, exist_ok=True)
             made = Path(mkdtemp(prefix=MAKING, dir=place))
         except OSError as error:
             raise BackupFault(f"{place} cannot be written ({error.strerror}).") from None

@@ -92,6 +92,7 @@ class PostgresCopier:
         try:
             options = ("--no-owner", "--no-password", "--exit-on-error", "--single-transaction")
             await run(program, url, *options, f"--dbname={name}", str(file))
+            await asyncio.to_thread(file.unlink)
             yield url.render_as_string(hide_password=False)
         finally:
             async with self._server() as connection:

@@ -1,6 +1,7 @@
 """Copies an SQLite database by its own backup, all pages in one step, and puts copies in place."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections import defaultdict
@@ -45,8 +46,13 @@ class SqliteCopier:
     async def copy(self, file: Path) -> Picture:
         if not self.file.exists():
             raise StoreUnavailable(f"There is no database {self.address}: start the service once.")
-        with translated(self.address):
+        try:
             return await asyncio.to_thread(copied, self.file, file)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":  # where the copy is
+                raise OSError(errno.ENOSPC, "No space left on device", str(file)) from None
+            with translated(self.address):
+                raise
 
     @asynccontextmanager
     async def restored(self, file: Path) -> AsyncIterator[str]:
