@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.makers import RULES, START, bar
 from tradefleet.domain.bot import MANUAL, BotSpec
 from tradefleet.domain.effects import Decided, FillBooked, Notify, OrderPlaced, SendOrder
-from tradefleet.domain.events import BarClosed, BuyAsked, SellAsked, TooLate
+from tradefleet.domain.events import BarClosed, BuyAsked, EntryDue, SellAsked, TooLate
 from tradefleet.domain.ids import AccountId, BotId, FillId, UserId
 from tradefleet.domain.ledger import FREE, OWN, Balances
 from tradefleet.domain.limits import GuardMemory, RiskLimits
@@ -131,6 +131,15 @@ def test_the_same_request_is_ordered_once():
     execute(engine, order)
     assert engine.step(buy(amount=30)) == []
     assert len(ordered(engine.step(buy(2, amount=30)))) == 1
+
+
+def test_a_buy_that_has_not_left_yet_leaves_at_a_price_it_can_pay_and_at_no_other():
+    for price, is_sent in (("100.1", True), ("101", False)):
+        engine = desk()
+        (order,) = ordered(engine.step(buy(amount=30)))
+        effects = engine.step(EntryDue(order.id, Decimal(price), START + 2 * SECOND))
+        assert (SendOrder(order.id) in effects) is is_sent
+        assert (order.id in engine.working) is is_sent
 
 
 def test_a_second_order_waits_for_the_end_of_the_first():
