@@ -18,7 +18,7 @@ from tradefleet.runtime.replay_clock import ReplayClock
 from tradefleet.stores.sql import open_store
 from tradefleet.stores.sql.copies import copier_of
 from tradefleet.vault import new_master
-from tradefleet.wiring.backup import make_safe
+from tradefleet.wiring.backup import digest_of, make_safe
 
 MASTER, OTHER_MASTER = new_master(), new_master()
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)  # a Saturday
@@ -34,11 +34,12 @@ def require_programs(url: str) -> None:
 
 
 def backups(url: str, folder: Path, *, clock=None, masters=(MASTER,), daily=7, weekly=4) -> Backups:
+    of = digest_of(copier_of(url).identity)
     return Backups(
         copier=copier_of(url),
         place="the database",
         masters=masters,
-        shelf=Shelf(folder / "shelf", {DAILY: daily, WEEKLY: weekly}),
+        shelf=Shelf(folder / "shelf", of, {DAILY: daily, WEEKLY: weekly}),
         clock=clock or RealClock(),
         version="1.2.3",
         make_safe=make_safe,

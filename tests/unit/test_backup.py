@@ -267,6 +267,48 @@ async def test_there_is_no_backup_of_nothing(tmp_path):
 # ---- the programs of PostgreSQL
 
 
+async def test_an_owner_whom_row_level_security_binds_backs_up_and_restores_all(
+    postgres_server, bare_postgres_url, tmp_path
+):
+    require_programs(bare_postgres_url)
+    role, name = "backup_owner", bare_postgres_url.partition("?")[0].rpartition("/")[2]
+    make_role = (
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN CREATEDB; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+    owns = f"ALTER DATABASE {name} OWNER TO {role}"
+    execute(postgres_server, make_role, owns, "SELECT 1")
+    url = bare_postgres_url.replace("postgres@", f"{role}@")
+    store, _ = await filled(url)
+    own = backups(url, tmp_path)
+    made = await own.make()
+    await store.close()
+    assert (made.picture.tables["users"], made.picture.tables["orders"]) == (2, 2 * GROUP)
+    await own.restore(made.file)
+    assert (await own.copier.standing()).tables["orders"] == 2 * GROUP
+    bound = "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'orders'"
+    assert execute(url, bound)[0][0] is True
+
+
+async def test_who_may_not_make_a_database_is_told_what_to_say(
+    postgres_server, bare_postgres_url, tmp_path
+):
+    require_programs(bare_postgres_url)
+    role, name = "backup_reader", bare_postgres_url.partition("?")[0].rpartition("/")[2]
+    make_role = (
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+    owns = f"ALTER DATABASE {name} OWNER TO {role}"
+    execute(postgres_server, make_role, owns, "SELECT 1")
+    url = bare_postgres_url.replace("postgres@", f"{role}@")
+    await upgrade(url)
+    own = backups(url, tmp_path)
+    with pytest.raises(BackupFault, match=f"ALTER ROLE {role} CREATEDB"):
+        await own.make()
+    assert own.shelf.kept() == []
+
+
 async def test_a_missing_program_is_named_with_how_to_get_it(monkeypatch):
     monkeypatch.setattr(postgres, "candidates", lambda name: [])
     with pytest.raises(BackupFault, match=r"pg_dump .* 17 .*apt-get install postgresql-client-17"):

@@ -18,7 +18,7 @@ def sealed(tmp_path, monkeypatch):
     monkeypatch.setattr(sealed_file, "PIECE", 100)
     plain, file = tmp_path / "plain", tmp_path / "x.backup"
     plain.write_bytes(bytes(range(256)) * 4)
-    words = {"kind": "sqlite", "taken_at": NOW, "version": "1"}
+    words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1"}
     write_sealed(file, plain, PICTURE, MASTER, **words)
     return file
 
@@ -83,7 +83,7 @@ def test_whole_pieces_cut_off_exchanged_repeated_or_added_are_noticed(sealed):
 
 def test_a_piece_of_another_backup_under_the_same_key_is_noticed(sealed, tmp_path):
     other = tmp_path / "y.backup"
-    words = {"kind": "sqlite", "taken_at": NOW, "version": "1"}
+    words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1"}
     write_sealed(other, tmp_path / "plain", PICTURE, MASTER, **words)
     mine, theirs = sealed.read_bytes(), other.read_bytes()
     places = places_of_pieces(mine)
@@ -120,7 +120,7 @@ def test_a_format_of_tomorrow_and_a_file_of_others_are_told_apart(sealed):
 def test_nothing_of_the_database_is_readable_in_a_backup(sealed, tmp_path):
     (tmp_path / "plain").write_bytes(b"canary-canary-canary" * 100)
     other = tmp_path / "z.backup"
-    words = {"kind": "sqlite", "taken_at": NOW, "version": "1"}
+    words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1"}
     write_sealed(other, tmp_path / "plain", PICTURE, MASTER, **words)
     assert b"canary" not in other.read_bytes()
     assert b"orders" not in other.read_bytes()

@@ -1,6 +1,7 @@
 """Which backups are kept, and when they are made by the clock."""
 
 import logging
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,8 +26,24 @@ async def test_the_newest_of_each_reason_are_kept_and_those_by_hand_for_ever(sql
     assert own.shelf.named("latest") == own.shelf.newest().file
 
 
+async def test_backups_of_another_database_are_neither_removed_nor_the_latest(sqlite_url, tmp_path):
+    other_url = str(shutil.copy(sqlite_url, tmp_path / "other.db"))
+    clock = clock_at()
+    own = backups(sqlite_url, tmp_path, clock=clock, daily=1)
+    other = backups(other_url, tmp_path, clock=clock, daily=1)
+    first = await own.make("daily")
+    for _ in range(2):
+        clock.move_to(clock.now() + timedelta(minutes=1))
+        await other.make("daily")
+    assert own.shelf.named("latest") == first.file
+    assert len(other.shelf.kept()) == 1
+    first.file.unlink()
+    with pytest.raises(BackupFault, match=r"no backup of this database \(1 of others: name"):
+        own.shelf.named("latest")
+
+
 def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
-    folder = shelf.Shelf(tmp_path, {})
+    folder = shelf.Shelf(tmp_path, "x", {})
     left = tmp_path / ".making-x"
     left.mkdir()
     made = left.stat().st_mtime
@@ -38,7 +55,7 @@ def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
 
 def test_there_is_no_latest_in_an_empty_folder(tmp_path):
     with pytest.raises(BackupFault, match="There is no backup in"):
-        shelf.Shelf(tmp_path, {}).named("latest")
+        shelf.Shelf(tmp_path, "x", {}).named("latest")
 
 
 # ---- by the clock

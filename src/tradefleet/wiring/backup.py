@@ -1,5 +1,6 @@
 """Backups, put together from the settings: for the command line, and as a job of the service."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
@@ -29,15 +30,20 @@ COMPARED_BEFORE = timedelta(minutes=5)  # the backup, for a venue's clock is not
 def backups_of(settings: Settings, db: str | None) -> Backups:
     url = db or settings.database_url.get_secret_value()
     keep = {DAILY: settings.backup_keep_daily, WEEKLY: settings.backup_keep_weekly}
+    copier = copier_of(url)
     return Backups(
-        copier=copier_of(url),
+        copier=copier,
         place=without_password(url),
         masters=known_masters(settings),
-        shelf=Shelf(settings.backup_dir, keep),
+        shelf=Shelf(settings.backup_dir, digest_of(copier.identity), keep),
         clock=RealClock(),
         version=__version__,
         make_safe=make_safe,
     )
+
+
+def digest_of(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def known_masters(settings: Settings) -> tuple[Secret, ...]:
@@ -79,10 +85,10 @@ async def make_backup(db: str | None, say: Say) -> None:
     say("\n".join(report.made_lines(await backups.recorded("manual"))))
 
 
-def list_backups(say: Say) -> None:
-    backups = backups_of(load_settings(), None)
+def list_backups(db: str | None, say: Say) -> None:
+    backups = backups_of(load_settings(), db)
     lines = report.shelf_lines(backups.shelf.kept(), backups.shelf.history(), backups.clock.now())
-    say("\n".join(lines or [f"There is no backup in {backups.shelf.folder}."]))
+    say("\n".join(lines or [f"There is no backup of {backups.place} in {backups.shelf.folder}."]))
 
 
 async def drill(db: str | None, say: Say) -> None:

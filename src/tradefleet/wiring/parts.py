@@ -77,10 +77,10 @@ async def make_backup(db: str | None, say: Any) -> None:
     await make_backup(db, say)
 
 
-def list_backups(say: Any) -> None:
+def list_backups(db: str | None, say: Any) -> None:
     from tradefleet.wiring.backup import list_backups
 
-    list_backups(say)
+    list_backups(db, say)
 
 
 async def restore(db: str | None, name: str, force: bool, compare: bool, say: Any) -> None:

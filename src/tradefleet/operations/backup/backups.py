@@ -151,6 +151,7 @@ class Backups:
             picture,
             self.masters[0],
             kind=self.copier.kind,
+            of=self.shelf.of,
             taken_at=taken_at,
             version=self.version,
         )

@@ -67,6 +67,10 @@ class Copier(Protocol):
     @property
     def kind(self) -> str: ...
     @property
+    def identity(self) -> str:
+        """Name the database, and no other, without a password."""
+
+    @property
     def near(self) -> Path | None: ...
 
     async def copy(self, file: Path) -> Picture:

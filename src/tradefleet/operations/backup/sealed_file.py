@@ -42,13 +42,17 @@ DAMAGED = "{file} is damaged ({how}): nothing of it was used. Take another backu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What anybody may know of a backup; key: the fingerprint of the master key."""
+    """What anybody may know of a backup.
+
+    key: the fingerprint of the master key. of: a digest of which database it is.
+    """
 
     kind: str
     schema: str
     taken_at: datetime
     key: str
     salt: str
+    of: str
     version: str  # of the program
     format: int = FORMAT
 
@@ -72,6 +76,7 @@ def write_sealed(
     master: Secret,
     *,
     kind: str,
+    of: str,
     taken_at: datetime,
     version: str,
 ) -> Header:
@@ -82,6 +87,7 @@ def write_sealed(
         taken_at=taken_at,
         key=fingerprint(master),
         salt=token_hex(32),
+        of=of,
         version=version,
     )
     written = header.written()

@@ -36,9 +36,13 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The folder; keep: how many of each reason, where there is a limit."""
+    """The folder, as one database sees it: it may hold backups of others.
+
+    of: a digest of which database. keep: how many of each reason, where there is a limit.
+    """
 
     folder: Path
+    of: str
     keep: Mapping[str, int]
 
     def prepare(self) -> None:
@@ -82,7 +86,11 @@ class Shelf:
         return file
 
     def kept(self) -> list[Kept]:
-        """Return all backups whose header can be read, the newest first."""
+        """Return the database's backups whose header can be read, the newest first."""
+        return [each for each in self.everybodys() if each.header.of == self.of]
+
+    def everybodys(self) -> list[Kept]:
+        """Return all backups, also of other databases."""
         found = []
         for file in self.folder.glob(f"tradefleet-*{SUFFIX}"):
             try:
@@ -102,7 +110,9 @@ class Shelf:
         if name == LATEST:
             newest = self.newest()
             if newest is None:
-                raise BackupFault(f"There is no backup in {self.folder}.")
+                others = len(self.everybodys())
+                more = f" of this database ({others} of others: name the file)" if others else ""
+                raise BackupFault(f"There is no backup{more} in {self.folder}.")
             return newest.file
         here = self.folder / name
         return here if Path(name).name == name and here.exists() else Path(name)

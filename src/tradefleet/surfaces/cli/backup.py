@@ -20,7 +20,7 @@ def add(app: typer.Typer, parts: Parts) -> None:
         """Make a sealed backup beside a running service, and try it out."""
         with edge():
             if only_list:
-                parts.list_backups(typer.echo)
+                parts.list_backups(db, typer.echo)
             else:
                 asyncio.run(parts.make_backup(db, typer.echo))
 

@@ -53,7 +53,7 @@ class Parts:
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
     open_register: Callable[[str | None], AbstractAsyncContextManager[Register]]
     make_backup: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
-    list_backups: Callable[[Callable[[str], None]], None]
+    list_backups: Callable[[str | None, Callable[[str], None]], None]
     restore: Callable[
         [str | None, str, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]
     ]

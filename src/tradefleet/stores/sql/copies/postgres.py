@@ -51,6 +51,11 @@ class PostgresCopier:
         return "postgresql"
 
     @property
+    def identity(self) -> str:
+        said = environment_of(self.address.url)
+        return f"{said.get('PGHOST', '')}:{said.get('PGPORT', '5432')}/{self.name}"
+
+    @property
     def near(self) -> Path | None:
         return None
 

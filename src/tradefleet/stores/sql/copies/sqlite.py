@@ -36,6 +36,10 @@ class SqliteCopier:
         return "sqlite"
 
     @property
+    def identity(self) -> str:
+        return str(self.file.absolute())
+
+    @property
     def file(self) -> Path:
         return self.address.file or Path()
 
