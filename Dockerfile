@@ -2,7 +2,7 @@
 # in particular. `scripts/container_steps.py` does the same by hand where no container engine is.
 
 # For a build that repeats exactly, name the image by its digest: --build-arg PYTHON_IMAGE=python@sha256:…
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
@@ -33,7 +33,11 @@ ENV PATH=/opt/tradefleet/bin:$PATH \
     HTTP_HOST=0.0.0.0 \
     HTTP_PORT=8080 \
     ENVIRONMENT=production
-RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/tradefleet
+# Backups of PostgreSQL are made by pg_dump, which must be no older than the server.
+RUN apt-get update && \
+    apt-get install --yes --no-install-recommends postgresql-client-17 && \
+    rm -rf /var/lib/apt/lists/*
+RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/tradefleet /var/lib/tradefleet/backups
 COPY --from=build /opt/tradefleet /opt/tradefleet
 # A number and no name: orchestrators can see that it is not root.
 USER 10001:10001

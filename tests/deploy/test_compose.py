@@ -110,4 +110,14 @@ def test_it_has_the_time_to_stop_and_a_place_for_its_files():
     assert int(BOT["stop_grace_period"].removesuffix("s")) > 10
     assert BOT["read_only"] is True
     assert BOT["cap_drop"] == ["ALL"]
-    assert BOT["volumes"] == [f"tradefleet:{BOT['environment']['DATA_DIR']}"]
+    files, backups = BOT["environment"]["DATA_DIR"], BOT["environment"]["BACKUP_DIR"]
+    assert BOT["volumes"] == [f"tradefleet:{files}", f"backups:{backups}"]
+
+
+def test_the_service_owns_its_database_and_is_no_superuser():
+    script = (ROOT / "deploy" / "postgres" / "role.sh").read_text()
+    assert "CREATE ROLE tradefleet LOGIN CREATEDB PASSWORD :'password';" in script
+    assert "CREATE DATABASE tradefleet OWNER tradefleet;" in script
+    assert "SUPERUSER" not in script.upper().replace("NO SUPERUSER", "")
+    assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"]
+    assert BOT["environment"]["DATABASE_URL"].startswith("postgresql://tradefleet:")

@@ -24,6 +24,7 @@ API = {
     "Kustomization": "kustomize.config.k8s.io/v1beta1",
     "Namespace": "v1",
     "ConfigMap": "v1",
+    "PersistentVolumeClaim": "v1",
     "Deployment": "apps/v1",
     "Service": "v1",
     "Ingress": "networking.k8s.io/v1",
@@ -141,7 +142,11 @@ def test_volumes_that_are_mounted_are_there():
     volumes = {each["name"] for each in POD["volumes"]}
     assert {each["name"] for each in CONTAINER["volumeMounts"]} == volumes
     mounted = {each["mountPath"] for each in CONTAINER["volumeMounts"]}
-    assert mounted == {"/var/lib/tradefleet", "/tmp"}
+    backups = BY_KIND["ConfigMap"]["data"]["BACKUP_DIR"]
+    assert mounted == {"/var/lib/tradefleet", backups, "/tmp"}
+    (claim,) = (v["persistentVolumeClaim"] for v in POD["volumes"] if v["name"] == "backups")
+    assert claim["claimName"] == BY_KIND["PersistentVolumeClaim"]["metadata"]["name"]
+    assert BY_KIND["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
 def test_it_has_the_time_to_stop_and_one_goes_on_meanwhile():
