@@ -1,14 +1,15 @@
 """What tests of backups share: a database with something in it, a writer beside, the backups."""
 
 import asyncio
-import shutil
+import re
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.makers import after_start, fill
-from tests.postgres_server import machine_binaries
+from tests.postgres_server import execute
 from tests.store_rig import ALICE, BOB, batch, booked, bot, order_of, register, take
 from tradefleet.domain.effects import OrderPlaced
 from tradefleet.operations.backup.backups import Backups
@@ -16,7 +17,7 @@ from tradefleet.operations.backup.shelf import DAILY, WEEKLY, Shelf
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.runtime.replay_clock import ReplayClock
 from tradefleet.stores.sql import open_store
-from tradefleet.stores.sql.copies import copier_of
+from tradefleet.stores.sql.copies import copier_of, postgres
 from tradefleet.vault import new_master
 from tradefleet.wiring.backup import digest_of, make_safe
 
@@ -29,8 +30,19 @@ def require_programs(url: str) -> None:
     """Skip, aloud, where PostgreSQL's own programs are not here."""
     if not url.startswith("postgresql"):
         return
-    if machine_binaries() is None or not (shutil.which("pg_dump") and shutil.which("pg_restore")):
-        pytest.skip("NOT TESTED: pg_dump and pg_restore of the test server are not on this machine")
+    server = int(execute(url, "SHOW server_version_num")[0][0]) // 10_000
+    for program in ("pg_dump", "pg_restore"):
+        if version_of(program) < server:
+            pytest.skip(f"NOT TESTED: {program} of PostgreSQL {server} is not on this machine")
+
+
+def version_of(program: str) -> int:
+    """Return the newest version of a program that is here, 0: there is none."""
+    said = [
+        subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+        for path in postgres.candidates(program)
+    ]
+    return max((int(re.search(r"\) (\d+)", each)[1]) for each in said), default=0)
 
 
 def backups(url: str, folder: Path, *, clock=None, masters=(MASTER,), daily=7, weekly=4) -> Backups:

@@ -63,7 +63,7 @@ def test_a_backup_is_made_listed_and_brought_back(file):
         connection.commit()
     result = run("restore", "latest")
     assert result.exit_code == 0, result.output
-    assert "What stood there is kept: data/trading_service.db.before-" in result.output
+    assert "/data/trading_service.db.before-" in result.output
     assert result.output.rstrip().endswith("end it with /killswitch platform run.")
     assert orders_in(file) == 2 * GROUP
     with closing(sqlite3.connect(file)) as connection:
@@ -77,6 +77,40 @@ def test_a_backup_is_made_listed_and_brought_back(file):
         return found
 
     assert asyncio.run(switch()).halt is Halt.STOP
+
+
+def test_what_is_restored_may_be_opened_by_whom_it_was_before(file):
+    file.chmod(0o640)
+    before = file.stat()
+    run("backup")
+    assert run("restore", "latest", "--no-compare").exit_code == 0
+    after = file.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+    assert after.st_ino != before.st_ino
+
+
+def test_a_link_to_the_database_stays_a_link(file, monkeypatch):
+    link = file.with_name("link.db")
+    link.symlink_to(file)
+    run("backup", "--db", str(link))
+    assert run("restore", "latest", "--no-compare", "--db", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert len(list(file.parent.glob("trading_service.db.before-*"))) == 1
+
+
+def test_an_account_that_cannot_be_compared_is_named_and_the_database_stays_restored(file):
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE accounts SET venue = 'kraken', mode = 'testnet'")
+        connection.commit()
+    run("backup")
+    result = run("restore", "latest")
+    assert result.exit_code == 0
+    name = "account1 of alice_id: not compared. kraken is not switched on in this service."
+    assert name in result.output
 
 
 def test_an_admin_lifts_the_safe_mode(file):

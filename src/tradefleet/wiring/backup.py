@@ -1,12 +1,13 @@
 """Backups, put together from the settings: for the command line, and as a job of the service."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
 from tradefleet import __version__
 from tradefleet.domain.credentials import Secret
-from tradefleet.domain.errors import Refused, StoreError
+from tradefleet.domain.errors import TradefleetError
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Mode
 from tradefleet.drawing import draw
@@ -24,6 +25,7 @@ from tradefleet.wiring.keys import KEY_FILE, masters_of
 
 Say = Callable[[str], None]
 EVERYBODY = "*"
+COMPARING_SECONDS = 60.0  # for one account
 COMPARED_BEFORE = timedelta(minutes=5)  # the backup, for a venue's clock is not ours
 
 
@@ -104,7 +106,7 @@ async def restore(db: str | None, name: str, force: bool, compare: bool, say: Sa
         try:
             async for text in differences(db, done):
                 say(text)
-        except (Refused, StoreError) as error:
+        except TradefleetError as error:
             say(f"The venues were not asked: {error}")
     say(report.HOW_TO_LIFT)
 
@@ -116,10 +118,13 @@ async def differences(db: str | None, done: Restored) -> AsyncIterator[str]:
         for mode in (Mode.LIVE, Mode.TESTNET):
             for account in await ground.store.active_accounts(mode):
                 try:
-                    told = await statement_now(
-                        ground.store, ground.venues, ground.clock, account.id, since
-                    )
-                except Refused as refusal:
-                    yield f"{account.id}: not compared. {refusal}"
+                    async with asyncio.timeout(COMPARING_SECONDS):
+                        told = await statement_now(
+                            ground.store, ground.venues, ground.clock, account.id, since
+                        )
+                except TradefleetError as why:
+                    yield f"{account.id}: not compared. {why}"
+                except TimeoutError:
+                    yield f"{account.id}: not compared. {account.venue} does not answer."
                 else:
                     yield draw(told.reply)

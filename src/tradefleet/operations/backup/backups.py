@@ -18,7 +18,7 @@ from tradefleet.operations.backup.sealed_file import (
     read_sealed,
     write_sealed,
 )
-from tradefleet.operations.backup.shelf import DAILY, MANUAL, STAMP, WEEKLY, Shelf
+from tradefleet.operations.backup.shelf import DAILY, MANUAL, STAMP, WEEKLY, Shelf, sweep
 
 SCHEDULED = {DAILY: timedelta(days=1), WEEKLY: timedelta(weeks=1)}
 OTHER_KIND = (
@@ -195,6 +195,7 @@ class Backups:
         start = self.clock.monotonic()
         near = self.copier.near
         with told(), self.shelf.workshop(near) as workshop:
+            sweep(workshop.parent, self.clock.now())
             async with self.opened(file, workshop) as found:
                 before = await self.copier.standing()
                 if before is not None and not force:

@@ -118,16 +118,14 @@ class Shelf:
         return here if Path(name).name == name and here.exists() else Path(name)
 
     def rotate(self, now: datetime) -> list[Path]:
-        """Remove what is more than is kept, and what a killed process left; return what went."""
+        """Remove what is more than is kept, and what killed processes left; return what went."""
         gone = []
         every = self.kept()
         for reason, number in self.keep.items():
             for each in [one for one in every if one.reason == reason][number:]:
                 each.file.unlink(missing_ok=True)
                 gone.append(each.file)
-        for left in self.folder.glob(f"{MAKING}*"):
-            if now.timestamp() - left.stat().st_mtime > LEFT_OVER.total_seconds():
-                shutil.rmtree(left, ignore_errors=True)
+        sweep(self.folder, now)
         return gone
 
     def note(self, line: Mapping[str, Any]) -> None:
@@ -148,3 +146,10 @@ class Shelf:
         if not file.exists():
             return []
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def sweep(folder: Path, now: datetime) -> None:
+    """Remove what processes that were killed left: copies in the clear."""
+    for left in folder.glob(f"{MAKING}*"):
+        if now.timestamp() - left.stat().st_mtime > LEFT_OVER.total_seconds():
+            shutil.rmtree(left, ignore_errors=True)

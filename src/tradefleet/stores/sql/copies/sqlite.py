@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import sqlite3
+import stat
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -45,7 +46,7 @@ class SqliteCopier:
 
     @property
     def near(self) -> Path | None:
-        return self.file.parent
+        return self.file.resolve().parent
 
     async def copy(self, file: Path) -> Picture:
         if not self.file.exists():
@@ -81,7 +82,7 @@ class SqliteCopier:
 
     async def put_in_place(self, address: str, stamp: str, *, in_use: bool) -> str | None:
         with translated(self.address):
-            return await asyncio.to_thread(put_in_place, Path(address), self.file, stamp)
+            return await asyncio.to_thread(put_in_place, Path(address), self.file.resolve(), stamp)
 
 
 def copied(source: Path, target: Path) -> Picture:
@@ -178,12 +179,30 @@ def put_in_place(restored: Path, target: Path, stamp: str) -> str | None:
     with alone_with(target):
         if target.exists():
             aside = target.with_name(f"{target.name}.before-{stamp}")
-            for suffix in BESIDE:
+            belong_as_before(restored, target)
+            keep_aside(target, aside)
+            for suffix in BESIDE[1:]:
                 if Path(f"{target}{suffix}").exists():
                     os.rename(f"{target}{suffix}", f"{aside}{suffix}")
-        os.rename(restored, target)
+        os.replace(restored, target)
     sync(target.parent)
     return str(aside) if aside is not None else None
+
+
+def keep_aside(target: Path, aside: Path) -> None:
+    """Give a file a second name, so that there is a database at every moment."""
+    try:
+        os.link(target, aside)
+    except OSError:  # not every file system knows two names of a file
+        os.rename(target, aside)
+
+
+def belong_as_before(restored: Path, target: Path) -> None:
+    """Let the service open what somebody else, as root is, has restored."""
+    before = target.stat()
+    os.chmod(restored, stat.S_IMODE(before.st_mode))
+    if os.geteuid() == 0:
+        os.chown(restored, before.st_uid, before.st_gid)
 
 
 @contextmanager
