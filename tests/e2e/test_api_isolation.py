@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient
 from sqlalchemy import select
@@ -43,6 +43,7 @@ from tradefleet.stores.sql import SqlStore
 from tradefleet.stores.sql.tables import METADATA
 from tradefleet.surfaces.api.auth import auth_routes
 from tradefleet.surfaces.api.door import SignInDoor
+from tradefleet.surfaces.api.health import Health
 from tradefleet.surfaces.api.live import Live, live_routes
 from tradefleet.surfaces.api.live_hub import LiveHub
 from tradefleet.surfaces.api.live_ticket import Tickets
@@ -89,7 +90,7 @@ def sign_in_of(dispatcher: Dispatcher) -> SignIn:
     )
 
 
-def live_of(dispatcher: Dispatcher, door: SignInDoor) -> Live:
+def live_of(dispatcher: Dispatcher, door: Any) -> Live:
     store, clock = dispatcher.store, dispatcher.clock
     tickets = Tickets(store, clock, dispatcher.ids)
     return Live(store=store, hub=LiveHub(store, clock), door=door, tickets=tickets)
@@ -99,13 +100,19 @@ def whole(dispatcher: Dispatcher) -> FastAPI:
     """Return the app with every address there is."""
     sign_in = sign_in_of(dispatcher)
     door = SignInDoor(sign_in)
-    more = [
+    return app_over(dispatcher, door=door, more=more_routes(dispatcher, sign_in, door))
+
+
+def more_routes(
+    dispatcher: Dispatcher, sign_in: SignIn, door: Any, health: Health = health
+) -> list[APIRouter]:
+    """Return what is there besides health and commands."""
+    return [
         auth_routes(sign_in),
         page_routes(sign_in, dispatcher),
         *seed_routes(dispatcher, door, health),
         live_routes(live_of(dispatcher, door)),
     ]
-    return app_over(dispatcher, door=door, more=more)
 
 
 def shown_by(role: str) -> str:

@@ -1,12 +1,13 @@
 """The API: what it answers, how it refuses, and that a named request is done once."""
 
 import asyncio
+import socket
 from dataclasses import dataclass, replace
 
 import pytest
 
 from tests.doors import ALICE, BINANCE, BYBIT, PAPER, Door, trade
-from tests.surfaces.api_rig import app_over, failure, signed, talking
+from tests.surfaces.api_rig import app_over, failure, health, signed, talking
 from tradefleet.command import CommandSpec, Reply, Route, secret
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import (
@@ -19,6 +20,7 @@ from tradefleet.domain.errors import (
 from tradefleet.operations.answers import AnswersForgotten
 from tradefleet.stores.memory.user_store import MemoryUserStore
 from tradefleet.surfaces.api.errors import BODY_MAX
+from tradefleet.surfaces.api.server import HttpSurface
 
 BOT = {"symbol": "BTC/USDT", "balance": "1000"}
 
@@ -331,3 +333,20 @@ async def test_a_secret_is_told_once_and_never_kept(door):
         kept = await store.answer("first")
     assert kept is not None
     assert kept.reply == ""
+
+
+async def test_no_answer_waits_for_more_to_be_sent_with_it():
+    surface = HttpSurface(host="127.0.0.1", port=0, health=health, is_ready=lambda: True)
+    told = asyncio.get_running_loop().create_future()
+    listener = surface.listen()
+
+    async def answer(_, writer: asyncio.StreamWriter) -> None:
+        taken = writer.get_extra_info("socket")
+        told.set_result(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(answer, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await told == 1
+        writer.close()
+        await writer.wait_closed()
