@@ -1,11 +1,14 @@
 """The file of a backup: whatever is changed, cut off, added or foreign is noticed."""
 
+import asyncio
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.backup_rig import MASTER, NOW, OTHER_MASTER
 from tradefleet.operations.backup import sealed_file
+from tradefleet.operations.backup.backups import stoppable
 from tradefleet.operations.backup.copying import BackupFault, Picture
 from tradefleet.operations.backup.sealed_file import read_sealed, write_sealed
 
@@ -19,20 +22,20 @@ def sealed(tmp_path, monkeypatch):
     plain, file = tmp_path / "plain", tmp_path / "x.backup"
     plain.write_bytes(bytes(range(256)) * 4)
     words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1"}
-    write_sealed(file, plain, PICTURE, MASTER, **words)
+    write_sealed(file, plain, PICTURE, MASTER, **words, stop=Event())
     return file
 
 
 def refusal(file: Path, masters=(MASTER,)) -> str:
     out = file.with_name("out")
     with pytest.raises(BackupFault) as fault:
-        read_sealed(file, out, masters)
+        read_sealed(file, out, masters, stop=Event())
     assert not out.exists()  # nothing of it is used
     return str(fault.value)
 
 
 def test_what_is_sealed_is_opened_as_it_was(sealed, tmp_path):
-    header, picture = read_sealed(sealed, tmp_path / "out", (OTHER_MASTER, MASTER))
+    header, picture = read_sealed(sealed, tmp_path / "out", (OTHER_MASTER, MASTER), stop=Event())
     assert (tmp_path / "out").read_bytes() == (tmp_path / "plain").read_bytes()
     assert picture == PICTURE
     assert (header.kind, header.schema, header.taken_at) == ("sqlite", "0001", NOW)
@@ -84,7 +87,7 @@ def test_whole_pieces_cut_off_exchanged_repeated_or_added_are_noticed(sealed):
 def test_a_piece_of_another_backup_under_the_same_key_is_noticed(sealed, tmp_path):
     other = tmp_path / "y.backup"
     words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1"}
-    write_sealed(other, tmp_path / "plain", PICTURE, MASTER, **words)
+    write_sealed(other, tmp_path / "plain", PICTURE, MASTER, **words, stop=Event())
     mine, theirs = sealed.read_bytes(), other.read_bytes()
     places = places_of_pieces(mine)
     assert places == places_of_pieces(theirs)
@@ -121,7 +124,33 @@ def test_nothing_of_the_database_is_readable_in_a_backup(sealed, tmp_path):
     (tmp_path / "plain").write_bytes(b"canary-canary-canary" * 100)
     other = tmp_path / "z.backup"
     words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1"}
-    write_sealed(other, tmp_path / "plain", PICTURE, MASTER, **words)
+    write_sealed(other, tmp_path / "plain", PICTURE, MASTER, **words, stop=Event())
     assert b"canary" not in other.read_bytes()
     assert b"orders" not in other.read_bytes()
     assert other.stat().st_mode & 0o077 == 0
+
+
+async def test_a_thread_ends_soon_when_nobody_waits_for_it(tmp_path):
+    begun, ended = Event(), Event()
+
+    def work(*, stop: Event) -> None:
+        begun.set()
+        assert stop.wait(5)
+        ended.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(stoppable(work))
+        await asyncio.to_thread(begun.wait, 5)
+        task.cancel()
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
+def test_what_was_stopped_is_neither_sealed_nor_opened_to_its_end(sealed, tmp_path):
+    stop = Event()
+    stop.set()
+    words = {"kind": "sqlite", "of": "x", "taken_at": NOW, "version": "1", "stop": stop}
+    with pytest.raises(BackupFault, match="stopped"):
+        write_sealed(tmp_path / "z", tmp_path / "plain", PICTURE, MASTER, **words)
+    with pytest.raises(BackupFault, match="stopped"):
+        read_sealed(sealed, tmp_path / "out", (MASTER,), stop=stop)
+    assert not (tmp_path / "out").exists()

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
+from typing import Any, TypeVar
 
 from tradefleet.clock import Clock
 from tradefleet.domain.credentials import Secret
@@ -19,6 +21,8 @@ from tradefleet.operations.backup.sealed_file import (
     write_sealed,
 )
 from tradefleet.operations.backup.shelf import DAILY, MANUAL, STAMP, WEEKLY, Shelf, sweep
+
+Result = TypeVar("Result")
 
 SCHEDULED = {DAILY: timedelta(days=1), WEEKLY: timedelta(weeks=1)}
 OTHER_KIND = (
@@ -83,6 +87,16 @@ class Drill:
     loss: timedelta | None
 
 
+async def stoppable(work: Callable[..., Result], *given: Any, **named: Any) -> Result:
+    """Run long work in a thread that ends soon when this is cancelled, as when a service stops."""
+    stop = Event()
+    try:
+        return await asyncio.to_thread(work, *given, **named, stop=stop)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Let what the disk complains about leave this block as a BackupFault with the cure."""
@@ -144,7 +158,7 @@ class Backups:
         start, taken_at = self.clock.monotonic(), self.clock.now()
         plain, sealed = workshop / "plain", workshop / "sealed"
         picture = await self.copier.copy(plain)
-        header = await asyncio.to_thread(
+        header = await stoppable(
             write_sealed,
             sealed,
             plain,
@@ -177,7 +191,7 @@ class Backups:
             words = {"file": file, "theirs": header.kind, "place": self.place}
             raise BackupFault(OTHER_KIND.format(**words, ours=self.copier.kind))
         plain = workshop / "restored"
-        header, picture = await asyncio.to_thread(read_sealed, file, plain, self.masters)
+        header, picture = await stoppable(read_sealed, file, plain, self.masters)
         async with self.copier.restored(plain) as address:
             found = await self.copier.look(address)
             if wrong := picture.differences(found):

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
+from threading import Event
 from typing import Any, BinaryIO
 
 from tradefleet.domain.credentials import Secret
@@ -79,6 +80,7 @@ def write_sealed(
     of: str,
     taken_at: datetime,
     version: str,
+    stop: Event,
 ) -> Header:
     """Seal a copy and its picture into a new file that is on the disk when this returns."""
     header = Header(
@@ -98,6 +100,7 @@ def write_sealed(
         for number, (piece, is_last) in enumerate(with_last(pieces(source, picture))):
             sealed = seal.seal(number, zlib.compress(piece, PACKING), is_last=is_last)
             out.write(length(sealed) + sealed)
+            go_on_unless(stop)
         out.flush()
         os.fsync(out.fileno())
     return header
@@ -159,7 +162,15 @@ def header_in(source: BinaryIO, file: Path) -> tuple[Header, bytes]:
     return header, written
 
 
-def read_sealed(file: Path, plain: Path, masters: Sequence[Secret]) -> tuple[Header, Picture]:
+def go_on_unless(stop: Event) -> None:
+    """Leave a thread in which this runs when nobody waits for it any more."""
+    if stop.is_set():
+        raise BackupFault("It was stopped.")
+
+
+def read_sealed(
+    file: Path, plain: Path, masters: Sequence[Secret], *, stop: Event
+) -> tuple[Header, Picture]:
     """Open a backup into a new file; BackupFault, and no file, when anything of it is not right."""
     try:
         with opened(file) as source:
@@ -171,6 +182,7 @@ def read_sealed(file: Path, plain: Path, masters: Sequence[Secret]) -> tuple[Hea
                 picture = Picture.read(json.loads(next(found)))
                 for piece in found:
                     out.write(piece)
+                    go_on_unless(stop)
     except BaseException:
         plain.unlink(missing_ok=True)
         raise
