@@ -65,10 +65,10 @@ def wait_ready(process, port: int) -> None:
     raise AssertionError("the service did not get ready")
 
 
-def chat(service, user: str, message: str) -> str:
+def chat(service, user: str, *words: str) -> str:
     _, _, environment, folder = service
     done = subprocess.run(
-        [sys.executable, "-m", "tradefleet", "chat", "--user", user, message],
+        [sys.executable, "-m", "tradefleet", "chat", "--user", user, *words],
         cwd=folder,
         env=environment,
         capture_output=True,
