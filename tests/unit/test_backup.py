@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from alembic import command
+from sqlalchemy import create_engine
 
 from tests.backup_rig import (
     GROUP,
@@ -25,7 +27,7 @@ from tradefleet.domain.limits import Halt
 from tradefleet.operations.backup import report, sealed_file, shelf
 from tradefleet.operations.backup.backups import Backups
 from tradefleet.operations.backup.copying import BackupFault, Picture
-from tradefleet.stores.sql import open_store, upgrade
+from tradefleet.stores.sql import open_store, schema, upgrade
 from tradefleet.stores.sql.copies import copier_of, postgres
 from tradefleet.stores.sql.copies.sums import digest_of
 
@@ -196,14 +198,40 @@ async def test_a_drill_says_what_a_loss_would_cost_and_leaves_nothing(url, tmp_p
         assert execute(url, listed) == []
 
 
-async def test_a_backup_of_an_older_schema_is_brought_up_to_date(sqlite_url, tmp_path):
+def upgraded_to(file: Path, revision: str) -> None:
+    """Make a database as an older version of the program did."""
+    with create_engine(f"sqlite:///{file}").begin() as connection:
+        config = schema.alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+async def test_a_backup_of_an_older_schema_is_brought_up_to_date(tmp_path):
+    file = tmp_path / "older.db"
+    older = next(iter(schema.scripts().walk_revisions())).down_revision
+    await asyncio.to_thread(upgraded_to, file, older)
+    own = backups(str(file), tmp_path)
+    made = await own.make()
+    assert made.header.schema == older
+    await own.restore(made.file)
+    assert (await own.copier.standing()).schema == schema.newest()
+    store = await open_store(str(file), create=False)
+    assert (await store.platform_switch()).halt is Halt.STOP
+    await store.close()
+
+
+async def test_a_backup_of_a_newer_schema_is_refused_and_replaces_nothing(sqlite_url, tmp_path):
     store, _ = await filled(sqlite_url)
     await store.close()
     own = backups(sqlite_url, tmp_path)
+    with closing(sqlite3.connect(sqlite_url)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
     made = await own.make()
-    assert made.header.schema == made.picture.schema
-    await own.restore(made.file)
-    await (await open_store(sqlite_url, create=False)).close()
+    with pytest.raises(StoreUnavailable, match="newer version of tradefleet"):
+        await own.restore(made.file, force=True)
+    assert (await own.copier.standing()).schema == "9999"
+    assert list(tmp_path.glob("*.before-*")) == []
 
 
 async def test_a_backup_of_another_kind_of_database_is_refused(sqlite_url, tmp_path):
