@@ -318,6 +318,26 @@ async def test_an_owner_whom_row_level_security_binds_backs_up_and_restores_all(
     assert execute(url, bound)[0][0] is True
 
 
+async def test_a_role_from_which_rows_are_hidden_makes_no_empty_backup(
+    postgres_server, bare_postgres_url, tmp_path
+):
+    require_programs(bare_postgres_url)
+    store, _ = await filled(bare_postgres_url)
+    await store.close()
+    role = "backup_hidden"
+    make_role = (
+        f"DO $$ BEGIN CREATE ROLE {role} LOGIN CREATEDB; "
+        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+    )
+    grant = f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
+    hide = "ALTER POLICY tenant ON users USING (false)"
+    execute(bare_postgres_url, make_role, grant, hide, "ANALYZE users", "SELECT 1")
+    own = backups(bare_postgres_url.replace("postgres@", f"{role}@"), tmp_path)
+    with pytest.raises(BackupFault, match="Row-level security hides the users"):
+        await own.make()
+    execute(bare_postgres_url, f"DROP OWNED BY {role}", "SELECT 1")
+
+
 async def test_who_may_not_make_a_database_is_told_what_to_say(
     postgres_server, bare_postgres_url, tmp_path
 ):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -145,7 +145,8 @@ class Backups:
         try:
             made = await self.make(reason)
         except (BackupFault, StoreError) as error:
-            self.shelf.note({"at": at, "reason": reason, "made": False, "why": str(error)})
+            with suppress(BackupFault):  # the folder itself may be what is wrong
+                self.shelf.note({"at": at, "reason": reason, "made": False, "why": str(error)})
             raise
         done = {"file": made.file.name, "bytes": made.size, "rows": made.picture.rows}
         seconds = round(made.seconds, 3)

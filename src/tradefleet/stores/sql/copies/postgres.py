@@ -161,6 +161,14 @@ class PostgresCopier:
         raise BackupFault(f"The server of {self.address} has none of {SERVER_DATABASES}.")
 
 
+ROWS_HIDDEN = (
+    "Row-level security hides the users from the role of the database's address: make backups as a "
+    "role that sees all rows (its owner, or one with BYPASSRLS)."
+)
+HIDDEN = (
+    "SELECT row_security_active('public.users') AND n_live_tup > 0 FROM pg_stat_user_tables"
+    " WHERE schemaname = 'public' AND relname = 'users'"
+)
 EXISTS = "SELECT true FROM pg_database WHERE datname = $1"
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
@@ -226,6 +234,8 @@ async def picture_of(connection: Any) -> Picture:
         name: int(await connection.fetchval(f"SELECT count(*) FROM public.{quoted(name)}"))
         for name in names
     }
+    if not counts.get("users") and await connection.fetchval(HIDDEN):
+        raise BackupFault(ROWS_HIDDEN)
     times = [
         await connection.fetchval(f"SELECT max({column}) FROM public.{table}")
         for table, column in sums.FACTS
