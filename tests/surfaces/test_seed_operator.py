@@ -10,6 +10,7 @@ from tradefleet.surfaces.api.seed_routes import seed_routes
 HEALTH = {
     "overall_status": "degraded",
     "metrics": {
+        "memory_usage": {"value": 3.5, "status": "healthy"},
         "database_ms": {"value": 1.5, "status": "healthy"},
         "stale_symbols": {"value": 2, "status": "degraded"},
         "journal_queue": {"value": 9000, "status": "unhealthy"},
@@ -43,7 +44,8 @@ async def test_figures_and_alerts_are_there_for_the_machine_itself_and_for_admin
         assert failure(refused) == (403, "forbidden")
         allowed = await client.get("/stats", headers={**away, **signed("alice", "admin")})
     assert allowed.status_code == 200
-    assert stats["monitoring_stats"]["memory_usage"] > 1
+    assert stats["monitoring_stats"]["memory_mb"] > 1
+    assert stats["monitoring_stats"]["memory_usage"] == 3.5
     assert stats["monitoring_stats"]["journal_queue"] == 9000
     assert stats["user_stats"]["total_users"] == 2
     assert stats["user_stats"]["subscription_distribution"] == {"free": 2}

@@ -45,6 +45,7 @@ from tradefleet.wiring.family import Family, members_of
 from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.live import live_over
+from tradefleet.wiring.machine import Machine
 from tradefleet.wiring.operator import operator_lines
 from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
@@ -88,19 +89,20 @@ async def serve(
             await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)
         sign_in = await sign_in_over(ground)
-        dispatcher, door = ground.door(node.health), SignInDoor(sign_in)
+        health = Machine(node=node.health, clock=ground.clock).health
+        dispatcher, door = ground.door(health), SignInDoor(sign_in)
         live = live_over(ground, door)
         http = HttpSurface(
             host=settings.http_host,
             port=settings.http_port,
-            health=node.health,
+            health=health,
             is_ready=node.recovered.is_set,
             dispatcher=dispatcher,
             door=door,
             more=[
                 auth_routes(sign_in),
                 page_routes(sign_in, dispatcher),
-                *seed_routes(dispatcher, door, node.health),
+                *seed_routes(dispatcher, door, health),
                 *live.routes,
             ],
             quotas=ground.quotas,

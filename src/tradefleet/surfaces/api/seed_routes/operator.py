@@ -77,7 +77,7 @@ def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -
                 "trades_24h": found.trades,
             },
             "monitoring_stats": {
-                "memory_usage": memory_mb(),
+                "memory_mb": memory_mb(),
                 **{name: metric["value"] for name, metric in metrics.items()},
             },
         }

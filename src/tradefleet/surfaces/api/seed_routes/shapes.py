@@ -312,7 +312,12 @@ class Stats(BaseModel):
                 "orders_24h": 941,
                 "trades_24h": 430,
             },
-            "monitoring_stats": {"memory_usage": 212.4, "database_ms": 0.4},
+            "monitoring_stats": {
+                "memory_mb": 212.4,
+                "cpu_usage": 45.2,
+                "memory_usage": 2.6,
+                "database_ms": 0.4,
+            },
         }
     )
 
