@@ -44,6 +44,7 @@ from tradefleet.wiring.benches import make_users
 from tradefleet.wiring.venue_benches_fleet import KEPT, free_port
 
 WARM_SECONDS = 8.0
+SETTLED_SECONDS = 30  # until all bots run again after the last request
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
 TRADES = 10  # closed ones of each user, with their orders
@@ -76,6 +77,16 @@ def api(bots: int, per_second: int, seconds: float) -> dict[str, Any]:
     return found
 
 
+async def all_run(port: int, bots: int) -> None:
+    """Wait until every bot runs: whose user paused just now is being taken again."""
+    for _ in range(SETTLED_SECONDS):
+        health = await asyncio.to_thread(ask, port, "/health")
+        if health["metrics"]["active_bots"]["value"] == bots:
+            return
+        await asyncio.sleep(1)
+    raise Refused("Not every bot was running at the end.")
+
+
 async def _api(bots: int, per_second: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -87,8 +98,7 @@ async def _api(bots: int, per_second: int, seconds: float) -> dict[str, Any]:
             before, begun = cpu_of(process.pid), time.perf_counter()
             answered = await load.run(port, per_second, WARM_SECONDS, seconds)
             took, used = time.perf_counter() - begun, cpu_of(process.pid) - before
-            running = (await asyncio.to_thread(ask, port, "/health"))["metrics"]["active_bots"]
-    ensure(running["value"] == bots, "not every bot was running")
+            await all_run(port, bots)
     return {
         "bots": bots,
         "users": len(tokens),
