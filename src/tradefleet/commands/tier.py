@@ -96,7 +96,7 @@ def read(name: str, text: str) -> int | None:
 def merged(known: Mapping[str, int], given: Mapping[str, int | None]) -> Mapping[str, int]:
     """Return limits of a user's own with those given in place of theirs; None takes one away."""
     both = {**known, **given}
-    return {name: both[name] for name in sorted(both) if both[name] is not None}  # type: ignore[misc]
+    return {name: limit for name, limit in sorted(both.items()) if limit is not None}
 
 
 def state_of(before: User, after: User) -> UserTier:

@@ -11,6 +11,7 @@ import time
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,8 +177,8 @@ class Client(asyncio.Protocol):
         self._is_open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        ensure(isinstance(transport, asyncio.Transport), "no stream")
-        transport.write(  # type: ignore[attr-defined]
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
             f"GET /api/v1/ws HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
             f"Authorization: Bearer {token_of(self._number)}\r\n\r\n".encode()
@@ -247,10 +248,10 @@ async def _live(clients: int) -> dict[str, Any]:
     )
 
     async def ask(line: str = "") -> dict[str, Any]:
-        ensure(server.stdin is not None and server.stdout is not None, "no pipes")
+        assert server.stdin is not None and server.stdout is not None
         if line:
-            server.stdin.write(f"{line}\n".encode())  # type: ignore[union-attr]
-        answer: dict[str, Any] = json.loads(await server.stdout.readline())  # type: ignore[union-attr]
+            server.stdin.write(f"{line}\n".encode())
+        answer: dict[str, Any] = json.loads(await server.stdout.readline())
         return answer
 
     try:
@@ -273,8 +274,8 @@ async def _measure(clients: int, port: int, ask: Any) -> dict[str, Any]:
     for first in range(0, clients, CONNECTING):
         numbers = range(first, min(first + CONNECTING, clients))
         made = [
-            loop.create_connection(lambda n=n: Client(n, crowd), "127.0.0.1", port)  # type: ignore[misc]
-            for n in numbers
+            loop.create_connection(partial(Client, number, crowd), "127.0.0.1", port)
+            for number in numbers
         ]
         transports += [transport for transport, _ in await asyncio.gather(*made)]
         await crowd.until(hellos=1 + numbers[-1] + 1)

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -329,7 +330,7 @@ class LiveHub:
             pause = CHECK_SECONDS / max(1, len(users))
             for user_id in users:
                 await self._clock.sleep(pause)
-                await self._guarded(lambda user_id=user_id: self._check_user(user_id))  # type: ignore[misc]
+                await self._guarded(partial(self._check_user, user_id))
             if not users:
                 await self._clock.sleep(CHECK_SECONDS)
 
