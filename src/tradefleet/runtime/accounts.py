@@ -36,6 +36,7 @@ from tradefleet.domain.order import (
     Rejected,
     Voided,
 )
+from tradefleet.domain.tally import OrderTally
 from tradefleet.domain.values import changed
 from tradefleet.engine import order_life, reconcile
 from tradefleet.engine.bot_engine import HALTED, BotEngine
@@ -124,6 +125,7 @@ class AccountLane(Generic[BotT]):
     jobs: deque[tuple[Job, BotT, OrderId]] = field(default_factory=deque)
     busy: bool = False
     unsure: set[OrderId] = field(default_factory=set)
+    tally: OrderTally = field(default_factory=OrderTally)  # its venue's, in the whole process
     _missed: dict[OrderId, datetime] = field(default_factory=dict)  # when it was not found last
     _asked: dict[OrderId, tuple[Order, int]] = field(default_factory=dict)  # how often, in vain
     _due: dict[tuple[Job, OrderId], float] = field(default_factory=dict)  # put here by then
@@ -230,16 +232,21 @@ class AccountLane(Generic[BotT]):
 
     async def _submit(self, bot: BotT, order: Order) -> None:
         """Let an order leave; that it does is written down already."""
+        tally, began = self.tally, self.owner.clock.monotonic()
         try:
             try:
                 venue_order_id = await self.link.submit(order)
             finally:
                 self.owner.left(order.id)
         except VenueRejected as rejection:
+            tally.rejected += 1
+            tally.answers.add(self.owner.clock.monotonic() - began)
             self.answered()
             await self.owner.tell(bot, Rejected(order.id, str(rejection)))
         except (OutcomeUnknown, VenueUnavailable) as loss:
             unsent, timing = isinstance(loss, VenueUnavailable), self.link.timing
+            tally.unsent += unsent
+            tally.unknown += not unsent
             if unsent and sells_now(order):
                 await self.owner.tell(bot, Rejected(order.id, str(loss)))
                 return
@@ -248,6 +255,8 @@ class AccountLane(Generic[BotT]):
             first = timing.deadline + timing.grace if unsent else timing.visibility
             self._look_again(bot, order, first)
         else:
+            tally.accepted += 1
+            tally.answers.add(self.owner.clock.monotonic() - began)
             self.answered()
             await self.owner.tell(bot, Acknowledged(order.id, venue_order_id))
 

@@ -6,6 +6,7 @@ and what is done when a venue has had enough of us.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -47,12 +48,13 @@ class Governor:
     """A venue.Pacer for all accounts that share one egress address; an async context.
 
     A venue's name may carry a mode ("binance:testnet"): it has the limits of the venue, and a
-    door of its own, for it is another host.
+    door of its own, for it is another host. hits: how often each said that we were too fast.
     """
 
     clock: Clock
     limits: Mapping[str, VenueLimits] = field(default_factory=lambda: VENUE_LIMITS)
     entrances: dict[str, Entrance] = field(default_factory=dict)
+    hits: Counter[str] = field(default_factory=Counter)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _stopping: bool = False
 
@@ -161,6 +163,7 @@ class Governor:
         default = entrance.limits.closing.get(status)
         if default is None and asked is None:
             return
+        self.hits[call.venue] += 1
         if status == 429 and self._is_own_fault(entrance, readings):
             entrance.door.hold(now, call.key, call.costs, min(asked or PATIENCE, CLOSED_MOST))
             return
@@ -183,6 +186,7 @@ class Governor:
     def too_fast(self, call: VenueCall, seconds: float, *, banned: bool = False) -> None:
         """The venue said that we were too fast: hold that budget, or everybody when banned."""
         entrance, now = self._entrance(call.venue), self.clock.monotonic()
+        self.hits[call.venue] += 1
         if banned:
             self._close(entrance, now, seconds, "it said that we ask too much")
         else:

@@ -32,6 +32,7 @@ from tradefleet.domain.effects import (
     Record,
     SendOrder,
     Topic,
+    TradeClosed,
 )
 from tradefleet.domain.errors import StoreError
 from tradefleet.domain.events import BarClosed, EntryDue, Event, StopAsked, StopHit, TargetHit
@@ -41,6 +42,7 @@ from tradefleet.domain.limits import Tier
 from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.domain.order import OrderState, OutcomeLost, Purpose
 from tradefleet.domain.signal import Signal
+from tradefleet.domain.tally import WorkTally
 from tradefleet.engine.trigger_book import TriggerBook
 from tradefleet.runtime.accounts import AccountLane, Errand, Job, is_urgent
 from tradefleet.runtime.group_commit import GroupCommit, Work
@@ -84,6 +86,7 @@ class Host:
     bots: dict[BotId, HostedBot] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
     rounds: Rounds = field(default_factory=Rounds)
+    tally: WorkTally = field(default_factory=WorkTally)
     board: SignalBoard = field(init=False)
     journal: GroupCommit[Batch, StoreError | None] = field(init=False)
     books: defaultdict[Market, TriggerBook] = field(init=False)
@@ -298,8 +301,12 @@ class Host:
                 case _:
                     if isinstance(effect, OrderPlaced) and effect.order.purpose is Purpose.ENTRY:
                         self.held[spec.venue, spec.symbol][effect.order.id] = bot
-                    elif isinstance(effect, FillBooked) and spec.account_id in user.books:
-                        user.books[spec.account_id].take(effect.entry)
+                    elif isinstance(effect, FillBooked):
+                        self.tally.fills += 1
+                        if spec.account_id in user.books:
+                            user.books[spec.account_id].take(effect.entry)
+                    elif isinstance(effect, TradeClosed):
+                        self.tally.trades += 1
                     user.records.append(effect)
 
     def record(self, user: HostedUser, records: list[Record]) -> None:
@@ -376,11 +383,14 @@ class Host:
         return errand
 
     async def _write(self, batches: list[Batch]) -> list[StoreError | None]:
+        began = self.clock.monotonic()
         try:
-            return list(await self.store.write(batches, run=self.cursor))
+            written = list(await self.store.write(batches, run=self.cursor))
         except BaseException:
             self._let_go()
             raise
+        self.tally.writes.add(self.clock.monotonic() - began)
+        return written
 
     def _let_go(self) -> None:
         """Take nothing more for anybody: this host ends, and a venue may ring for a while yet."""
@@ -640,6 +650,7 @@ class Host:
         if bot.fault:
             return
         bot.fault = fault
+        self.tally.crashes += 1
         spec, now = bot.engine.spec, self.clock.now()
         note = f"stopped after a fault: {fault}"[:500]
         text = f"⚠️ {spec.symbol}: your bot hit a fault and was set aside; others go on. {note}"

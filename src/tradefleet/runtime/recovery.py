@@ -119,7 +119,7 @@ async def open_accounts(host: Host, user: HostedUser, load: UserLoad) -> None:
             leave_closed(host, user, account, str(fault))
             continue
         user.accounts[account.id] = account
-        user.lanes[account.id] = AccountLane(host, link)
+        user.lanes[account.id] = AccountLane(host, link, tally=host.tally.orders[account.venue])
         entries = None if load.entries is None else load.entries.get(account.id, ())
         await fund_account(host, user, account.id, entries)
 

@@ -1,6 +1,7 @@
 """What everything stands on: settings, database, vault, clock and the paper venue."""
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class Ground:
     studio: Studio
     keys_ahead: KeysAhead | None = None  # through which accounts at real venues are opened
     start: StartTimes = field(default_factory=lambda: StartTimes(clock=RealClock()))
+    too_fast: Counter[str] = field(default_factory=Counter)  # how often each venue said so
 
     @property
     def quotas(self) -> Quotas:
@@ -127,8 +129,9 @@ async def open_ground(
         keys_ahead = KeysAhead(Keyring(store, vault))
         start.ends("vault")
         live = not key_rules(settings).live_ban
+        hits: Counter[str] = Counter()
         async with open_venues(
-            settings, clock, keys_ahead.credentials_of, live=live, limits=limits
+            settings, clock, keys_ahead.credentials_of, live=live, limits=limits, hits=hits
         ) as real:
             yield Ground(
                 settings=settings,
@@ -144,6 +147,7 @@ async def open_ground(
                 studio=studio,
                 start=start,
                 keys_ahead=keys_ahead,
+                too_fast=hits,
             )
     finally:
         studio.close()

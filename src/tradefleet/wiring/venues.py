@@ -1,5 +1,6 @@
 """The venues this service speaks to: the paper venue, and those with adapters of their own."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -26,13 +27,16 @@ async def open_venues(
     *,
     live: bool,
     limits: Mapping[str, VenueLimits] = VENUE_LIMITS,
+    hits: Counter[str] | None = None,
 ) -> AsyncIterator[Mapping[str, Venue]]:
     """Open every real venue that is switched on; nothing is asked of it before it is needed.
 
-    live: whether accounts with real money may trade, so that bots follow the real market.
+    live: whether accounts with real money may trade, so that bots follow the real market. hits:
+    where to count how often a venue says that we are too fast.
     """
     opened: dict[str, Venue] = {}
-    async with Governor(clock=clock, limits=limits) as governor:
+    counted = Counter() if hits is None else hits
+    async with Governor(clock=clock, limits=limits, hits=counted) as governor:
         try:
             for name in settings.venue_names():
                 adapter = import_module(f"tradefleet.venues.{name}")

@@ -1,0 +1,21 @@
+"""What is counted while it happens."""
+
+from tradefleet.domain.tally import RequestTally, Spread
+
+
+def test_a_value_counts_below_the_first_bound_it_does_not_exceed():
+    spread = Spread((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.0, 9.0):
+        spread.add(value)
+    assert spread.counts == [2, 2, 1]
+    assert (spread.count, spread.total) == (5, 14.0)
+
+
+def test_requests_are_counted_by_route_and_the_kind_of_their_answer():
+    tally = RequestTally()
+    tally.add("GET", "/stats", 200, 0.25)
+    tally.add("GET", "/stats", 404, 0.25)
+    tally.add("GET", "/bots/{symbol}", 503, 1.5)
+    assert tally.routes["GET", "/stats"].answers == {2: 1, 4: 1}
+    assert tally.routes["GET", "/stats"].seconds == 0.5
+    assert (tally.failures, tally.took.count, tally.took.total) == (1, 3, 2.0)
