@@ -21,6 +21,8 @@ SCHEMA := .venv-schema
 READY_SCHEMA := $(SCHEMA)/.ready
 MUTATION := .venv-mutation
 READY_MUTATION := $(MUTATION)/.ready
+SBOM := .venv-sbom
+READY_SBOM := $(SBOM)/.ready
 
 # The parts whose every branch a test must take.
 PURE := domain engine indicators signals strategies alerts simulation
@@ -34,7 +36,7 @@ PURE_INCLUDE := $(subst $(space),$(comma),$(strip \
 MEASURED := --cov-report= $(foreach part,$(PURE) $(PURE_FILES),--cov=tradefleet.$(part))
 MEASURE := $(if $(filter 0,$(COVER)),,$(MEASURED))
 
-.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score judge judge-processes soak
+.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score judge judge-processes soak sbom audit
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,7 +61,7 @@ imports: $(READY)
 rules: $(READY)
 	$(BIN)/pytest tests/architecture
 
-test: $(READY) $(READY_CLIENTS) $(READY_CONNECTOR) $(READY_SCHEMA) ## All tests, and every branch of the pure part (COVER=0: tests only)
+test: $(READY) $(READY_CLIENTS) $(READY_CONNECTOR) $(READY_SCHEMA) $(READY_SBOM) ## All tests, and every branch of the pure part (COVER=0: tests only)
 	$(BIN)/pytest -n $(WORKERS) --dist=worksteal $(MEASURE) $(TESTS)
 	@test $(COVER) = 0 || $(MAKE) --no-print-directory cover-pure
 
@@ -85,6 +87,12 @@ judge-processes: $(READY) ## The same over real processes and sockets, killed an
 soak: $(READY) ## Let the judge go on for HOURS=1 on all cores; memory must stay flat
 	$(BIN)/python -m judge --soak $(HOURS) --json soak.json
 
+sbom: $(READY_SBOM) ## List all that is pinned as CycloneDX in build/sbom, one file for each lock
+	$(SBOM)/bin/python -m scripts.sbom
+
+audit: $(READY_SBOM) ## Ask whether anything pinned is known to be vulnerable (1: it is, 2: a pin is wrong, 3: nobody answered)
+	@$(SBOM)/bin/python -m scripts.audit $(LOCKS)
+
 # uv alone decides here what is pinned: no index but the ordinary one, no local folder of wheels.
 LOCK = env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(BIN)/uv pip compile \
 	--quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -98,11 +106,12 @@ lock: $(BIN)/uv ## Pin the dependencies anew (UPGRADE=--upgrade: to their newest
 	$(LOCK) requirements/clients.in -o requirements/clients.txt
 	$(LOCK) requirements/connector.in -o requirements/connector.txt
 	$(LOCK) requirements/schema.in -o requirements/schema.txt
+	$(LOCK) requirements/sbom.in -o requirements/sbom.txt
 	$(LOCK) --extra charts pyproject.toml requirements/dev.in requirements/mutation.in -c requirements/dev.txt -o requirements/mutation.txt
 	@! grep -n '://' requirements/*.txt || { echo 'make: a lock file names an address'; exit 1; }
 
 clean: ## Remove all that was made here
-	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) $(SCHEMA) $(MUTATION) build dist src/*.egg-info .coverage .coverage.* htmlcov
+	rm -rf .venv $(BENCH) $(CLIENTS) $(CONNECTOR) $(SCHEMA) $(MUTATION) $(SBOM) build dist src/*.egg-info .coverage .coverage.* htmlcov
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -146,4 +155,9 @@ $(READY_SCHEMA): $(BIN)/uv requirements/schema.txt
 $(READY_MUTATION): $(BIN)/uv requirements/mutation.txt
 	@test -x $(MUTATION)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(MUTATION)
 	@$(BIN)/uv pip sync --quiet --python $(MUTATION)/bin/python --require-hashes requirements/mutation.txt
+	@touch $@
+
+$(READY_SBOM): $(BIN)/uv requirements/sbom.txt
+	@test -x $(SBOM)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(SBOM)
+	@$(BIN)/uv pip sync --quiet --python $(SBOM)/bin/python --require-hashes requirements/sbom.txt
 	@touch $@

@@ -319,6 +319,7 @@ LOCKS = {
     "clients": ["clients.in"],
     "connector": ["connector.in"],
     "mutation": ["dev.in", "mutation.in"],
+    "sbom": ["sbom.in"],
     "schema": ["schema.in"],
 }
 NEEDS_PROJECT = {"runtime", "dev", "mutation"}
