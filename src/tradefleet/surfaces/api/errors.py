@@ -38,6 +38,14 @@ NO_DATABASE = "The service cannot reach its database now; try again in a minute.
 NO_VENUE = "The exchange cannot be reached now; nothing was changed. Try again in a minute."
 BROKEN = "Something broke here, and whoever runs this service will see it. Ask again what became."
 TOO_LARGE = f"A request has at most {BODY_MAX} bytes."
+# For browsers that are led to an answer: what is ours is neither kept, nor guessed at, nor shown
+# within another's page, nor told of where they go next. Pages that need more say so themselves.
+FOR_BROWSERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class Failure(BaseModel):
@@ -158,6 +166,8 @@ def add_error_answers(app: FastAPI) -> None:
 class Edge:
     """The outermost layer: one form of each path, bodies of bounded size, no error unanswered.
 
+    Every answer tells browsers what they must not do with it.
+
     A path may end with a slash or not, and name a pair as BTC-USDT or BTC%2FUSDT.
     """
 
@@ -174,6 +184,11 @@ class Edge:
         async def sending(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start":
+                told = [*message.get("headers", ())]
+                names = {name for name, _ in told}
+                told += (each for each in FOR_BROWSERS if each[0] not in names)
+                message = {**message, "headers": told}
             await send(message)
 
         async def receiving() -> Message:
@@ -189,7 +204,7 @@ class Edge:
         except Exception:
             logger.exception("%s %s broke", scope["method"], scope["path"])
             if not started:
-                await failed(500, "internal", BROKEN)(scope, receive, send)
+                await failed(500, "internal", BROKEN)(scope, receive, sending)
 
 
 def one_form(scope: Scope) -> Scope:
