@@ -20,6 +20,7 @@ from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
 from tradefleet.duty import DutyStore
+from tradefleet.health import HealthStore
 from tradefleet.identity import IdentityStore, UserIdentity
 from tradefleet.live import LiveStore, UserLive
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
@@ -359,6 +360,10 @@ class Store(Protocol):
     @property
     def duties(self) -> DutyStore:
         """Which process does what for all."""
+
+    @property
+    def health(self) -> HealthStore:
+        """How every process is, and the alerts there were."""
 
     @property
     def live(self) -> LiveStore:

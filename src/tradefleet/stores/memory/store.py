@@ -33,6 +33,7 @@ from tradefleet.store import (
 from tradefleet.stores._gate import refusal
 from tradefleet.stores._hints import Hints
 from tradefleet.stores.memory.duties import MemoryDuties
+from tradefleet.stores.memory.health import MemoryHealth
 from tradefleet.stores.memory.identity import MemoryIdentityStore
 from tradefleet.stores.memory.journal import fault_in, keep
 from tradefleet.stores.memory.live import MemoryLiveStore, MemoryWebhookStore, told_of
@@ -53,6 +54,7 @@ class MemoryStore:
         self.paper_books = MemoryPaperBooks()
         self.identity = MemoryIdentityStore(self._rows, self._shared)
         self.duties = MemoryDuties(self._shared.duties)
+        self.health = MemoryHealth(self._rows, self._shared)
         self._hints = Hints()
         self.live = MemoryLiveStore(self._rows, self._hints, clock)
         self.webhooks = MemoryWebhookStore(self._rows)

@@ -37,6 +37,7 @@ from tradefleet.stores.sql.duties import SqlDuties
 from tradefleet.stores.sql.engine import PATIENCE, reading_options
 from tradefleet.stores.sql.faults import translated
 from tradefleet.stores.sql.glance import Glances, known
+from tradefleet.stores.sql.health import SqlHealth
 from tradefleet.stores.sql.identity import SqlIdentityStore
 from tradefleet.stores.sql.journal.plan import run_row
 from tradefleet.stores.sql.journal.sheets import RUNS
@@ -102,6 +103,7 @@ class SqlStore:
         self.paper_books = SqlPaperBooks(self)
         self.identity = SqlIdentityStore(self.reading, self._writing)
         self.duties = SqlDuties(self.reading, self._writing)
+        self.health = SqlHealth(self.reading, self._writing)
         self.live = SqlLiveStore(self.reading, self._writing, clock, address, hints)
         self.webhooks = SqlWebhookStore(self.reading)
 

@@ -1,6 +1,7 @@
 """The database's tables; how they come to be and change is in migrations/."""
 
 from tradefleet.stores.sql.tables.answered import idempotency
+from tradefleet.stores.sql.tables.health import alerts, process_reports
 from tradefleet.stores.sql.tables.identity import (
     links,
     passwords,
@@ -57,6 +58,7 @@ __all__ = [
     "METADATA",
     "accounts",
     "ai_decisions",
+    "alerts",
     "audit_log",
     "bot_memories",
     "bots",
@@ -87,6 +89,7 @@ __all__ = [
     "pending_keys",
     "personal_tokens",
     "positions",
+    "process_reports",
     "renewals",
     "replay_runs",
     "risk_events",
