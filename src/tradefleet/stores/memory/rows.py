@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Topic
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
@@ -19,7 +20,7 @@ from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.identity import Link, LinkUse, Password, PersonalToken, SecondFactor, Session
 from tradefleet.live import Head, LiveEvent, numbered
-from tradefleet.store import Answer, PendingKey, SealedKey
+from tradefleet.store import Answer, ErasureRequest, PendingKey, SealedKey
 from tradefleet.webhook import Delivery, Webhook
 
 
@@ -67,6 +68,8 @@ class Tables:
     loudness: dict[Topic, Loudness] = field(default_factory=dict)
     webhooks: dict[str, Webhook | None] = field(default_factory=dict)  # None: removed
     deliveries: dict[tuple[str, int], Delivery] = field(default_factory=dict)
+    consents: dict[int, Consent] = field(default_factory=dict)
+    erasure: dict[UserId, ErasureRequest] = field(default_factory=dict)
 
 
 TABLES = tuple(Tables.__dataclass_fields__)
@@ -136,6 +139,8 @@ class Draft:
         self.loudness = ChainMap({}, rows.loudness)
         self.webhooks = ChainMap({}, rows.webhooks)
         self.deliveries = ChainMap({}, rows.deliveries)
+        self.consents = ChainMap({}, rows.consents)
+        self.erasure = ChainMap({}, rows.erasure)
         self.news: list[Data] = []
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []

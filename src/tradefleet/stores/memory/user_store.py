@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Topic
 from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UniverseId, UserId
@@ -19,7 +20,7 @@ from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import Answer, KeyTaken, PendingKey, SealedKey, SignalNote
+from tradefleet.store import Answer, ErasureRequest, KeyTaken, PendingKey, SealedKey, SignalNote
 from tradefleet.stores.memory.identity import MemoryUserIdentity
 from tradefleet.stores.memory.live import MemoryUserLive, MemoryUserWebhooks
 from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
@@ -258,6 +259,20 @@ class MemoryUserStore:
     async def save_answer(self, answer: Answer) -> None:
         self._check_registered()
         self.draft.answers[answer.key] = answer
+
+    async def consents(self) -> Sequence[Consent]:
+        return sorted(self.draft.consents.values(), key=lambda consent: consent.version)
+
+    async def save_consent(self, consent: Consent) -> None:
+        self._check_registered()
+        self.draft.consents.setdefault(consent.version, consent)
+
+    async def erasure(self) -> ErasureRequest | None:
+        return self.draft.erasure.get(self._user_id)
+
+    async def ask_erasure(self, request: ErasureRequest) -> None:
+        self._check_registered()
+        self.draft.erasure.setdefault(self._user_id, request)
 
     def _check_owner(self, user_id: UserId) -> None:
         ensure(user_id == self._user_id, "a row of another user")

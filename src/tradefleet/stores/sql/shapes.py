@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 from sqlalchemy import JSON, Table
 
 from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.limits import GuardMemory, Switch
 from tradefleet.domain.market import Symbol, Timeframe
@@ -21,7 +22,7 @@ from tradefleet.domain.order import CancelState, Fill, Order, OrderState
 from tradefleet.domain.position import Position, Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import Answer, PendingKey, SealedKey
+from tradefleet.store import Answer, ErasureRequest, PendingKey, SealedKey
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.codec import reader_of, to_plain
 
@@ -104,3 +105,5 @@ DECIDED = Shape(Decided, tables.decisions)
 SWITCH = Shape(Switch, tables.switches)
 SEALED_KEY = Shape(SealedKey, tables.credentials)
 PENDING_KEY = Shape(PendingKey, tables.pending_keys)
+CONSENT = Shape(Consent, tables.consents)
+ERASURE_REQUEST = Shape(ErasureRequest, tables.erasure_requests)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Integer, Select, Table, bindparam, or_, select
 
+from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
 from tradefleet.domain.ledger import LedgerEntry
@@ -14,7 +15,7 @@ from tradefleet.domain.limits import GuardMemory
 from tradefleet.domain.order import Fill, Order, OrderState
 from tradefleet.domain.paging import Page
 from tradefleet.domain.position import Trade
-from tradefleet.store import Answer, SignalNote
+from tradefleet.store import Answer, ErasureRequest, SignalNote
 from tradefleet.stores.sql import queries, shapes, tables
 from tradefleet.stores.sql.glance import known
 from tradefleet.stores.sql.queries import WHOSE, Reading, entries_of, rows
@@ -24,6 +25,12 @@ ANSWER = known(
         tables.idempotency.c.user_id == WHOSE, tables.idempotency.c.key == bindparam("key")
     )
 )
+CONSENTS = known(
+    select(tables.consents)
+    .where(tables.consents.c.user_id == WHOSE)
+    .order_by(tables.consents.c.version)
+)
+ERASURE = known(select(tables.erasure_requests).where(tables.erasure_requests.c.user_id == WHOSE))
 PARTS = ("working", "final")  # of all orders; each has its index
 
 
@@ -176,3 +183,12 @@ class UserReads:
     async def answer(self, key: str) -> Answer | None:
         found = await rows(self._connection, ANSWER, {"whose": self._user_id, "key": key})
         return shapes.ANSWER.read(found[0]) if found else None
+
+    async def consents(self) -> Sequence[Consent]:
+        given = {"whose": self._user_id}
+        found = await rows(self._connection, CONSENTS, given)
+        return [shapes.CONSENT.read(row) for row in found]
+
+    async def erasure(self) -> ErasureRequest | None:
+        found = await rows(self._connection, ERASURE, {"whose": self._user_id})
+        return shapes.ERASURE_REQUEST.read(found[0]) if found else None

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import BrokenInvariant, Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
@@ -20,7 +21,7 @@ from tradefleet.domain.live import BotNews, Data, NoticeNews
 from tradefleet.domain.notices import Loudness
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
-from tradefleet.store import Answer, PendingKey, SealedKey
+from tradefleet.store import Answer, ErasureRequest, PendingKey, SealedKey
 from tradefleet.stores.sql import queries, shapes, tables, vault
 from tradefleet.stores.sql.codec import to_plain
 from tradefleet.stores.sql.glance import known
@@ -299,6 +300,16 @@ class SqlUserStore(UserReads):
     async def save_answer(self, answer: Answer) -> None:
         row = {**shapes.ANSWER.columns(answer), "user_id": self._user_id}
         await save(self._writing, tables.idempotency, row)
+
+    # leaving
+
+    async def save_consent(self, consent: Consent) -> None:
+        row = {**shapes.CONSENT.columns(consent), "user_id": self._user_id}
+        await insert_missing(self._writing, tables.consents, row)
+
+    async def ask_erasure(self, request: ErasureRequest) -> None:
+        row = {**shapes.ERASURE_REQUEST.columns(request), "user_id": self._user_id}
+        await insert_missing(self._writing, tables.erasure_requests, row)
 
 
 TAKEN = ("uq_bots_active", "uq_bots_manual", "bots.symbol")  # what two of a symbol run into

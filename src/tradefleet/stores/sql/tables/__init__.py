@@ -36,6 +36,7 @@ from tradefleet.stores.sql.tables.paper import (
     paper_orders,
 )
 from tradefleet.stores.sql.tables.told import (
+from tradefleet.stores.sql.tables.privacy import consents, erasing, erasure_requests, erasures
     ai_decisions,
     audit_log,
     decisions,
@@ -66,9 +67,13 @@ __all__ = [
     "decisions",
     "duties",
     "event_heads",
+    "consents",
     "events",
     "fills",
     "guard_memories",
+    "erasing",
+    "erasure_requests",
+    "erasures",
     "host_messages",
     "idempotency",
     "is_final",

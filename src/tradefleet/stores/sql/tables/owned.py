@@ -28,6 +28,7 @@ users = Table(
     Column("created_at", Time, nullable=False),
     Column("banned_at", Time),
     Column("banned_because", Text, nullable=False, server_default=""),
+    Column("erased_at", Time),  # since when this is a pseudonym, and nobody
 )
 
 user_limits = Table(
