@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradefleet.domain.bot import BotMemory, BotSpec
+from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Record, Topic
 from tradefleet.domain.errors import Refused, StoreError
 from tradefleet.domain.ids import AccountId, BotId, FillId, OrderId, UniverseId, UserId
-from tradefleet.domain.consent import Consent
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Switch
 from tradefleet.domain.notices import Loudness
@@ -87,6 +87,14 @@ class Answer:
     answered_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRequest:
+    """That somebody is to be erased, as soon as nothing of theirs is open; reason: for people."""
+
+    asked_at: datetime
+    reason: str
+
+
 class UserStore(Protocol):
     """What one user owns, in one transaction. No method takes a user: another's is unreachable.
 
@@ -109,14 +117,6 @@ class UserStore(Protocol):
 
     async def user(self) -> User | None: ...
     async def save_user(self, user: User) -> None: ...
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureRequest:
-    """That somebody is to be erased, as soon as nothing of theirs is open; reason: for people."""
-
-    asked_at: datetime
-    reason: str
-
-
     async def limits(self) -> RiskLimits | None:
         """Return the user's own limits, or None when they have the default ones."""
 
@@ -233,6 +233,17 @@ class ErasureRequest:
     async def save_answer(self, answer: Answer) -> None:
         """Keep an answer, in the same transaction as what the request did."""
 
+    async def consents(self) -> Sequence[Consent]:
+        """Return the versions of the risk notice that the user agreed to, the oldest first."""
+
+    async def save_consent(self, consent: Consent) -> None:
+        """Note that the user agreed; of the same version the first time counts."""
+
+    async def erasure(self) -> ErasureRequest | None:
+        """Return that the user is to be erased, None: they are not."""
+
+    async def ask_erasure(self, request: ErasureRequest) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
@@ -261,17 +272,6 @@ class Batch:
 
 class KeyTaken(Refused):
     """The API key belongs to another account already; whose it is, is nobody's business."""
-
-    async def consents(self) -> Sequence[Consent]:
-        """Return the versions of the risk notice that the user agreed to, the oldest first."""
-
-    async def save_consent(self, consent: Consent) -> None:
-        """Note that the user agreed; of the same version the first time counts."""
-
-    async def erasure(self) -> ErasureRequest | None:
-        """Return that the user is to be erased, None: they are not."""
-
-    async def ask_erasure(self, request: ErasureRequest) -> None: ...
 
     def __init__(self) -> None:
         super().__init__(
