@@ -35,8 +35,8 @@ from tradefleet.stores.sql.tables.paper import (
     paper_fills,
     paper_orders,
 )
-from tradefleet.stores.sql.tables.told import (
 from tradefleet.stores.sql.tables.privacy import consents, erasing, erasure_requests, erasures
+from tradefleet.stores.sql.tables.told import (
     ai_decisions,
     audit_log,
     decisions,
@@ -63,17 +63,17 @@ __all__ = [
     "audit_log",
     "bot_memories",
     "bots",
+    "consents",
     "credentials",
     "decisions",
     "duties",
-    "event_heads",
-    "consents",
-    "events",
-    "fills",
-    "guard_memories",
     "erasing",
     "erasure_requests",
     "erasures",
+    "event_heads",
+    "events",
+    "fills",
+    "guard_memories",
     "host_messages",
     "idempotency",
     "is_final",
