@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
+from tradefleet.delivery import AlertDeliveryStore
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Record, Topic
@@ -21,6 +22,7 @@ from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey, Mode, User
 from tradefleet.duty import DutyStore
+from tradefleet.figures import FigureStore
 from tradefleet.health import HealthStore
 from tradefleet.identity import IdentityStore, UserIdentity
 from tradefleet.live import LiveStore, UserLive
@@ -392,6 +394,14 @@ class Store(Protocol):
     @property
     def webhooks(self) -> WebhookStore:
         """Where users want it sent."""
+
+    @property
+    def alert_deliveries(self) -> AlertDeliveryStore:
+        """Alerts on their way to people."""
+
+    @property
+    def figures(self) -> FigureStore:
+        """What operators want counted."""
 
     def open(
         self, user_id: UserId, *, reading: bool = False

@@ -53,12 +53,16 @@ class OrderTally:
 
 @dataclass(slots=True)
 class WorkTally:
-    """What the bots of one process did; crashes: bots that were set aside for a fault."""
+    """What the bots of one process did; crashes: bots that were set aside for a fault.
+
+    differences: by what was booked, how often an account held something else than our books said.
+    """
 
     orders: defaultdict[str, OrderTally] = field(default_factory=lambda: defaultdict(OrderTally))
     fills: int = 0
     trades: int = 0
     crashes: int = 0
+    differences: Counter[str] = field(default_factory=Counter)
     writes: Spread = field(default_factory=write_spread)
 
 

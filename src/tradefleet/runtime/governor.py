@@ -55,6 +55,7 @@ class Governor:
     limits: Mapping[str, VenueLimits] = field(default_factory=lambda: VENUE_LIMITS)
     entrances: dict[str, Entrance] = field(default_factory=dict)
     hits: Counter[str] = field(default_factory=Counter)
+    _latest_hit: VenueCall | None = None
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _stopping: bool = False
 
@@ -163,7 +164,7 @@ class Governor:
         default = entrance.limits.closing.get(status)
         if default is None and asked is None:
             return
-        self.hits[call.venue] += 1
+        self._hit(call)
         if status == 429 and self._is_own_fault(entrance, readings):
             entrance.door.hold(now, call.key, call.costs, min(asked or PATIENCE, CLOSED_MOST))
             return
@@ -171,6 +172,12 @@ class Governor:
             return  # an answer to what was under way when the door was shut
         grown = (default or PATIENCE) * 2 ** min(entrance.closings, GROWTH)
         self._close(entrance, now, asked or grown, f"it answered with status {status}")
+
+    def _hit(self, call: VenueCall) -> None:
+        """Count a call that came too fast, once: its status and its words may both say so."""
+        if call is not self._latest_hit:
+            self._latest_hit = call
+            self.hits[call.venue] += 1
 
     def _is_own_fault(self, entrance: Entrance, readings: Sequence[Reading]) -> bool:
         """Say whether only the account asked too much: its user may trade by hand, too."""
@@ -186,7 +193,7 @@ class Governor:
     def too_fast(self, call: VenueCall, seconds: float, *, banned: bool = False) -> None:
         """The venue said that we were too fast: hold that budget, or everybody when banned."""
         entrance, now = self._entrance(call.venue), self.clock.monotonic()
-        self.hits[call.venue] += 1
+        self._hit(call)
         if banned:
             self._close(entrance, now, seconds, "it said that we ask too much")
         else:

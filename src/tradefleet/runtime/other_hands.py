@@ -88,6 +88,8 @@ class OtherHands:
             )
             if not await self.host.book(self.user, [entry]):
                 return
+            if not opening:
+                self.host.tally.differences[kind] += 1
         if finding.short:
             missing = ", ".join(shown(amount, asset) for asset, amount in finding.short.items())
             await self.stop_entries(

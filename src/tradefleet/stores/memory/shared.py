@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from tradefleet.delivery import AlertDelivery
 from tradefleet.domain.errors import Refused, ensure
 from tradefleet.domain.ids import AccountId, UserId
 from tradefleet.domain.limits import Switch
@@ -41,6 +42,7 @@ class Shared:
     duties: dict[str, Duty] = field(default_factory=dict)
     failures: dict[str, Failures] = field(default_factory=dict)
     platform: dict[str, Switch] = field(default_factory=dict)
+    alert_deliveries: dict[int, AlertDelivery] = field(default_factory=dict)
     last_id: int = 0
 
     def next_id(self) -> int:

@@ -32,7 +32,9 @@ from tradefleet.store import (
 )
 from tradefleet.stores._gate import refusal
 from tradefleet.stores._hints import Hints
+from tradefleet.stores.memory.deliveries import MemoryAlertDeliveries
 from tradefleet.stores.memory.duties import MemoryDuties
+from tradefleet.stores.memory.figures import MemoryFigures
 from tradefleet.stores.memory.health import MemoryHealth
 from tradefleet.stores.memory.identity import MemoryIdentityStore
 from tradefleet.stores.memory.journal import fault_in, keep
@@ -58,6 +60,8 @@ class MemoryStore:
         self._hints = Hints()
         self.live = MemoryLiveStore(self._rows, self._hints, clock)
         self.webhooks = MemoryWebhookStore(self._rows)
+        self.alert_deliveries = MemoryAlertDeliveries(self._shared)
+        self.figures = MemoryFigures(self._rows, self._shared)
 
     @asynccontextmanager
     async def open(

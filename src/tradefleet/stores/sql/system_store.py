@@ -33,9 +33,11 @@ from tradefleet.stores.sql import leases, outbox, shapes, tables, vault
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.census import census
 from tradefleet.stores.sql.checkpoints import Checkpoints
+from tradefleet.stores.sql.deliveries import SqlAlertDeliveries
 from tradefleet.stores.sql.duties import SqlDuties
 from tradefleet.stores.sql.engine import PATIENCE, reading_options
 from tradefleet.stores.sql.faults import translated
+from tradefleet.stores.sql.figures import SqlFigures
 from tradefleet.stores.sql.glance import Glances, known
 from tradefleet.stores.sql.health import SqlHealth
 from tradefleet.stores.sql.identity import SqlIdentityStore
@@ -106,6 +108,8 @@ class SqlStore:
         self.health = SqlHealth(self.reading, self._writing)
         self.live = SqlLiveStore(self.reading, self._writing, clock, address, hints)
         self.webhooks = SqlWebhookStore(self.reading)
+        self.alert_deliveries = SqlAlertDeliveries(self.reading, self._writing)
+        self.figures = SqlFigures(self.reading)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:

@@ -1,6 +1,7 @@
 """The database's tables; how they come to be and change is in migrations/."""
 
 from tradefleet.stores.sql.tables.answered import idempotency
+from tradefleet.stores.sql.tables.delivered import alert_deliveries
 from tradefleet.stores.sql.tables.health import alerts, process_reports
 from tradefleet.stores.sql.tables.identity import (
     links,
@@ -59,6 +60,7 @@ __all__ = [
     "METADATA",
     "accounts",
     "ai_decisions",
+    "alert_deliveries",
     "alerts",
     "audit_log",
     "bot_memories",
