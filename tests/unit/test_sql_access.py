@@ -1,4 +1,4 @@
-"""Queries find their indices, and PostgreSQL's second wall stands between tenants."""
+"""Queries find their indices, values stand in columns as they are, the audit log is a chain."""
 
 import sqlite3
 from decimal import Decimal
@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.postgres_server import execute
-from tests.store_rig import ALICE, BOB, LONG, batch, bot, order_of, register, take, write
-from tradefleet.domain.effects import OrderPlaced
+from tests.store_rig import ALICE, BOB, LONG, bot, order_of, register
 from tradefleet.stores.sql.codec import from_plain, to_plain
 from tradefleet.stores.sql.journal import sheets
 from tradefleet.stores.sql.journal.sqlite_statements import chunks, statement_of
@@ -78,57 +77,6 @@ def test_rows_of_any_number_are_split_into_few_statements(sheet):
         for statement, chunk in parts:
             assert statement.count("?") == len(chunk) * len(sheet.names) <= 32766
     assert len(given) == 5000 or sheet is not sheets.NOTICES  # a notice is never doubled
-
-
-# ---- PostgreSQL's row-level security
-
-
-@pytest.fixture
-def plain_role(postgres_url):
-    """A role that owns nothing and may do everything the service does; superusers see all."""
-    execute(
-        postgres_url,
-        "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
-        "GRANT ALL ON ALL TABLES IN SCHEMA public TO plain",
-        "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO plain",
-        "SELECT 1",
-    )
-    return postgres_url.replace("postgres@", "plain@")
-
-
-async def test_a_users_transaction_sees_no_other_user_whatever_it_asks(
-    plain_role, clock, open_sql_store
-):
-    store = await open_sql_store(plain_role, clock=clock)
-    for user_id in (ALICE, BOB):
-        await register(store, user_id, bot(user_id))
-    leases = await take(store)
-    for user_id in (ALICE, BOB):
-        await write(store, leases[user_id], OrderPlaced(order_of(bot(user_id), user_id)))
-    for reading in (False, True):
-        async with store.open(ALICE, reading=reading) as own:
-            for table in ("orders", "bots", "accounts", "leases", "bot_memories", "users"):
-                column = "id" if table == "users" else "user_id"
-                query = text(f"SELECT DISTINCT {column} FROM {table}")
-                assert list(await own._connection.scalars(query)) == [ALICE]
-            count = await own._connection.scalar(text("SELECT count(*) FROM orders"))
-            assert count == 1
-    async with store.open(ALICE) as own:
-        changed = await own._connection.execute(text("UPDATE bots SET note = 'x'"))
-        assert changed.rowcount == 1
-    assert sorted(await store.user_ids()) == [ALICE, BOB]
-    assert await store.write([batch(leases[BOB])]) == [None]
-
-
-def test_every_table_with_a_user_is_behind_the_wall(postgres_url):
-    owned = execute(
-        postgres_url,
-        "SELECT table_name FROM information_schema.columns JOIN information_schema.tables"
-        " USING (table_schema, table_name)"
-        " WHERE column_name = 'user_id' AND table_schema = 'public' AND table_type = 'BASE TABLE'",
-    )
-    walled = execute(postgres_url, "SELECT tablename FROM pg_policies WHERE policyname = 'tenant'")
-    assert {row[0] for row in owned} | {"users"} == {row[0] for row in walled}
 
 
 # ---- values in columns

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as D
 from sqlalchemy.exc import DBAPIError, InternalError
 
 from tests.makers import START
-from tests.postgres_server import execute, unprivileged_user
+from tests.postgres_server import SUPERUSER, address_as, execute, unprivileged_user
 from tests.store_rig import ALICE, batch, bot, order_of, register, take, write
 from tradefleet.domain.effects import OrderPlaced
 from tradefleet.domain.errors import StoreUnavailable
@@ -21,6 +21,7 @@ from tradefleet.domain.limits import RiskLimits
 from tradefleet.stores.sql import open_store
 from tradefleet.stores.sql.address import read_address
 from tradefleet.stores.sql.faults import as_unavailable, translated
+from tradefleet.stores.sql.policies import say_system
 
 PATIENCE = 0.1
 
@@ -104,7 +105,7 @@ async def test_a_postgres_row_locked_for_too_long_is_given_up(postgres_url, cloc
     store = await open_sql_store(postgres_url, clock=clock, patience=PATIENCE)
     await register(store, ALICE, bot(ALICE))
     lease = (await take(store))[ALICE]
-    other = await asyncpg.connect(postgres_url)
+    other = await asyncpg.connect(address_as(SUPERUSER, postgres_url))
     async with other.transaction():
         await other.execute("UPDATE leases SET owner = 'x'")
         with pytest.raises(StoreUnavailable, match="locked by another"):
@@ -123,6 +124,7 @@ async def test_a_process_that_stands_still_in_a_transaction_holds_nobody_up_for_
     lease = (await take(store))[ALICE]
     with pytest.raises(DBAPIError):
         async with still.engine.begin() as connection:
+            await connection.run_sync(say_system)
             await connection.execute(text("UPDATE leases SET owner = 'x'"))
             assert await store.renew_leases("host", now=START, ttl=1)
             await connection.execute(text("SELECT 1"))

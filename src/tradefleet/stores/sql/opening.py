@@ -25,6 +25,10 @@ from tradefleet.stores.sql.schema import (
 )
 from tradefleet.stores.sql.system_store import Journal, SqlStore
 
+# Changes that change nothing: a database that cannot be written refuses them all the same.
+WRITABLE_SQLITE = text("UPDATE alembic_version SET version_num = version_num")
+WRITABLE_POSTGRES = text("UPDATE leases SET owner = owner WHERE false")
+
 
 async def open_store(
     url: str, *, clock: Clock | None = None, create: bool = True, patience: float = PATIENCE
@@ -84,4 +88,4 @@ async def prepare(store: SqlStore, address: Address, *, create: bool) -> None:
         )
     with translated(address):
         async with store.engine.begin() as connection:
-            await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+            await connection.execute(WRITABLE_SQLITE if address.is_sqlite else WRITABLE_POSTGRES)

@@ -14,12 +14,15 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tradefleet.domain.errors import StoreUnavailable
-from tradefleet.stores.sql import views
+from tradefleet.stores.sql import policies, roles, views
 from tradefleet.stores.sql.address import Address, read_address
 from tradefleet.stores.sql.engine import make_engine, reading_options
 from tradefleet.stores.sql.faults import translated
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+OWNS_SCHEMA = (
+    "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'alembic_version'::regclass"
+)
 UPGRADE_LOCK = 7_246_003  # names our lock among PostgreSQL's advisory ones
 
 
@@ -83,6 +86,8 @@ async def upgrade_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
             refuse_newer(before, address)
             if before.state is SchemaState.MISSING:
                 await connection.run_sync(refuse_foreign, address)
+            if before.state is SchemaState.BEHIND:
+                await connection.run_sync(refuse_unowned, before, address)
             if before.state is not SchemaState.CURRENT:
                 await connection.run_sync(migrate)
             return before
@@ -108,11 +113,14 @@ def look(connection: Connection) -> SchemaCheck:
 
 def migrate(connection: Connection) -> None:
     """Run what is missing, in the transaction that found it missing."""
+    policies.say_system(connection)
     views.drop_all(connection)
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     views.create_all(connection)
+    policies.build_all(connection)
+    roles.grant_again(connection)
 
 
 def refuse_newer(found: SchemaCheck, address: Address) -> None:
@@ -128,6 +136,16 @@ def refuse_foreign(connection: Connection, address: Address) -> None:
     if inspect(connection).get_table_names():
         raise StoreUnavailable(
             f"The database {address} holds tables of another program: name another database."
+        )
+
+
+def refuse_unowned(connection: Connection, found: SchemaCheck, address: Address) -> None:
+    """Let a role that owns nothing, as the service should have, send for the owner."""
+    if connection.dialect.name == "postgresql" and not connection.scalar(text(OWNS_SCHEMA)):
+        raise StoreUnavailable(
+            f"The database {address} is not up to date (schema {found.found}, this version needs"
+            f" {found.known}), and {address.url.username} does not own it: run `tradefleet db"
+            " upgrade --db` with the owner's address."
         )
 
 

@@ -46,19 +46,13 @@ from tradefleet.stores.sql.journal.sheets import RUNS
 from tradefleet.stores.sql.live import SqlLiveStore
 from tradefleet.stores.sql.loading import load_users, load_users_with_entries
 from tradefleet.stores.sql.paper_books import SqlPaperBooks
+from tradefleet.stores.sql.policies import FOR_SYSTEM, FOR_USER, FOR_USER_ALONE
 from tradefleet.stores.sql.queries import Reading, read_active_accounts, rows
 from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.user_store import SqlUserStore
 from tradefleet.stores.sql.webhooks import SqlWebhookStore
 
 SECRET_BYTES = 32
-# PostgreSQL only. The name puts up the wall of row-level security; the lock lets a user's
-# transactions run one after the other. Both are gone with the transaction.
-NAME_USER = text("SELECT set_config('tradefleet.user_id', :user_id, true)")
-NAME_AND_LOCK_USER = text(
-    "SELECT set_config('tradefleet.user_id', :user_id, true),"
-    " pg_advisory_xact_lock(hashtextextended(:user_id, 0))"
-)
 
 USER = tables.users.c
 BY_TELEGRAM_ID = known(select(tables.users).where(USER.telegram_id == bindparam("asked")))
@@ -113,13 +107,30 @@ class SqlStore:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction that sees one moment and writes nothing."""
+        """Begin a transaction that sees one moment of everybody's rows and writes nothing."""
+        async with self._snapshot() as connection:
+            await self._see_all(connection)
+            yield connection
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        """Begin a transaction over everybody's rows."""
+        async with self._change() as connection:
+            await self._see_all(connection)
+            yield connection
+
+    async def _see_all(self, connection: AsyncConnection) -> None:
+        if not self._address.is_sqlite:
+            await connection.execute(FOR_SYSTEM)
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
         with translated(self._address):
             async with self.engine.connect() as connection:
                 yield await connection.execution_options(**reading_options(self._address))
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def _change(self) -> AsyncIterator[AsyncConnection]:
         turn: AbstractAsyncContextManager[Any] = self._turn or nullcontext()
         with translated(self._address):
             async with turn:
@@ -147,9 +158,9 @@ class SqlStore:
             if recorded:
                 self._hints.tell([user_id])
             return
-        async with self.reading() if reading else self._writing() as connection:
+        async with self._snapshot() if reading else self._change() as connection:
             if not self._address.is_sqlite:
-                begin = NAME_USER if reading else NAME_AND_LOCK_USER
+                begin = FOR_USER if reading else FOR_USER_ALONE
                 await connection.execute(begin, {"user_id": user_id})
             own = SqlUserStore(connection, user_id, self._clock, reading=reading)
             yield own

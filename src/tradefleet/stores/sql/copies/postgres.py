@@ -21,6 +21,8 @@ from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.copies import sums
 from tradefleet.stores.sql.engine import CONNECTION_WAIT
 from tradefleet.stores.sql.faults import translated
+from tradefleet.stores.sql.policies import SCOPE_SETTING, SESSION_FOR_SYSTEM, SYSTEM
+from tradefleet.stores.sql.roles import GRANTED
 
 NAME_MAX = 63  # bytes of a database's name
 SERVER_DATABASES = ("postgres", "template1")  # one of which there is on every server
@@ -74,7 +76,13 @@ class PostgresCopier:
                     await run(
                         program,
                         self.address.url,
-                        *("--format=custom", "--compress=1", "--no-owner", "--no-password"),
+                        *(
+                            "--format=custom",
+                            "--compress=1",
+                            "--no-owner",
+                            "--no-acl",
+                            "--no-password",
+                        ),
                         # rows of all users, also for an owner whom row-level security binds
                         "--enable-row-security",
                         *(f"--snapshot={snapshot}", f"--file={file}"),
@@ -121,7 +129,15 @@ class PostgresCopier:
             return None
 
     async def fence(self, address: str) -> None:
-        await sums.fence(address)
+        await sums.fence(address, await self._granted())
+
+    async def _granted(self) -> list[str]:
+        """Return which roles, besides its owner, use the database that stands there."""
+        try:
+            async with connected(self.address.url) as connection:
+                return [row[0] for row in await connection.fetch(GRANTED)]
+        except asyncpg.InvalidCatalogNameError:
+            return []
 
     async def put_in_place(self, address: str, stamp: str, *, in_use: bool) -> str | None:
         made, old = database_of(address), self.name
@@ -217,7 +233,7 @@ async def connected(url: URL) -> AsyncIterator[Any]:
     dialect: Any = asyncpg_dialect.dialect
     _, options = dialect().create_connect_args(url.set(drivername="postgresql+asyncpg"))
     settings = {"application_name": "tradefleet backup", "timezone": "UTC"}
-    settings["idle_in_transaction_session_timeout"] = "0"
+    settings |= {"idle_in_transaction_session_timeout": "0", **SESSION_FOR_SYSTEM}
     connection = await asyncpg.connect(**options, server_settings=settings, timeout=CONNECTION_WAIT)
     try:
         yield connection
@@ -320,6 +336,7 @@ def environment_of(url: URL) -> Mapping[str, str]:
         "PGDATABASE": url.database or "",
         "PGSSLMODE": one(url.query.get("ssl") or url.query.get("sslmode")),
         "PGAPPNAME": "tradefleet backup",
+        "PGOPTIONS": f"-c {SCOPE_SETTING}={SYSTEM}",  # all users' rows
     }
     return {name: str(value) for name, value in said.items() if value}
 

@@ -1,7 +1,7 @@
 """The sums of a ledger, exact, as one digest; and what both kinds of database have in common."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 
@@ -9,6 +9,8 @@ from sqlalchemy import update
 
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.opening import open_store
+from tradefleet.stores.sql.policies import say_system
+from tradefleet.stores.sql.roles import grant_again
 
 SUMMING = Context(prec=200)  # more digits than any sum has
 # Facts, by the columns that say when they were.
@@ -38,11 +40,16 @@ def moment(at: datetime | str | None) -> datetime | None:
     return (datetime.fromisoformat(at) if isinstance(at, str) else at).astimezone(UTC)
 
 
-async def fence(url: str) -> None:
-    """Take all leases and duties from their owners, under epochs nobody of before can have."""
+async def fence(url: str, granted: Sequence[str] = ()) -> None:
+    """Take all leases and duties from their owners, under epochs nobody of before can have.
+
+    granted: who is to use it, besides its owner and the role of the usual name.
+    """
     store = await open_store(url)
     try:
         async with store.engine.begin() as connection:
+            await connection.run_sync(say_system)
+            await connection.run_sync(grant_again, granted)
             for table in (tables.leases, tables.duties):
                 freed = update(table).values(owner="", epoch=table.c.epoch + EPOCHS)
                 await connection.execute(freed)

@@ -11,6 +11,7 @@ from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.stores.sql.address import Address
 from tradefleet.stores.sql.engine import CONNECTION_WAIT, postgres_settings
 from tradefleet.stores.sql.faults import as_unavailable
+from tradefleet.stores.sql.policies import SESSION_FOR_SYSTEM
 
 T = TypeVar("T")
 
@@ -43,7 +44,8 @@ class PostgresWriter:
             _, options = dialect().create_connect_args(self._address.url)
             self._connection = await asyncpg.connect(
                 **options,
-                server_settings=postgres_settings(self._patience),
+                # Nobody's alone, and of no pool: it writes for many users at a time.
+                server_settings={**postgres_settings(self._patience), **SESSION_FOR_SYSTEM},
                 timeout=CONNECTION_WAIT,
             )
         return self._connection
