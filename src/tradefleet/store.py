@@ -1,13 +1,15 @@
 """What a store is: the memory of the service. Commands see one user; hosts see the journal."""
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 from tradefleet.delivery import AlertDeliveryStore
+from tradefleet.domain.audit import Acting, Entry, Head, Written
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Record, Topic
@@ -28,6 +30,24 @@ from tradefleet.identity import IdentityStore, UserIdentity
 from tradefleet.live import LiveStore, UserLive
 from tradefleet.simulation.paper_book import PaperOrder as PaperOrder
 from tradefleet.webhook import UserWebhooks, WebhookStore
+
+NOBODY_ASKED = Acting()  # the service does it by itself
+_ACTING: ContextVar[Acting] = ContextVar("acting", default=NOBODY_ASKED)
+
+
+def who_acts() -> Acting:
+    """Return who does what is being done here, as audit lines say it."""
+    return _ACTING.get()
+
+
+@contextmanager
+def acting(who: Acting) -> Iterator[None]:
+    """Let audit lines written inside say that they act."""
+    before = _ACTING.set(who)
+    try:
+        yield
+    finally:
+        _ACTING.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +247,14 @@ class UserStore(Protocol):
 
     async def save_loudness(self, topic: Topic, loudness: Loudness) -> None: ...
 
-    async def audit(self, action: str, detail: Mapping[str, Any]) -> None: ...
+    async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
+        """Add a line to the user's chain: who acts, what was asked, and what changed by it.
+
+        What changed since the line before in this transaction is seen by the store itself.
+        """
+
+    async def audit_page(self, limit: int, before: int | None = None) -> Sequence[Entry]:
+        """Return lines of the user's chain, the newest first: those before a number, if given."""
 
     async def answer(self, key: str) -> Answer | None:
         """Return what the user's request with this key was answered, however long ago."""
@@ -372,8 +399,43 @@ class Census:
     trades: int
 
 
+class AuditStore(Protocol):
+    """All chains of the audit log, and the service's own, which concerns no user alone."""
+
+    async def note(self, action: str, detail: Mapping[str, Any]) -> None:
+        """Add a line to the service's own chain."""
+
+    async def page(self, limit: int, before: int | None = None) -> Sequence[Entry]:
+        """Return lines of the service's own chain, the newest first."""
+
+    async def lines(
+        self, *, after: tuple[str, int] | None, limit: int, user_id: str | None = None
+    ) -> Sequence[Written]:
+        """Return lines as they stand, by user and number: of one user, or of all."""
+
+    async def heads(
+        self, *, since: datetime | None, after: str | None, limit: int
+    ) -> Sequence[Head]:
+        """Return the last lines of chains by user: of those with a line since then, or of all."""
+
+    async def hashes(self, places: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], str]:
+        """Return the hashes of the lines at these places, as far as there are any."""
+
+    async def weak(self, limit: int) -> Sequence[Head]:
+        """Return chains of users of which no line was written under a key, by their last line."""
+
+    async def kept_keys(self) -> Mapping[str, bytes]:
+        """Return the sealed keys that no master key gives any more, by their id."""
+
+    async def keep_key(self, id: str, sealed: bytes) -> None: ...
+
+
 class Store(Protocol):
     """The whole database, as commands (open), hosts (leases, write, load) and jobs see it."""
+
+    @property
+    def audits(self) -> AuditStore:
+        """What was done, by whom, in chains."""
 
     @property
     def identity(self) -> IdentityStore:

@@ -4,17 +4,14 @@ import sqlite3
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import text
 
 from tests.postgres_server import execute
-from tests.store_rig import ALICE, BOB, LONG, bot, order_of, register
+from tests.store_rig import ALICE, LONG, bot, order_of, register
 from tradefleet.stores.sql.codec import from_plain, to_plain
 from tradefleet.stores.sql.journal import sheets
 from tradefleet.stores.sql.journal.sqlite_statements import chunks, statement_of
-from tradefleet.stores.sql.tables import audit_log
 from tradefleet.stores.sql.tables.traded import FINAL
 from tradefleet.stores.sql.types import money_text
-from tradefleet.stores.sql.user_store import audit_hash
 
 # ---- indices
 
@@ -112,35 +109,3 @@ async def test_money_and_times_are_exact_in_the_table(sql_store, sql_url):
         row = connection.execute(query).fetchone()
         connection.close()
         assert row == ("123456789012345.12345678", "2026-01-01T00:00:00.000000Z")
-
-
-# ---- the audit log
-
-
-async def test_the_audit_log_is_a_chain_per_user(sql_store, sql_url):
-    for user_id in (ALICE, BOB):
-        await register(sql_store, user_id)
-    for action in ("connect", "addpair", "start"):
-        for user_id in (ALICE, BOB):
-            async with sql_store.open(user_id) as own:
-                await own.audit(action, {"b": Decimal("1.50"), "a": [1, 2.5, None, "ü"]})
-    async with sql_store.reading() as connection:
-        query = text("SELECT * FROM audit_log ORDER BY id")
-        rows = (await connection.execute(query)).mappings().all()
-    for user_id in (ALICE, BOB):
-        previous = ""
-        lines = [row for row in rows if row["user_id"] == user_id]
-        assert [line["action"] for line in lines] == ["connect", "addpair", "start"]
-        for line in lines:
-            assert line["prev_hash"] == previous
-            previous = line["hash"]
-
-
-async def test_an_audit_line_proves_what_it_says(sql_store):
-    await register(sql_store, ALICE)
-    async with sql_store.open(ALICE) as own:
-        await own.audit("connect", {"z": Decimal("1.50"), "a": [1, 2.5, None, "ü"]})
-    async with sql_store.reading() as connection:
-        (line,) = (await connection.execute(audit_log.select())).mappings().all()
-    assert line["hash"] == audit_hash(line)
-    assert line["hash"] != audit_hash({**line, "action": "disconnect"})

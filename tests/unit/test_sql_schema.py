@@ -173,7 +173,10 @@ def test_every_field_of_a_value_has_a_column(name):
 
 
 APPEND_ONLY = ["fills", "ledger_entries", "audit_log"]
-ROW = "INSERT INTO audit_log VALUES (1, 'u', '2026-01-01T00:00:00Z', 'u', 'a', '{}', '', 'h')"
+ROW = (
+    "INSERT INTO audit_log VALUES ('u', 1, '2026-01-01T00:00:00Z', 'u', '', '', '', 'a', '{}', '',"
+    " '', '', 'h')"
+)
 
 
 def test_what_is_append_only_in_sqlite_cannot_be_changed(sqlite_url):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tradefleet.domain.audit import Written
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Topic
@@ -26,11 +27,12 @@ from tradefleet.webhook import Delivery, Webhook
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """What somebody did, and when."""
+    """What somebody did, and when; detail: what was asked."""
 
     at: datetime
     action: str
     detail: Mapping[str, Any]
+    written: Written
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from tradefleet.store import (
 )
 from tradefleet.stores._gate import refusal
 from tradefleet.stores._hints import Hints
+from tradefleet.stores.memory.audits import MemoryAudits
 from tradefleet.stores.memory.deliveries import MemoryAlertDeliveries
 from tradefleet.stores.memory.duties import MemoryDuties
 from tradefleet.stores.memory.figures import MemoryFigures
@@ -56,6 +57,7 @@ class MemoryStore:
         self.paper_books = MemoryPaperBooks()
         self.identity = MemoryIdentityStore(self._rows, self._shared)
         self.duties = MemoryDuties(self._shared.duties)
+        self.audits = MemoryAudits(self._rows, clock)
         self.health = MemoryHealth(self._rows, self._shared)
         self._hints = Hints()
         self.live = MemoryLiveStore(self._rows, self._hints, clock)
@@ -69,7 +71,7 @@ class MemoryStore:
     ) -> AsyncIterator[MemoryUserStore]:
         async with nullcontext() if reading else self._turns[user_id]:
             rows = self._rows.get(user_id) or Rows()
-            store = MemoryUserStore(user_id, rows, self._shared, self._clock)
+            store = MemoryUserStore(user_id, rows, self._shared, self._clock, self.audits)
             yield store
             if store.draft.has_changes:
                 ensure(not reading, "a change in a transaction that was opened for reading")

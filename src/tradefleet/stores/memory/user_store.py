@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from tradefleet.clock import Clock
+from tradefleet.domain.audit import Entry
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Topic
@@ -21,16 +22,22 @@ from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, ErasureRequest, KeyTaken, PendingKey, SealedKey, SignalNote
+from tradefleet.stores._changes import Changes
+from tradefleet.stores.memory.audits import MemoryAudits, added, page_of
 from tradefleet.stores.memory.identity import MemoryUserIdentity
 from tradefleet.stores.memory.live import MemoryUserLive, MemoryUserWebhooks
-from tradefleet.stores.memory.rows import AuditLine, Draft, Rows
+from tradefleet.stores.memory.rows import Draft, Rows
 from tradefleet.stores.memory.shared import Shared
 
 
 class MemoryUserStore:
     """What one user owns; changes are seen by others once the store keeps the draft."""
 
-    def __init__(self, user_id: UserId, rows: Rows, shared: Shared, clock: Clock) -> None:
+    def __init__(
+        self, user_id: UserId, rows: Rows, shared: Shared, clock: Clock, audits: MemoryAudits
+    ) -> None:
+        self._audits = audits
+        self._changes = Changes()
         self._user_id = user_id
         self._shared = shared
         self._clock = clock
@@ -49,6 +56,7 @@ class MemoryUserStore:
     async def save_user(self, user: User) -> None:
         self._check_owner(user.id)
         self._shared.check_names(user)
+        self._changes.saved("user", user.id, await self.user(), user)
         self.draft.user[user.id] = user
 
     async def limits(self) -> RiskLimits | None:
@@ -56,6 +64,7 @@ class MemoryUserStore:
 
     async def save_limits(self, limits: RiskLimits) -> None:
         self._check_registered()
+        self._changes.saved("limits", self._user_id, await self.limits(), limits)
         self.draft.limits[self._user_id] = limits
 
     async def accounts(self) -> Sequence[Account]:
@@ -65,6 +74,8 @@ class MemoryUserStore:
         self._check_owner(account.user_id)
         self._check_registered()
         self._shared.claim(account.id, account.user_id)
+        before = self.draft.accounts.get(account.id)
+        self._changes.saved("account", account.id, before, account)
         self.draft.accounts[account.id] = account
 
     async def wrapped_key(self) -> bytes | None:
@@ -126,6 +137,7 @@ class MemoryUserStore:
         taken = {(bot.account_id, str(bot.symbol), bot.is_manual) for bot in self._there()}
         if (spec.account_id, str(spec.symbol), spec.is_manual) in taken:
             raise Refused(f"{spec.symbol} is already traded in this account.")
+        self._changes.saved("pair", spec.id, None, spec)
         self.draft.bots[spec.id] = spec
         self.draft.memories[spec.id] = BotMemory(
             bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation
@@ -135,11 +147,13 @@ class MemoryUserStore:
     async def save_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
         self._check_bot(spec.id)
+        self._changes.saved("pair", spec.id, self.draft.bots[spec.id], spec)
         self.draft.bots[spec.id] = spec
         self.draft.news.append(BotNews.of(spec))
 
     async def remove_bot(self, bot_id: BotId) -> None:
         self._check_bot(bot_id)
+        self._changes.saved("pair", bot_id, self.draft.bots[bot_id], None)
         self.draft.removed[bot_id] = True
         self.draft.news.append(BotNews.removed(bot_id))
 
@@ -156,11 +170,15 @@ class MemoryUserStore:
         for other in await self.universes():
             same = (other.account_id, other.name) == (spec.account_id, spec.name)
             ensure(not same or other.id == spec.id, f"there is a universe {spec.name} already")
+        before = self.draft.universes.get(spec.id)
+        self._changes.saved("universe", spec.id, before, spec)
         self.draft.universes[spec.id] = spec
 
     async def remove_universe(self, universe_id: UniverseId) -> None:
         known = [spec.id for spec in await self.universes()]
         ensure(universe_id in known, f"no universe {universe_id}")
+        before = self.draft.universes[universe_id]
+        self._changes.saved("universe", universe_id, before, None)
         self.draft.universes[universe_id] = None
 
     async def memories(self) -> Mapping[BotId, BotMemory]:
@@ -230,6 +248,8 @@ class MemoryUserStore:
             Scope.BOT: self.draft.bots,
         }
         ensure(switch.scope_id in known.get(switch.scope, ()), "a switch over nothing of theirs")
+        before = self.draft.switches.get((switch.scope, switch.scope_id))
+        self._changes.saved("switch", f"{switch.scope}:{switch.scope_id}", before, switch)
         self.draft.switches[switch.scope, switch.scope_id] = switch
         self.draft.kill_raised = True
 
@@ -248,10 +268,19 @@ class MemoryUserStore:
 
     async def save_loudness(self, topic: Topic, loudness: Loudness) -> None:
         self._check_registered()
+        before = self.draft.loudness.get(topic)
+        self._changes.saved("loudness", topic.value, before, loudness)
         self.draft.loudness[topic] = loudness
 
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
-        self.draft.audit.append(AuditLine(self._clock.now(), action, dict(detail)))
+        chain, now = [*self.draft.rows.audit, *self.draft.audit], self._clock.now()
+        changed = self._changes.taken()
+        self.draft.audit += added(
+            self._audits.keys, chain[-1:], self._user_id, now, action, detail, changed
+        )
+
+    async def audit_page(self, limit: int, before: int | None = None) -> Sequence[Entry]:
+        return page_of([*self.draft.rows.audit, *self.draft.audit], limit, before)
 
     async def answer(self, key: str) -> Answer | None:
         return self.draft.answers.get(key)

@@ -31,6 +31,7 @@ from tradefleet.store import (
 from tradefleet.stores._hints import Hints
 from tradefleet.stores.sql import leases, outbox, shapes, tables, vault
 from tradefleet.stores.sql.address import Address
+from tradefleet.stores.sql.audits import SqlAudits
 from tradefleet.stores.sql.census import census
 from tradefleet.stores.sql.checkpoints import Checkpoints
 from tradefleet.stores.sql.deliveries import SqlAlertDeliveries
@@ -47,6 +48,7 @@ from tradefleet.stores.sql.live import SqlLiveStore
 from tradefleet.stores.sql.loading import load_users, load_users_with_entries
 from tradefleet.stores.sql.paper_books import SqlPaperBooks
 from tradefleet.stores.sql.policies import FOR_SYSTEM, FOR_USER, FOR_USER_ALONE
+from tradefleet.stores.sql.privacy import SqlRecords
 from tradefleet.stores.sql.queries import Reading, read_active_accounts, rows
 from tradefleet.stores.sql.statements import insert_missing, save
 from tradefleet.stores.sql.user_store import SqlUserStore
@@ -97,11 +99,13 @@ class SqlStore:
         self._closed = False
         self._glances = Glances(address, engine.dialect, patience) if address.is_sqlite else None
         self.paper_books = SqlPaperBooks(self)
+        self.audits = SqlAudits(self.reading, self._writing, clock, is_sqlite=address.is_sqlite)
         self.identity = SqlIdentityStore(self.reading, self._writing)
         self.duties = SqlDuties(self.reading, self._writing)
         self.health = SqlHealth(self.reading, self._writing)
         self.live = SqlLiveStore(self.reading, self._writing, clock, address, hints)
         self.webhooks = SqlWebhookStore(self.reading)
+        self.records = SqlRecords(self.reading, self._writing, address)
         self.alert_deliveries = SqlAlertDeliveries(self.reading, self._writing)
         self.figures = SqlFigures(self.reading)
 
@@ -145,13 +149,13 @@ class SqlStore:
             with translated(self._address):
                 async with self._glances.reading() as glance:
                     if glance is not None:
-                        yield SqlUserStore(glance, user_id, self._clock, reading=True)
+                        yield SqlUserStore(glance, user_id, self._clock, self.audits, reading=True)
                         return
         elif self._glances and self._turn and self._checkpoints:
             with translated(self._address):
                 async with self._turn:
                     async with self._glances.writing() as stroke:
-                        own = SqlUserStore(stroke, user_id, self._clock, reading=False)
+                        own = SqlUserStore(stroke, user_id, self._clock, self.audits, reading=False)
                         yield own
                         recorded = bool(own.news) and await own.live.record(own.news)
                     await self._checkpoints.after_write()
@@ -162,7 +166,7 @@ class SqlStore:
             if not self._address.is_sqlite:
                 begin = FOR_USER if reading else FOR_USER_ALONE
                 await connection.execute(begin, {"user_id": user_id})
-            own = SqlUserStore(connection, user_id, self._clock, reading=reading)
+            own = SqlUserStore(connection, user_id, self._clock, self.audits, reading=reading)
             yield own
             recorded = bool(own.news) and await own.live.record(own.news)
         if recorded:

@@ -1,15 +1,14 @@
 """What one user owns, read and changed inside one transaction."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import orjson
 from sqlalchemy import Text, Update, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.clock import Clock
+from tradefleet.domain.audit import Entry
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Notify, Topic
@@ -22,26 +21,24 @@ from tradefleet.domain.notices import Loudness
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, ErasureRequest, PendingKey, SealedKey
+from tradefleet.stores._changes import Changes
 from tradefleet.stores.sql import queries, shapes, tables, vault
+from tradefleet.stores.sql.audits import SqlAudits, add_line, page_of
 from tradefleet.stores.sql.codec import to_plain
 from tradefleet.stores.sql.glance import known
 from tradefleet.stores.sql.identity import SqlUserIdentity
 from tradefleet.stores.sql.live import SqlUserLive
-from tradefleet.stores.sql.queries import LINE_COLUMNS, WHOSE, Reading, lines_of
+from tradefleet.stores.sql.queries import LINE_COLUMNS, Reading, lines_of
 from tradefleet.stores.sql.statements import adding, insert_missing, save
-from tradefleet.stores.sql.types import time_text
 from tradefleet.stores.sql.user_reads import UserReads
 from tradefleet.stores.sql.webhooks import SqlUserWebhooks
 
 NOBODY = ""
-LEASES, AUDIT = tables.leases.c, tables.audit_log.c
+LEASES = tables.leases.c
 RAISED = known(
     update(tables.leases)
     .values(kill_version=LEASES.kill_version + 1)
     .where(LEASES.user_id == bindparam("whose", type_=Text()))
-)
-LAST_HASH = known(
-    select(AUDIT.hash).where(AUDIT.user_id == WHOSE).order_by(AUDIT.id.desc()).limit(1)
 )
 
 
@@ -49,10 +46,19 @@ class SqlUserStore(UserReads):
     """One user's transaction."""
 
     def __init__(
-        self, connection: Reading, user_id: UserId, clock: Clock, *, reading: bool
+        self,
+        connection: Reading,
+        user_id: UserId,
+        clock: Clock,
+        audits: SqlAudits,
+        *,
+        reading: bool,
     ) -> None:
         super().__init__(connection, user_id)
         self._clock = clock
+        self._audits = audits
+        self._changes = Changes()
+        self._seen: dict[str, BotSpec] = {}  # bots as they were before this transaction
         self._reading = reading
         self._bots: Sequence[BotSpec] | None = None
         self.news: list[Data] = []  # told to who listens, once this is committed
@@ -79,12 +85,14 @@ class SqlUserStore(UserReads):
 
     async def save_user(self, user: User) -> None:
         self._check_owner(user.id)
+        before = await self.user()
         try:
             await save(self._writing, tables.users, shapes.USER.columns(user))
         except IntegrityError as error:
             if "telegram_id" in str(error.orig):
                 raise Refused("This Telegram account belongs to another user.") from error
             raise Refused(f"The name {user.username} is taken.") from error
+        self._changes.saved("user", user.id, before, user)
         lease = {
             "user_id": user.id,
             "owner": NOBODY,
@@ -98,6 +106,7 @@ class SqlUserStore(UserReads):
         return await queries.read_limits(self._connection, self._user_id)
 
     async def save_limits(self, limits: RiskLimits) -> None:
+        self._changes.saved("limits", self._user_id, await self.limits(), limits)
         row = {"user_id": self._user_id, "limits": to_plain(limits)}
         await save(self._writing, tables.user_limits, row)
 
@@ -108,8 +117,10 @@ class SqlUserStore(UserReads):
 
     async def save_account(self, account: Account) -> None:
         self._check_owner(account.user_id)
+        before = next((each for each in await self.accounts() if each.id == account.id), None)
         saved = await save(self._writing, tables.accounts, shapes.ACCOUNT.columns(account))
         ensure(saved == 1, "an account of another user")
+        self._changes.saved("account", account.id, before, account)
 
     # keys
 
@@ -151,7 +162,15 @@ class SqlUserStore(UserReads):
     async def _there(self) -> Sequence[BotSpec]:
         if self._bots is None or not self._reading:  # one moment has the same bots throughout
             self._bots = await queries.read_bots(self._connection, self._user_id)
+            if not self._reading:
+                self._seen = {bot.id: bot for bot in self._bots} | self._seen
         return self._bots
+
+    async def _bot_before(self, bot_id: BotId) -> BotSpec | None:
+        """Return a bot as it was at the beginning of this transaction."""
+        if bot_id not in self._seen:
+            await self._there()
+        return self._seen.get(bot_id)
 
     async def add_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
@@ -173,18 +192,24 @@ class SqlUserStore(UserReads):
             raise
         memory = BotMemory(bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation)
         await self._writing.execute(adding(tables.bot_memories), shapes.MEMORY.columns(memory))
+        self._changes.saved("pair", spec.id, None, spec)
+        self._seen[spec.id] = spec
         self.news.append(BotNews.of(spec))
 
     async def save_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)
+        before = await self._bot_before(spec.id)
         changed = await self._change(self._bot_update(spec.id).values(shapes.BOT.columns(spec)))
         ensure(changed == 1, f"no bot {spec.id}")
+        self._changes.saved("pair", spec.id, before, spec)
         self.news.append(BotNews.of(spec))
 
     async def remove_bot(self, bot_id: BotId) -> None:
         now = self._clock.now()
+        before = await self._bot_before(bot_id)
         changed = await self._change(self._bot_update(bot_id).values(removed_at=now))
         ensure(changed == 1, f"no bot {bot_id}")
+        self._changes.saved("pair", bot_id, before, None)
         self.news.append(BotNews.removed(bot_id))
 
     def _bot_update(self, bot_id: BotId) -> Update:
@@ -199,6 +224,8 @@ class SqlUserStore(UserReads):
     async def save_universe(self, spec: UniverseSpec) -> None:
         self._check_owner(spec.user_id)
         table, row = tables.universes, shapes.UNIVERSE.columns(spec)
+        before = next((each for each in await self.universes() if each.id == spec.id), None)
+        self._changes.saved("universe", spec.id, before, spec)
         try:
             if await self._change(self._universe_update(spec.id).values(row)) == 0:
                 row["created_at"] = self._clock.now()
@@ -208,6 +235,8 @@ class SqlUserStore(UserReads):
 
     async def remove_universe(self, universe_id: UniverseId) -> None:
         now = self._clock.now()
+        before = next((each for each in await self.universes() if each.id == universe_id), None)
+        self._changes.saved("universe", universe_id, before, None)
         changed = await self._change(self._universe_update(universe_id).values(removed_at=now))
         ensure(changed == 1, f"no universe {universe_id}")
 
@@ -241,6 +270,9 @@ class SqlUserStore(UserReads):
 
     async def set_switch(self, switch: Switch) -> None:
         ensure(await self._owns(switch), "a switch over nothing of theirs")
+        place = (switch.scope, switch.scope_id)
+        known = [each for each in await self.switches() if (each.scope, each.scope_id) == place]
+        self._changes.saved("switch", f"{switch.scope}:{switch.scope_id}", first(known), switch)
         row = {**shapes.SWITCH.columns(switch), "user_id": self._user_id}
         await save(self._writing, tables.switches, row)
         await self._writing.execute(RAISED, {"whose": self._user_id})
@@ -277,23 +309,24 @@ class SqlUserStore(UserReads):
         return {Topic(row["topic"]): Loudness(row["loudness"]) for row in found}
 
     async def save_loudness(self, topic: Topic, loudness: Loudness) -> None:
+        before = (await self.loudness()).get(topic)
+        self._changes.saved("loudness", topic.value, before, loudness)
         row = {"user_id": self._user_id, "topic": topic.value, "loudness": loudness.value}
         await save(self._writing, tables.loudness, row)
 
     async def audit(self, action: str, detail: Mapping[str, Any]) -> None:
-        """Add a line to the user's chain: each hash covers the line and the hash before it."""
-        table = tables.audit_log
-        last = await queries.rows_of(self._connection, LAST_HASH, self._user_id)
-        previous = last[0]["hash"] if last else ""
-        line = {
-            "user_id": self._user_id,
-            "at": self._clock.now(),
-            "actor": self._user_id,
-            "action": action,
-            "detail": dict(detail),
-            "prev_hash": previous,
-        }
-        await self._writing.execute(adding(table), {**line, "hash": audit_hash(line)})
+        await add_line(
+            self._writing,
+            self._audits.keys,
+            self._user_id,
+            self._clock.now(),
+            action,
+            detail,
+            self._changes.taken(),
+        )
+
+    async def audit_page(self, limit: int, before: int | None = None) -> Sequence[Entry]:
+        return await page_of(self._connection, self._audits.query, self._user_id, limit, before)
 
     # requests with a key of their own
 
@@ -315,11 +348,8 @@ class SqlUserStore(UserReads):
 TAKEN = ("uq_bots_active", "uq_bots_manual", "bots.symbol")  # what two of a symbol run into
 
 
-def audit_hash(line: Mapping[str, Any]) -> str:
-    """Return the hash of an audit line, which has every column but id and hash."""
-    parts = [line[name] for name in ("prev_hash", "user_id", "actor", "action", "detail")]
-    said = orjson.dumps([time_text(line["at"]), *parts], default=str, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(said).hexdigest()
+def first(found: Sequence[Switch]) -> Switch | None:
+    return found[0] if found else None
 
 
 def outbox_row(notice: Notify) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from tradefleet.stores.sql.tables.paper import (
 from tradefleet.stores.sql.tables.privacy import consents, erasing, erasure_requests, erasures
 from tradefleet.stores.sql.tables.told import (
     ai_decisions,
+    audit_keys,
     audit_log,
     decisions,
     risk_events,
@@ -62,6 +63,7 @@ __all__ = [
     "ai_decisions",
     "alert_deliveries",
     "alerts",
+    "audit_keys",
     "audit_log",
     "bot_memories",
     "bots",

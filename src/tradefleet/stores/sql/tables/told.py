@@ -1,16 +1,16 @@
 """What was said and decided, kept for people: signals, decisions, risk events, the audit log."""
 
 from sqlalchemy import (
-    JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 from tradefleet.stores.sql.tables.metadata import METADATA, number_key, owner, text
@@ -79,17 +79,32 @@ risk_events = Table(
     Index(None, "user_id", "at"),
 )
 
-# Append-only, and a chain: each line's hash covers the one before it of the same user.
+# Append-only, and a chain for each user; what concerns no user alone has the chain of user_id "".
+# detail is text, not JSON: the digest covers it as it was written.
 audit_log = Table(
     "audit_log",
     METADATA,
-    number_key(),
     text("user_id"),
+    Column("number", BigInteger, nullable=False, autoincrement=False),
     Column("at", Time, nullable=False),
     text("actor"),
+    text("role"),
+    text("surface"),
+    text("request_id"),
     text("action"),
-    Column("detail", JSON, nullable=False),  # not JSONB: the hash covers it as it was written
+    text("detail"),
+    text("digest"),
+    text("key_id"),
     text("prev_hash"),
     text("hash"),
-    UniqueConstraint("user_id", "prev_hash"),
+    PrimaryKeyConstraint("user_id", "number"),
+    Index(None, "at"),
+)
+
+# Keys of lines that ENCRYPTION_KEY may not give any more, sealed under one that it does.
+audit_keys = Table(
+    "audit_keys",
+    METADATA,
+    text("id", primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
 )
