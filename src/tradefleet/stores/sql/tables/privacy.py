@@ -47,3 +47,10 @@ erasing = Table(
     text("was", primary_key=True),
     text("becomes"),
 )
+
+# What of a row that is append-only may become something else when its user is erased.
+RENAMABLE = {
+    "fills": ("user_id", "account_id"),
+    "ledger_entries": ("user_id", "account_id", "entry_id"),
+    "audit_log": ("user_id", "actor", "detail"),
+}
