@@ -3,6 +3,7 @@
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_new, _set = object.__new__, object.__setattr__
 
 
 def changed(value: T, **changes: Any) -> T:
@@ -15,8 +16,8 @@ def changed(value: T, **changes: Any) -> T:
     fields = known | changes
     if len(fields) != len(known):
         raise TypeError(f"{type(value).__name__} has not all of the fields {sorted(changes)}")
-    new = object.__new__(type(value))
-    object.__setattr__(new, "__dict__", fields)
+    new = _new(value.__class__)
+    _set(new, "__dict__", fields)
     return new
 
 

@@ -57,6 +57,7 @@ def _append_dx(period: int, dx: deque[float]) -> Generator[None, Numbers, None]:
     _, last_high, last_low, _, _ = yield
     nets = [0.0, *[nan] * (period - 1)]  # what the tails come to, from none to period - 1
     paths = nets
+    add_dx = dx.append
     while True:
         moves: list[float] = []
         net = path = 0.0
@@ -76,8 +77,11 @@ def _append_dx(period: int, dx: deque[float]) -> Generator[None, Numbers, None]:
                 path += down
             else:
                 moves.append(0.0)
+            one_sided = net_tail + net
             moved = path_tail + path
-            dx.append(100.0 * abs(net_tail + net) / moved if moved else 0.0)
+            if one_sided < 0.0:
+                one_sided = -one_sided
+            add_dx(100.0 * one_sided / moved if moved else 0.0)
         moves.reverse()
         moves.pop()
         nets = list(accumulate(moves, initial=0.0))

@@ -46,9 +46,10 @@ class SimpleAtr:
 def _append_range(ranges: deque[float]) -> Generator[None, Numbers, None]:
     """Append the true range of each bar that is sent, from the second on."""
     _, _, _, before, _ = yield
+    add_range = ranges.append
     while True:
         _, high, low, close, _ = yield
-        ranges.append((high if high > before else before) - (low if low < before else before))
+        add_range((high if high > before else before) - (low if low < before else before))
         before = close
 
 

@@ -1,6 +1,7 @@
 """RSI: which share of the recent movement of the close was upward, 0 to 100."""
 
 from collections import deque
+from collections.abc import Callable, Generator
 from itertools import islice
 from math import nan
 from typing import Protocol
@@ -13,7 +14,8 @@ from tradefleet.indicators.tolerance import to_6_decimals
 class Rsi(Protocol):
     """100 * gain / (gain + loss) from the averages of `period` changes; 50 if none moved."""
 
-    def update(self, bar: Numbers) -> None: ...
+    @property
+    def update(self) -> Callable[[Numbers], None]: ...
 
     def last_two(self) -> tuple[float, float]:
         """Return the value of one bar ago, and the value."""
@@ -31,19 +33,16 @@ class SimpleRsi:
     window, most of which the last two windows share.
     """
 
-    __slots__ = ("_closes", "_moves", "_shared")
+    __slots__ = ("_closes", "_moves", "_shared", "update")
 
     def __init__(self, period: int) -> None:
         self._shared = period
         # One more of each than an RSI needs, for that of the bar before; unknown at first.
         self._closes = deque([nan] * (period + 2), period + 2)
         self._moves = deque([nan] * (period + 1), period + 1)
-
-    def update(self, bar: Numbers) -> None:
-        close = bar[3]
-        closes = self._closes
-        self._moves.append(abs(close - closes[-1]))
-        closes.append(close)
+        taking = _append_move(self._closes, self._moves)
+        next(taking)
+        self.update: Callable[[Numbers], None] = taking.send
 
     def last_two(self) -> tuple[float, float]:
         moves, closes = self._moves, self._closes
@@ -54,6 +53,17 @@ class SimpleRsi:
             to_6_decimals(50.0 + 50.0 * came_before / went_before) if went_before else 50.0,
             to_6_decimals(50.0 + 50.0 * came / went) if went else 50.0,
         )
+
+
+def _append_move(closes: deque[float], moves: deque[float]) -> Generator[None, Numbers, None]:
+    """Append the close of each bar that is sent, and how far it is from the close before."""
+    before = nan
+    add_close, add_move = closes.append, moves.append
+    while True:
+        _, _, _, close, _ = yield
+        add_close(close)
+        add_move(close - before if close > before else before - close)
+        before = close
 
 
 class WilderRsi:
