@@ -32,6 +32,7 @@ ENV PATH=/opt/tradefleet/bin:$PATH \
     DATA_DIR=/var/lib/tradefleet \
     HTTP_HOST=0.0.0.0 \
     HTTP_PORT=8080 \
+    LOG_FILE="" \
     ENVIRONMENT=production
 # Backups of PostgreSQL are made by pg_dump, which must be no older than the server.
 RUN apt-get update && \

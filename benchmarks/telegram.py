@@ -120,6 +120,7 @@ async def service(api: str, folder: Path) -> Any:
         "DATABASE_URL": f"sqlite:///{folder}/telegram.db",
         "HTTP_PORT": str(port),
         "LOG_LEVEL": "ERROR",
+        "LOG_FILE": "",
         "MAX_CONCURRENT_USERS": "100000",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_API_URL": api,

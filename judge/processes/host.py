@@ -16,13 +16,14 @@ from typing import Any
 
 from judge.processes.rhythm import Quick, rhythm
 from tradefleet.engine.pace import Allowance
+from tradefleet.operations.logs.starting import write_logs
 from tradefleet.runtime import reconciliation
 from tradefleet.runtime.venue_limits import VENUE_LIMITS, VenueLimits
 from tradefleet.surfaces.cli.loop import run_on_loop
 from tradefleet.venue import Venue
 from tradefleet.venues._ccxt.venue import CcxtVenue
 from tradefleet.wiring.ground import Ground, open_ground
-from tradefleet.wiring.serving import build_node, key_checks, telegram_tasks, write_logs
+from tradefleet.wiring.serving import build_node, key_checks, telegram_tasks
 
 ENOUGH = Allowance.windowed(1e12, 60)
 NO_LIMITS = {

@@ -14,6 +14,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
@@ -159,6 +160,7 @@ class Dispatcher:
 
     async def _free_name(self, user_id: UserId, username: str) -> str:
         """Return the name a user may have: the id when somebody else has the one they bring."""
+        whose = bind_contextvars(user=user_id, command=command.name if command else "")
         owner = await self.store.find_user(username=username) if username else None
         return username if username and (owner is None or owner.id == user_id) else user_id
 
@@ -188,6 +190,8 @@ class Dispatcher:
             admin = await self.store.find_user(telegram_id=telegram_id)
             if admin is not None:
                 async with self.store.open(admin.id) as store:
+        finally:
+            reset_contextvars(**whose)
                     await store.notify(Notify(admin.id, Topic.SYSTEM, text, now, priority=1))
                 told += 1
         return told

@@ -84,6 +84,10 @@ BY_ENVIRONMENT: Mapping[str, Mapping[str, object]] = {
 }
 
 
+ERROR_LOG = "error.log"  # beside LOG_FILE
+EMPTY_IS_SAID = ("LOG_FILE",)  # where an empty value is not the default
+
+
 class Settings(BaseSettings):
     """The service's settings; a field is the variable of the same name in upper case."""
 
@@ -159,6 +163,11 @@ class Settings(BaseSettings):
     paper_market: str = "synthetic"
     paper_seed: int = Field(1, ge=0, lt=2**63)
     paper_fee: Decimal = Field(Decimal("0.001"), ge=0, le=Decimal("0.1"))
+    log_dir: Path = Path("logs")
+    log_file: str = "bot.log"  # "" writes none
+    log_keep_days: int = Field(30, ge=1, le=10_000)
+    error_log_keep_days: int = Field(90, ge=1, le=10_000)
+    log_max_mb: int = Field(100, ge=1, le=100_000)
     paper_slippage: Decimal = Field(Decimal(0), ge=0, le=Decimal("0.1"))
 
     max_bots_per_server: int = Field(1000, ge=1, le=1_000_000)
@@ -297,6 +306,8 @@ class Settings(BaseSettings):
         try:
             self.jwt_secrets()
         except Refused as refusal:
+        if self.log_file and (self.log_dir / self.log_file).name in ("", ".", "..", ERROR_LOG):
+            yield "LOG_FILE", f"say the name of a file; errors alone are in {ERROR_LOG} beside it"
             yield "JWT_SECRET", str(refusal)
         if is_production and plain["PUBLIC_URL"].startswith("http://"):
             yield "PUBLIC_URL", "people sign in there, so in production it is https://"
@@ -382,9 +393,9 @@ def inspect_settings(env_file: Path = ENV_FILE) -> Inspection:
     by_environment = BY_ENVIRONMENT[settings.environment]
     variables = []
     for name in NAMES:
-        if in_environment.get(name):
+        if _is_said(name, in_environment):
             source = "environment"
-        elif in_file.get(name):
+        elif _is_said(name, in_file):
             source = ".env"
         else:
             of = f" of {settings.environment}" if name.lower() in by_environment else ""
@@ -396,7 +407,9 @@ def inspect_settings(env_file: Path = ENV_FILE) -> Inspection:
 
 def _read(env_file: Path) -> tuple[Settings, list[Fault]]:
     """Return the settings and all faults; in place of what cannot be read stands its default."""
-    given: dict[str, Any] = {"_env_file": env_file}
+    raw = raw_variables(env_file)
+    given: dict[str, Any] = {name.lower(): "" for name in EMPTY_IS_SAID if raw.get(name) == ""}
+    given["_env_file"] = env_file
     faults: list[Fault] = []
     try:
         settings = Settings(**given)
@@ -411,6 +424,10 @@ def _fault(where: tuple[int | str, ...], text: str) -> Fault:
     """Put pydantic's words beside a value that would do."""
     name = str(where[0]).upper()
     return Fault(name, f"{text[0].lower()}{text[1:]}; for example {_plain(NAMES[name].default)}")
+
+
+def _is_said(name: str, given: Mapping[str, str]) -> bool:
+    return bool(given.get(name)) or (name in EMPTY_IS_SAID and name in given)
 
 
 def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = False) -> list[str]:

@@ -8,6 +8,8 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from structlog.contextvars import bound_contextvars
+
 from tradefleet.clock import Clock
 from tradefleet.command import VenueDesk
 from tradefleet.domain.credentials import Credentials, KeyRefused
@@ -61,7 +63,8 @@ class KeyChecks:
             await self.store.drop_late_keys(self.clock.now())
             due = await self.store.keys_to_check(now=self.clock.now(), limit=self.per_minute)
             for user_id, account_id in due:
-                await self.check(user_id, account_id)
+                with bound_contextvars(user=user_id, account=account_id):
+                    await self.check(user_id, account_id)
                 await self.clock.sleep(ROUND / self.per_minute)
         except StoreError as error:
             logger.warning("keys are not checked now: %s", error)

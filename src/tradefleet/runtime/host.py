@@ -17,6 +17,8 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from structlog.contextvars import bind_contextvars, bound_contextvars
+
 from tradefleet.clock import Clock
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.effects import (
@@ -502,6 +504,9 @@ class Host:
         try:
             if bot.user.gone:
                 return
+            # For the lines of this job; the task is the lane's own, so nothing is put back.
+            account_id = bot.engine.spec.account_id
+            bind_contextvars(user=bot.user.id, account=account_id, bot=bot.id, order=order_id)
             with self.catch() as caught:
                 await lane.do(job, bot, order_id)
             if caught:
@@ -646,7 +651,8 @@ class Host:
 
     def set_aside(self, bot: HostedBot, fault: str) -> None:
         """Stop a bot that failed: no new entries, its position stays guarded, its user is told."""
-        logger.error("bot %s is set aside: %s", bot.id, fault)
+        with bound_contextvars(user=bot.user.id, bot=bot.id):
+            logger.error("bot %s is set aside: %s", bot.id, fault)
         if bot.fault:
             return
         bot.fault = fault

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from tradefleet.domain.bot import BotSpec, BotStatus
 from tradefleet.domain.effects import GuardChanged, Notify, Topic
 from tradefleet.domain.errors import Refused, VenueError
@@ -158,7 +160,7 @@ class Ownership:
 
     async def _take_one(self, lease: Lease, load: UserLoad | None) -> None:
         host = self.host
-        with host.catch() as caught:
+        with bound_contextvars(user=lease.user_id), host.catch() as caught:
             user = await take_user(host, lease, load)
             self._ends("accounts and bots")
             await self._warm(user)
@@ -245,7 +247,10 @@ class Ownership:
             user = host.users.get(message.user_id)
             if user is None:
                 continue
-            with host.catch() as caught:
+            with (
+                bound_contextvars(user=user.id, message=message.subject),
+                host.catch() as caught,
+            ):
                 if await self._handle(user, message):
                     followed.append(message)
             if caught:

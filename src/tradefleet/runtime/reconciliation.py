@@ -10,6 +10,8 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from structlog.contextvars import bind_contextvars
+
 from tradefleet.domain.credentials import KeyRefused
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import VenueError, VenueUnavailable
@@ -138,6 +140,7 @@ class Reconciliation:
 
     async def _round(self, watch: Watch, venue: str) -> None:
         """Do what is due in one account; whatever fails there concerns no other."""
+        bind_contextvars(user=watch.check.user.id, account=watch.check.account_id)
         try:
             with self.host.catch() as caught:
                 await self._work(watch)

@@ -264,6 +264,7 @@ async def served(
                 "HTTP_PORT": str(port),
                 "JWT_SECRET": signing.reveal(),
                 "LOG_LEVEL": "WARNING",
+                "LOG_FILE": "",
             },
         )
         cores.all_others()

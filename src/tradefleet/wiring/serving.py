@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import structlog
-
 from tradefleet import strategies
 from tradefleet.counter import Counters
 from tradefleet.counters.redis import RedisCounters
@@ -21,6 +19,7 @@ from tradefleet.notifiers.log import LogNotifier
 from tradefleet.operations.alarms import Alarms
 from tradefleet.operations.answers import AnswersForgotten
 from tradefleet.operations.key_checks import KeyChecks
+from tradefleet.operations.logs.starting import write_logs
 from tradefleet.operations.sign_in.clearing import OldSignInsForgotten
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
@@ -293,27 +292,3 @@ def announce(ground: Ground, listener: socket.socket, say: Say) -> None:
     where = "" if ground.is_default_database else f" --db {ground.database}"
     say(f'Speak to it: .venv/bin/tradefleet chat --user alice{where} "/status"')
     say("Ctrl-C stops it.")
-
-
-def write_logs(settings: Settings) -> None:
-    """Write our log lines to stderr: as text for people, as JSON for programs."""
-    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
-    before: list[structlog.types.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        stamp,
-    ]
-    as_json = settings.log_format == "json"
-    shape: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    )
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*before, structlog.processors.format_exc_info],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, shape],
-        )
-    )
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for noisy in ("asyncio", "aiosqlite", "sqlalchemy", "telegram", "httpx", "aiohttp"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

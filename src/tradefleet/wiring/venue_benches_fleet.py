@@ -284,6 +284,7 @@ def variables(
         "ENCRYPTION_KEY": master.reveal(),
         "HTTP_PORT": str(free_port()),
         "LOG_LEVEL": "WARNING",
+        "LOG_FILE": "",
         "SSL_CERT_FILE": str(certificate_in(folder)),
     }
 

@@ -13,12 +13,13 @@ import sys
 import time
 from pathlib import Path
 
+from tradefleet.operations.logs.starting import write_logs
 from tradefleet.runtime.node import Node
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.cli.loop import run_on_loop
 from tradefleet.venues._ccxt.venue import CcxtVenue
 from tradefleet.wiring.ground import Ground, open_ground
-from tradefleet.wiring.serving import build_node, key_checks, telegram_tasks, write_logs
+from tradefleet.wiring.serving import build_node, key_checks, telegram_tasks
 from tradefleet.wiring.venue_benches_fleet import NO_LIMITS, VENUE, Figures
 from tradefleet.wiring.venue_benches_flip import FLIP
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from structlog.contextvars import bind_contextvars
+
 from tradefleet.clock import Clock
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.effects import Notify, Topic
@@ -109,6 +111,7 @@ class WebhookSender:
 
     async def _served(self, webhook: Webhook) -> None:
         """Serve a webhook; when the database is away, it is served later."""
+        bind_contextvars(user=webhook.user_id, webhook=webhook.id)
         try:
             await self._serve(webhook)
         except StoreError as error:

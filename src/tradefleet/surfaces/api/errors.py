@@ -1,6 +1,8 @@
 """Every refusal and failure as an answer of one shape; nothing broken inside is ever told."""
 
+import itertools
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any, Literal
@@ -12,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from tradefleet.domain.errors import Refused, StoreError, TooMany, VenueError
 from tradefleet.drawing import as_json
@@ -19,6 +22,9 @@ from tradefleet.drawing import as_json
 logger = logging.getLogger(__name__)
 
 BODY_MAX = 65_536  # bytes of one request
+REQUEST_ID = b"x-request-id"
+RUN = secrets.token_hex(3)  # names this process in the numbers of requests
+NUMBERS = itertools.count(1)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 STATUSES = {
     "refused": 400,
@@ -166,7 +172,8 @@ def add_error_answers(app: FastAPI) -> None:
 class Edge:
     """The outermost layer: one form of each path, bodies of bounded size, no error unanswered.
 
-    Every answer tells browsers what they must not do with it.
+    Every answer tells browsers what they must not do with it, and by which number the log knows
+    its request.
 
     A path may end with a slash or not, and name a pair as BTC-USDT or BTC%2FUSDT.
     """
@@ -175,6 +182,8 @@ class Edge:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        number = f"{RUN}-{next(NUMBERS)}"
+        bind_contextvars(request=number)  # of this task: each request is served by its own
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -188,6 +197,7 @@ class Edge:
                 told = [*message.get("headers", ())]
                 names = {name for name, _ in told}
                 told += (each for each in FOR_BROWSERS if each[0] not in names)
+                told.append((REQUEST_ID, number.encode()))
                 message = {**message, "headers": told}
             await send(message)
 

@@ -74,7 +74,8 @@ class HttpSurface:
     async def serve(self, listener: socket.socket) -> None:
         config = uvicorn.Config(
             self.app(),
-            log_level="warning",
+            log_config=None,  # its lines are written like everybody's
+            log_level=None,
             access_log=False,
             lifespan="off",
             loop="none",

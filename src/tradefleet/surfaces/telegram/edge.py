@@ -4,6 +4,7 @@ import logging
 import traceback
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
 from telegram import Bot, Message, Update
 from telegram import User as Person
 from telegram.constants import ChatType
@@ -47,10 +48,11 @@ class Edge:
         if arrival.repeated:
             return
         turn = Turn(key=f"telegram update {arrival.raw['update_id']}")
-        try:
-            await self._hand_on(arrival, turn)
-        except Exception as error:  # noqa: BLE001 - the edge: nothing behind it could catch this
-            await self._confess(arrival, error, turn)
+        with bound_contextvars(request=f"telegram-{arrival.raw['update_id']}"):
+            try:
+                await self._hand_on(arrival, turn)
+            except Exception as error:  # noqa: BLE001 - the edge: nothing behind could catch this
+                await self._confess(arrival, error, turn)
 
     async def _hand_on(self, arrival: Arrival, turn: Turn) -> None:
         update = Update.de_json(arrival.raw, self._bot)

@@ -1,0 +1,1 @@
+"""What is written down of what happens: for people on the screen, for programs in files."""

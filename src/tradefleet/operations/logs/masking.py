@@ -1,0 +1,128 @@
+"""The last resort against secrets in the log: what looks like one is hidden, and what is known.
+
+It stands behind types that do not show what they hold; nothing should ever be left for it to hide.
+Known by their looks: tokens of bots, signed tokens, keys as venues and clouds draw them, what
+stands beside a name like `api_key`, passwords and signatures in addresses. Known by what they are:
+the secrets of this process's own settings, in any form in which they could be found.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from urllib.parse import quote
+
+HIDDEN = "***"
+KNOWN_MIN = 8  # letters of a secret, or of a part of one: less is found in any text
+HEAD = 6  # letters by which forms of known secrets are looked for
+DRAWN_MIN = 16  # letters of what looks drawn at random
+TURNS_MIN = 0.4  # of letters that are of another kind than the one before
+DIGITS_MIN, TURNS_WITH_DIGITS = 2, 0.25  # with digits among them, fewer will do
+
+NAMES = (
+    r"api[_-]?(?:key|secret|sign)|secret|passw(?:or)?d|passphrase|(?<![a-z])pwd|token|signature"
+    r"|private[_-]?key|encryption[_-]?key|listen[_-]?key|cookie|credential|x-mbx-apikey"
+    r"|x-bapi-sign|init_?data|jwt"
+)
+# What each finds, and what is written instead; the first group is kept.
+LOOKS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}-----|\Z)", re.S
+        ),
+        HIDDEN,
+    ),
+    (re.compile(r"(?<![0-9])\d{6,12}:[A-Za-z0-9_-]{30,}"), HIDDEN),
+    (re.compile(r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),
+    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n,}]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),
+    (re.compile(r"(://[^\s/@\"':]*):[^\s/\"']+@"), rf"\1:{HIDDEN}@"),
+    (
+        re.compile(r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]+"),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"(?i)([?&;](?:[\w-]*(?:{NAMES}|sign|key|code|hash|auth)[\w-]*)=)[^&\s\"'#]+"),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"(?i)((?:{NAMES})\w*[\"']?\s*[:=]\s*(?:b?[\"'])?)[^\s\"'&,;)}}\]]{{4,}}"),
+        rf"\1{HIDDEN}",
+    ),
+)
+BASE64 = re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{40,}={0,2}")
+RUN = re.compile(r"(?<![A-Za-z0-9+_%=-])[A-Za-z0-9+_%=-]{16,}")
+HEX = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9a-f]{33,}|[0-9A-F]{33,})")  # our ids have 32
+
+
+class Masks:
+    """Hides what looks like a secret, and the secrets it was told of."""
+
+    __slots__ = ("_heads", "_known")
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        forms = {form for secret in known for form in forms_of(secret)}
+        self._heads = frozenset(form[:HEAD] for form in forms)
+        found = "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
+        self._known = re.compile(found) if found else None
+
+    def hide(self, text: str) -> str:
+        """Return a text with stars in place of what is or looks secret."""
+        if self._known is not None and self._may_hold_known(text):
+            text = self._known.sub(HIDDEN, text)
+        for pattern, instead in LOOKS:
+            text = pattern.sub(instead, text)
+        text = HEX.sub(HIDDEN, text)
+        text = BASE64.sub(_hidden_if_drawn, text)
+        return RUN.sub(_hidden_if_drawn, text)
+
+    def _may_hold_known(self, text: str) -> bool:
+        heads = self._heads
+        return any(text[at : at + HEAD] in heads for at in range(len(text) - HEAD + 1))
+
+
+def forms_of(secret: str) -> Iterator[str]:
+    """Yield a secret and its halves in each form in which they could be found."""
+    half = len(secret) // 2
+    for part in (secret, secret[:half], secret[half:]):
+        if len(part) >= KNOWN_MIN:
+            yield from _written(part)
+
+
+def _written(part: str) -> Iterator[str]:
+    raw = part.encode()
+    yield part
+    yield part[::-1]
+    yield quote(part, safe="")
+    yield raw.hex()
+    yield raw.hex().upper()
+    for shift in range(3):  # base64 of a text that has it inside: the letters it alone decides
+        begin, end = -(-shift * 8 // 6), (shift + len(raw)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            inner = encode(b"x" * shift + raw).decode()[begin:end]
+            if len(inner) >= KNOWN_MIN:
+                yield inner
+
+
+def _hidden_if_drawn(found: re.Match[str]) -> str:
+    return HIDDEN if looks_drawn(found[0]) else found[0]
+
+
+def looks_drawn(text: str) -> bool:
+    """Say whether a text was drawn at random, not written: letters of both sizes and digits mixed.
+
+    Words, names of classes, paths, times and our own ids are written.
+    """
+    kinds = [_kind(letter) for letter in text]
+    if len(text) < DRAWN_MIN or not {"l", "u"} <= set(kinds):
+        return False
+    turns = sum(one != other for one, other in pairwise(kinds)) / len(text)
+    return turns >= (TURNS_WITH_DIGITS if kinds.count("d") >= DIGITS_MIN else TURNS_MIN)
+
+
+def _kind(letter: str) -> str:
+    if letter.isdigit():
+        return "d"
+    if letter.isalpha():
+        return "u" if letter.isupper() else "l"
+    return "-"
