@@ -11,12 +11,20 @@ from tradefleet.command import Reply
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.limits import GuardMemory
 from tradefleet.domain.money import MONEY, UNIT, ZERO, show
+from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountKey
 
 DOLLARS = frozenset({"USD", "USDT", "USDC", "BUSD", "TUSD", "FDUSD", "DAI"})
 CENT = Decimal("0.01")
 NUMERIC = re.compile(r"[+-]?\$?\d[\d.]*( [A-Z0-9]+|%)?|-|")
+
+TRADE_COLUMNS = (
+    "trade_id", "symbol", "exchange_account", "side", "opened_at", "closed_at", "quantity",
+    "entry_price", "exit_price", "gross_pnl", "fees", "pnl", "pnl_percentage", "quote",
+    "exit_reason",
+)  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 STATUS_TEXTS = {
     BotStatus.RUNNING: "🟢 Running",
@@ -105,6 +113,37 @@ def moment(at: datetime) -> str:
 def count(number: int, noun: str) -> str:
     """Write a number of things: 1 pair, 3 pairs."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def trade_line(trade: Trade) -> tuple[str, ...]:
+    """Write a trade as a line of comma separated values, in the order of TRADE_COLUMNS."""
+    return (
+        harmless(trade.id),
+        str(trade.symbol),
+        harmless(trade.account_id),
+        trade.side,
+        moment(trade.opened_at),
+        moment(trade.closed_at),
+        *(
+            f"{value:f}"
+            for value in (
+                trade.quantity,
+                trade.entry_price,
+                trade.exit_price,
+                trade.gross_pnl,
+                trade.fees,
+                trade.pnl,
+                trade.pnl_percentage,
+            )
+        ),
+        trade.symbol.quote,
+        harmless(trade.exit_reason),
+    )
+
+
+def harmless(text: str) -> str:
+    """Return a text no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def limit_text(value: object) -> str:

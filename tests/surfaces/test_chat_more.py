@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tests.doors import ALICE, BINANCE, BOB, PAPER, Door, trade
 from tests.surfaces.test_chat_replies import closed, with_pair
-from tradefleet.commands.export import harmless
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Role
+from tradefleet.drawing import harmless
 from tradefleet.store import SignalNote
 
 

@@ -5,18 +5,10 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from tradefleet.command import TRADES_MAX, Attachment, CommandSpec, Context, Reply, Route
 from tradefleet.domain.position import Trade
-from tradefleet.drawing import count, moment
-
-COLUMNS = (
-    "trade_id", "symbol", "exchange_account", "side", "opened_at", "closed_at", "quantity",
-    "entry_price", "exit_price", "gross_pnl", "fees", "pnl", "pnl_percentage", "quote",
-    "exit_reason",
-)  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+from tradefleet.drawing import TRADE_COLUMNS, count, trade_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +39,9 @@ async def export(request: Export, context: Context) -> Reply:
 def as_csv(trades: Iterable[Trade]) -> str:
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\r\n")
-    lines.writerow(COLUMNS)
-    lines.writerows(map(line, trades))
+    lines.writerow(TRADE_COLUMNS)
+    lines.writerows(map(trade_line, trades))
     return written.getvalue()
-
-
-def line(trade: Trade) -> tuple[str, ...]:
-    return (
-        harmless(trade.id),
-        str(trade.symbol),
-        harmless(trade.account_id),
-        trade.side,
-        moment(trade.opened_at),
-        moment(trade.closed_at),
-        digits(trade.quantity),
-        digits(trade.entry_price),
-        digits(trade.exit_price),
-        digits(trade.gross_pnl),
-        digits(trade.fees),
-        digits(trade.pnl),
-        digits(trade.pnl_percentage),
-        trade.symbol.quote,
-        harmless(trade.exit_reason),
-    )
-
-
-def digits(value: Decimal) -> str:
-    return f"{value:f}"
-
-
-def harmless(text: str) -> str:
-    """Return a text no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 COMMAND = CommandSpec(
