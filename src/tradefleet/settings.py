@@ -70,6 +70,10 @@ MOCKED_PRODUCTION = (
 )
 
 
+ERROR_LOG = "error.log"  # beside LOG_FILE
+EMPTY_IS_SAID = ("LOG_FILE",)  # where an empty value is not the default
+
+
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     STAGING = "staging"
@@ -82,10 +86,6 @@ BY_ENVIRONMENT: Mapping[str, Mapping[str, object]] = {
     "staging": {"max_concurrent_users": 200},
     "production": {"mock_trading": False, "max_concurrent_users": 1000, "log_format": "json"},
 }
-
-
-ERROR_LOG = "error.log"  # beside LOG_FILE
-EMPTY_IS_SAID = ("LOG_FILE",)  # where an empty value is not the default
 
 
 class Settings(BaseSettings):
@@ -144,6 +144,11 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    log_dir: Path = Path("logs")
+    log_file: str = "bot.log"  # "" writes none
+    log_keep_days: int = Field(30, ge=1, le=10_000)
+    error_log_keep_days: int = Field(90, ge=1, le=10_000)
+    log_max_mb: int = Field(100, ge=1, le=100_000)
 
     venues: str = ",".join(REAL_VENUES)
     binance_url: str = ""
@@ -163,11 +168,6 @@ class Settings(BaseSettings):
     paper_market: str = "synthetic"
     paper_seed: int = Field(1, ge=0, lt=2**63)
     paper_fee: Decimal = Field(Decimal("0.001"), ge=0, le=Decimal("0.1"))
-    log_dir: Path = Path("logs")
-    log_file: str = "bot.log"  # "" writes none
-    log_keep_days: int = Field(30, ge=1, le=10_000)
-    error_log_keep_days: int = Field(90, ge=1, le=10_000)
-    log_max_mb: int = Field(100, ge=1, le=100_000)
     paper_slippage: Decimal = Field(Decimal(0), ge=0, le=Decimal("0.1"))
 
     max_bots_per_server: int = Field(1000, ge=1, le=1_000_000)
@@ -287,6 +287,8 @@ class Settings(BaseSettings):
                     yield variable, f"must be an address like {schemes[0]}://127.0.0.1:9300"
         yield from self._key_faults(plain)
         yield from self._sign_in_faults(plain)
+        if self.log_file and (self.log_dir / self.log_file).name in ("", ".", "..", ERROR_LOG):
+            yield "LOG_FILE", f"say the name of a file; errors alone are in {ERROR_LOG} beside it"
         is_production = self.environment is Environment.PRODUCTION
         if is_production and self.mock_trading:
             yield "MOCK_TRADING", MOCKED_PRODUCTION
@@ -306,8 +308,6 @@ class Settings(BaseSettings):
         try:
             self.jwt_secrets()
         except Refused as refusal:
-        if self.log_file and (self.log_dir / self.log_file).name in ("", ".", "..", ERROR_LOG):
-            yield "LOG_FILE", f"say the name of a file; errors alone are in {ERROR_LOG} beside it"
             yield "JWT_SECRET", str(refusal)
         if is_production and plain["PUBLIC_URL"].startswith("http://"):
             yield "PUBLIC_URL", "people sign in there, so in production it is https://"
@@ -405,6 +405,10 @@ def inspect_settings(env_file: Path = ENV_FILE) -> Inspection:
     return Inspection(settings, tuple(variables), tuple(faults), tuple(dict.fromkeys(hints)))
 
 
+def _is_said(name: str, given: Mapping[str, str]) -> bool:
+    return bool(given.get(name)) or (name in EMPTY_IS_SAID and name in given)
+
+
 def _read(env_file: Path) -> tuple[Settings, list[Fault]]:
     """Return the settings and all faults; in place of what cannot be read stands its default."""
     raw = raw_variables(env_file)
@@ -424,10 +428,6 @@ def _fault(where: tuple[int | str, ...], text: str) -> Fault:
     """Put pydantic's words beside a value that would do."""
     name = str(where[0]).upper()
     return Fault(name, f"{text[0].lower()}{text[1:]}; for example {_plain(NAMES[name].default)}")
-
-
-def _is_said(name: str, given: Mapping[str, str]) -> bool:
-    return bool(given.get(name)) or (name in EMPTY_IS_SAID and name in given)
 
 
 def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = False) -> list[str]:
