@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -40,6 +41,19 @@ NO_FALLBACK = (
 )
 ADMIN_IDS = re.compile(r"( *\d{1,15} *(,|$))*")
 ADDRESS = re.compile(r"https?://[^\s/]+\S*")
+ADDRESSES = (
+    "TELEGRAM_API_URL",
+    "TELEGRAM_WEBHOOK_URL",
+    "WEBHOOK_URL",
+    "SLACK_WEBHOOK_URL",
+    "DISCORD_WEBHOOK_URL",
+    "PUBLIC_URL",
+)
+SHORTEST_TOKEN = 16  # characters of what programs of the operator's are known by
+TOKEN_CURE = "say 16 characters or more, for example the output of `openssl rand -hex 32`"
+NO_APPRISE = (
+    "needs what is not installed here: pip install 'tradefleet[apprise]'; or remove this setting"
+)
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 WEBHOOK_SECRET_CURE = (
@@ -126,6 +140,11 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = None
 
     webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+    slack_webhook_url: SecretStr | None = None
+    discord_webhook_url: SecretStr | None = None
+    apprise_urls: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     webhook_allow_local: bool = False
     admin_telegram_ids: str = ""
 
@@ -258,7 +277,7 @@ class Settings(BaseSettings):
             yield "DATABASE_URL", "write sqlite:///data/x.db or postgresql://user:password@host/db"
         if plain["TELEGRAM_BOT_TOKEN"] and not TOKEN.fullmatch(plain["TELEGRAM_BOT_TOKEN"]):
             yield "TELEGRAM_BOT_TOKEN", "must look like 123456:ABC-def, as @BotFather says it"
-        for name in ("TELEGRAM_API_URL", "TELEGRAM_WEBHOOK_URL", "WEBHOOK_URL", "PUBLIC_URL"):
+        for name in ADDRESSES:
             if plain[name] and not ADDRESS.fullmatch(plain[name]):
                 yield name, "must be an address like https://example.org"
         if not ADMIN_IDS.fullmatch(self.admin_telegram_ids):
@@ -287,6 +306,11 @@ class Settings(BaseSettings):
                     yield variable, f"must be an address like {schemes[0]}://127.0.0.1:9300"
         yield from self._key_faults(plain)
         yield from self._sign_in_faults(plain)
+        for name in ("WEBHOOK_SECRET", "METRICS_TOKEN"):
+            if plain[name] and len(plain[name]) < SHORTEST_TOKEN:
+                yield name, TOKEN_CURE
+        if plain["APPRISE_URLS"] and find_spec("apprise") is None:
+            yield "APPRISE_URLS", NO_APPRISE
         if self.log_file and (self.log_dir / self.log_file).name in ("", ".", "..", ERROR_LOG):
             yield "LOG_FILE", f"say the name of a file; errors alone are in {ERROR_LOG} beside it"
         is_production = self.environment is Environment.PRODUCTION

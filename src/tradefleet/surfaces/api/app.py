@@ -8,12 +8,15 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware import Middleware
 
 from tradefleet import __version__
+from tradefleet.clock import Clock
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.tally import RequestTally
 from tradefleet.quota import Quotas
 from tradefleet.surfaces.api.caller import Door
 from tradefleet.surfaces.api.errors import Edge, Failure, add_error_answers
 from tradefleet.surfaces.api.health import Health, health_routes
 from tradefleet.surfaces.api.matching import add_routes
+from tradefleet.surfaces.api.metrics import Measured
 from tradefleet.surfaces.api.reference import reference_routes
 from tradefleet.surfaces.api.routes import SECURITY, NoDoor, command_routes
 from tradefleet.surfaces.api.visits import Counted, FromProxies, Network
@@ -35,15 +38,19 @@ def build_app(
     more: Sequence[APIRouter] = (),
     quotas: Quotas | None = None,
     proxies: Sequence[Network] = (),
+    tally: RequestTally | None = None,
+    clock: Clock | None = None,
 ) -> FastAPI:
     """Return the app; without a dispatcher it tells of its health and no more.
 
     quotas: how often anybody may ask, None: as often as they like. proxies: whose word on where a
-    request comes from counts.
+    request comes from counts. tally: where requests are counted, by the time of a clock.
     """
     layers = [Middleware(Edge)]
     if proxies:
         layers.insert(0, Middleware(FromProxies, proxies=proxies))
+    if tally is not None and clock is not None:
+        layers.append(Middleware(Measured, tally=tally, clock=clock))
     if quotas is not None:
         layers.append(Middleware(Counted, quotas=quotas, door=door or NoDoor()))
     app = FastAPI(

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
+from tradefleet.clock import Clock
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
+from tradefleet.domain.tally import RequestTally
 from tradefleet.quota import Quotas
 from tradefleet.surfaces.api.app import build_app
 from tradefleet.surfaces.api.caller import Door
@@ -41,6 +43,8 @@ class HttpSurface:
     more: Sequence[APIRouter] = ()
     quotas: Quotas | None = None
     proxies: Sequence[Network] = ()
+    tally: RequestTally | None = None
+    clock: Clock | None = None
 
     def app(self) -> FastAPI:
         return build_app(
@@ -51,6 +55,8 @@ class HttpSurface:
             more=self.more,
             quotas=self.quotas,
             proxies=self.proxies,
+            tally=self.tally,
+            clock=self.clock,
         )
 
     def listen(self) -> socket.socket:

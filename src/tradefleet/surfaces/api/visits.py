@@ -71,7 +71,8 @@ class Counted:
             except TooMany as refusal:
                 await refused(refusal)(scope, receive, sending)
                 return
-        await self.app({**scope, VISIT: visit}, receive, sending)
+        scope[VISIT] = visit  # not in a copy: whoever measures reads there which route it was
+        await self.app(scope, receive, sending)
 
     async def _visit(self, scope: Scope) -> Visit:
         address = address_of(scope)
