@@ -1,17 +1,17 @@
 """Run any command, for any user, from any surface, in one transaction."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import cache, cached_property, wraps
+from functools import cache, cached_property
 from hashlib import sha256
 from hmac import compare_digest
 from math import ceil
 from types import NoneType
-from typing import Any, Concatenate, ParamSpec, cast, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 from structlog.contextvars import bind_contextvars, reset_contextvars
@@ -37,7 +37,6 @@ from tradefleet.domain.errors import (
     NotAllowed,
     NotThere,
     Refused,
-    StoreError,
     StoreUnavailable,
     TooMany,
     VenueError,
@@ -47,7 +46,6 @@ from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import RequestLimits
 from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.domain.money import money_context, parse_amount
-from tradefleet.domain.tally import CommandTally
 from tradefleet.domain.user import Mode, Role, User
 from tradefleet.drawing import as_json
 from tradefleet.identity import seconds_locked
@@ -81,35 +79,6 @@ class NoDesk:
         raise Refused("No pictures are drawn here.")
 
 
-P = ParamSpec("P")
-Run = Callable[Concatenate["Dispatcher", UserId, str, P], Coroutine[Any, Any, Reply]]
-
-
-def counted(run: Run[P]) -> Run[P]:
-    """Count what becomes of commands; a name that is none counts as unknown."""
-
-    @wraps(run)
-    async def counting(
-        self: "Dispatcher", user_id: UserId, name: str, *words: P.args, **named: P.kwargs
-    ) -> Reply:
-        outcome = "broken"
-        try:
-            reply = await run(self, user_id, name, *words, **named)
-            outcome = "refused" if reply.refused else "done"
-            return reply
-        except Refused:
-            outcome = "refused"
-            raise
-        except (StoreError, VenueError):
-            outcome = "unavailable"
-            raise
-        finally:
-            command = self.find(name)
-            self.tally.outcomes["unknown" if command is None else command.name, outcome] += 1
-
-    return cast(Run[P], counting)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Dispatcher:
     """The one door through which every user request comes in.
@@ -128,14 +97,12 @@ class Dispatcher:
     quotas: Quotas | None = None
     users_max: int = 1_000_000
     operator_ids: Sequence[int] = ()
-    tally: CommandTally = field(default_factory=CommandTally, compare=False)
 
     @property
     def request_limits(self) -> RequestLimits:
         """How often anybody may ask, for surfaces that count themselves."""
         return RequestLimits() if self.quotas is None else self.quotas.limits
 
-    @counted
     async def run(
         self,
         user_id: UserId,
@@ -160,6 +127,7 @@ class Dispatcher:
         """
         command = self.find(name)
         meant = command or self.meant(name)
+        whose = bind_contextvars(user=user_id, command=command.name if command else "")
         try:
             if command is None:
                 raise NotThere(self.suggestion(name))
@@ -189,11 +157,12 @@ class Dispatcher:
                 raise
             text = NO_ANSWER if isinstance(refusal, VenueError) else str(refusal)
             return Reply(text=text, refused=True, delete_request=True)
+        finally:
+            reset_contextvars(**whose)
         return replace(reply, delete_request=reply.delete_request or holds_secret(request))
 
     async def _free_name(self, user_id: UserId, username: str) -> str:
         """Return the name a user may have: the id when somebody else has the one they bring."""
-        whose = bind_contextvars(user=user_id, command=command.name if command else "")
         owner = await self.store.find_user(username=username) if username else None
         return username if username and (owner is None or owner.id == user_id) else user_id
 
@@ -223,8 +192,6 @@ class Dispatcher:
             admin = await self.store.find_user(telegram_id=telegram_id)
             if admin is not None:
                 async with self.store.open(admin.id) as store:
-        finally:
-            reset_contextvars(**whose)
                     await store.notify(Notify(admin.id, Topic.SYSTEM, text, now, priority=1))
                 told += 1
         return told
