@@ -12,10 +12,10 @@ from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -78,6 +78,53 @@ JWT_SECRET_CURE = (
 )
 NO_JWT_SECRET = "production signs people in, so it does not start without one: " + JWT_SECRET_CURE
 OPERATOR = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
+# What stands in examples, or is tried first by whoever guesses.
+GUESSED = frozenset(
+    {
+        "", "admin", "change-me", "change_me", "changeme", "default", "demo", "example", "letmein",
+        "pass", "passwd", "password", "password1", "postgres", "postgresql", "qwerty", "redis",
+        "replace-me", "replace_me", "replaceme", "root", "secret", "test", "tradefleet", "trading",
+        "user", "your-password", "your_password", "yourpassword",
+    }
+)  # fmt: skip
+GUESSED_PASSWORD = (
+    "its password is one that is guessed first; draw another, for example by `openssl rand -hex 24`"
+)
+NOT_IN_THE_CLEAR = (
+    "what is sent there can be read on the way, so in production it is {scheme}://"
+    " (this machine alone may be spoken to in the clear)"
+)
+LOCAL_WEBHOOKS = (
+    "true lets every user send requests to what listens on this machine; it is for development"
+)
+READABLE_ENV = "everybody on this machine can read the secrets in it: chmod 600 {file}"
+BY_EVERYBODY = 0o004  # among the bits of a file's mode
+SENT_IN_THE_CLEAR = {"http": "https", "ws": "wss"}
+# Names that others, or we in other days, gave to what we have.
+FORMER = {
+    "API_PORT": "HTTP_PORT",
+    "BACKUP_PATH": "BACKUP_DIR",
+    "BOT_TOKEN": "TELEGRAM_BOT_TOKEN",
+    "DB_URL": "DATABASE_URL",
+    "ENV": "ENVIRONMENT",
+    "JWT_SECRET_KEY": "JWT_SECRET",
+    "LOG_PATH": "LOG_DIR",
+    "LOGLEVEL": "LOG_LEVEL",
+    "MASTER_KEY": "ENCRYPTION_KEY",
+    "PORT": "HTTP_PORT",
+    "SECRET_KEY": "JWT_SECRET",
+    "TELEGRAM_ADMIN_IDS": "ADMIN_TELEGRAM_IDS",
+    "TELEGRAM_TOKEN": "TELEGRAM_BOT_TOKEN",
+}
+COMMON_ELSEWHERE = ("ENV", "PORT")  # set by many a platform, and no mistake
+ALIASES = {"RBS_CREDENTIAL_ENCRYPTION_KEY": "ENCRYPTION_KEY"}
+# Variables of the product that this version has no use for.
+LATER = frozenset(
+    {
+        "FREE_TIER", "MAX_CONCURRENT_BOTS", "MAX_CPU_PER_BOT_PERCENT", "METAAPI_TOKEN",
+        "PREMIUM_TIER", "REQUIRE_USER_METAAPI",
+    }
+)  # fmt: skip
 MOCKED_PRODUCTION = (
     "true means that nobody ever trades for real, and ENVIRONMENT is production; "
     "remove it, or set ENVIRONMENT=staging"
@@ -306,6 +353,8 @@ class Settings(BaseSettings):
                     yield variable, f"must be an address like {schemes[0]}://127.0.0.1:9300"
         yield from self._key_faults(plain)
         yield from self._sign_in_faults(plain)
+        if self.environment is Environment.PRODUCTION:
+            yield from self._unsafe(plain)
         for name in ("WEBHOOK_SECRET", "METRICS_TOKEN"):
             if plain[name] and len(plain[name]) < SHORTEST_TOKEN:
                 yield name, TOKEN_CURE
@@ -323,6 +372,21 @@ class Settings(BaseSettings):
                 yield "TELEGRAM_WEBHOOK_URL", "Telegram sends updates to https:// only"
             if not WEBHOOK_SECRET.fullmatch(plain["TELEGRAM_WEBHOOK_SECRET"]):
                 yield "TELEGRAM_WEBHOOK_SECRET", WEBHOOK_SECRET_CURE
+
+    def _unsafe(self, plain: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield what is well written, and nothing production should be run with."""
+        for name in ("DATABASE_URL", "REDIS_URL"):
+            user, password = user_and_password(plain[name])
+            if password is not None and password.lower() in GUESSED | {user.lower()}:
+                yield name, GUESSED_PASSWORD
+        for name in NAMES:
+            scheme, colon, rest = plain[name].partition("://")
+            if name == "PUBLIC_URL" or not colon or scheme not in SENT_IN_THE_CLEAR:
+                continue
+            if name != "TELEGRAM_WEBHOOK_URL" and not is_near(f"{scheme}://{rest}"):
+                yield name, NOT_IN_THE_CLEAR.format(scheme=SENT_IN_THE_CLEAR[scheme])
+        if self.webhook_allow_local:
+            yield "WEBHOOK_ALLOW_LOCAL", LOCAL_WEBHOOKS
 
     def _sign_in_faults(self, plain: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """Yield what is wrong with what people are signed in by."""
@@ -414,6 +478,8 @@ def inspect_settings(env_file: Path = ENV_FILE) -> Inspection:
     """Read all settings and say where each comes from and what is wrong."""
     in_file, in_environment = _in_file(env_file), _in_environment()
     settings, faults = _read(env_file)
+    if settings.environment is Environment.PRODUCTION and is_open_to_everybody(env_file):
+        faults.append(Fault(str(env_file), READABLE_ENV.format(file=env_file)))
     by_environment = BY_ENVIRONMENT[settings.environment]
     variables = []
     for name in NAMES:
@@ -457,8 +523,16 @@ def _fault(where: tuple[int | str, ...], text: str) -> Fault:
 def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = False) -> list[str]:
     """Name variables that look like ours and are not; of a file, all that are not."""
     hints = []
-    for name in given:
+    for name, value in given.items():
+        if name in ALIASES and value:
+            hints.append(f"{name} is another name of {ALIASES[name]}, which is better said")
         if name in NAMES or FAMILY.fullmatch(name):
+            continue
+        if name in FORMER and (all_of_them or name not in COMMON_ELSEWHERE):
+            hints.append(f"{name} is not a setting: here it is called {FORMER[name]}")
+            continue
+        if name in LATER:
+            hints.append(f"{name} is not used by this version")
             continue
         close = get_close_matches(name, NAMES, n=1, cutoff=cutoff)
         if close and close[0] not in given:
@@ -466,6 +540,35 @@ def _unused(given: Mapping[str, str], *, cutoff: float, all_of_them: bool = Fals
         elif all_of_them:
             hints.append(f"{name} is not used by this version")
     return hints
+
+
+def user_and_password(url: str) -> tuple[str, str | None]:
+    """Return the name and the password in an address, None for no password."""
+    try:
+        parts = urlsplit(url)
+        return unquote(parts.username or ""), parts.password and unquote(parts.password)
+    except ValueError:
+        return "", None
+
+
+def is_near(url: str) -> bool:
+    """Say whether an address is one of this very machine."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def is_open_to_everybody(file: Path) -> bool:
+    """Say whether any user of this machine can read a file; what is not there nobody can."""
+    try:
+        return os.name == "posix" and bool(file.stat().st_mode & BY_EVERYBODY)
+    except OSError:
+        return False
 
 
 def read_encryption_keys(said: str) -> tuple[Secret, ...]:
@@ -536,7 +639,7 @@ def is_secret(name: str) -> bool:
 
 
 def shown(name: str, value: object) -> str:
-    """Write a value for people: of a secret only the ends and the length."""
+    """Write a value for people: of a secret only that there is one, and how long it is."""
     text = _plain(value)
     if name in ("DATABASE_URL", "REDIS_URL"):
         return hide_password(text)
@@ -544,9 +647,8 @@ def shown(name: str, value: object) -> str:
 
 
 def mask(secret: str) -> str:
-    """Return the first and last four characters and the length; less of what is short."""
-    ends = f"{secret[:4]}…{secret[-4:]}" if len(secret) >= 16 else "…"
-    return f"{ends} ({len(secret)} characters)"
+    """Return what may be told of a secret: how long it is."""
+    return f"set, {len(secret)} characters"
 
 
 def hide_password(url: str) -> str:

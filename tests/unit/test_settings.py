@@ -49,6 +49,7 @@ def fault_names(**variables):
 
 
 def write_env(**variables):
+    Path(".env").touch(mode=0o600)
     Path(".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
 
 
@@ -170,6 +171,8 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
         ({"TRUSTED_PROXIES": "10.0.0.1/8"}, ["TRUSTED_PROXIES"]),
         ({"TRUSTED_PROXIES": "nginx"}, ["TRUSTED_PROXIES"]),
         ({"RATE_LIMIT_PER_MINUTE": "0"}, ["RATE_LIMIT_PER_MINUTE"]),
+        ({"LOG_FILE": "error.log"}, ["LOG_FILE"]),
+        ({"LOG_FILE": "logs/.."}, ["LOG_FILE"]),
         ({"HTTP_PORT": "x", "PAPER_MARKET": "moon"}, ["HTTP_PORT", "PAPER_MARKET"]),
     ],
 )
@@ -227,6 +230,72 @@ def test_a_misspelt_variable_is_pointed_out(monkeypatch):
     )
 
 
+# ---- what production is not run with
+
+PRODUCTION = {"ENVIRONMENT": "production", "ENCRYPTION_KEY": MASTER, "JWT_SECRET": SIGNING}
+
+
+@pytest.mark.parametrize(
+    ("variables", "wrong"),
+    [
+        ({}, []),
+        ({"DATABASE_URL": "postgresql://bots:Postgres@db/x"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://bots:bots@db/x"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://bots:change%2Dme@db/x"}, ["DATABASE_URL"]),
+        ({"DATABASE_URL": "postgresql://bots:xK7tQ2mPz@db/x"}, []),
+        ({"DATABASE_URL": "postgresql:///x?host=/run/postgresql"}, []),
+        ({"REDIS_URL": "redis://:redis@cache:6379/0"}, ["REDIS_URL"]),
+        ({"REDIS_URL": "redis://127.0.0.1:6379/0"}, []),
+        ({"TELEGRAM_API_URL": "http://bots.example.org"}, ["TELEGRAM_API_URL"]),
+        ({"TELEGRAM_API_URL": "http://127.0.0.1:8081"}, []),
+        ({"WEBHOOK_URL": "http://alerts.example.org/x"}, ["WEBHOOK_URL"]),
+        ({"WEBHOOK_URL": "http://localhost:9000/x"}, []),
+        ({"BYBIT_URL": "http://10.0.0.3:9300"}, ["BYBIT_URL"]),
+        ({"KRAKEN_WS_URL": "ws://sim.example.org"}, ["KRAKEN_WS_URL"]),
+        ({"KRAKEN_WS_URL": "ws://[::1]:9300"}, []),
+        ({"WEBHOOK_ALLOW_LOCAL": "true"}, ["WEBHOOK_ALLOW_LOCAL"]),
+    ],
+)
+def test_production_is_not_run_with_what_is_unsafe(variables, wrong):
+    assert fault_names(**variables, **PRODUCTION) == wrong
+    assert fault_names(**variables) == []
+
+
+def test_production_does_not_start_with_secrets_that_everybody_can_read():
+    write_env(**PRODUCTION)
+    Path(".env").chmod(0o644)
+    (fault,) = inspect_settings().faults
+    assert (fault.name, fault.text.endswith("chmod 600 .env")) == (".env", True)
+    with pytest.raises(Refused, match="chmod 600"):
+        load_settings()
+    Path(".env").chmod(0o640)
+    assert inspect_settings().faults == ()
+    write_env(ENVIRONMENT="staging")
+    Path(".env").chmod(0o644)
+    assert inspect_settings().faults == ()
+
+
+def test_names_of_other_days_lead_to_ours(monkeypatch):
+    write_env(TELEGRAM_TOKEN="1:a", PORT="80", RBS_CREDENTIAL_ENCRYPTION_KEY=MASTER)
+    monkeypatch.setenv("PORT", "8080")
+    monkeypatch.setenv("DB_URL", "x")
+    assert inspect_settings().hints == (
+        "TELEGRAM_TOKEN is not a setting: here it is called TELEGRAM_BOT_TOKEN",
+        "PORT is not a setting: here it is called HTTP_PORT",
+        "RBS_CREDENTIAL_ENCRYPTION_KEY is another name of ENCRYPTION_KEY, which is better said",
+        "DB_URL is not a setting: here it is called DATABASE_URL",
+    )
+
+
+def test_an_empty_name_of_the_log_is_something_to_say(monkeypatch):
+    assert load_settings().log_file == "bot.log"
+    write_env(LOG_FILE="")
+    assert (load_settings().log_file, resolved()["LOG_FILE"].source) == ("", ".env")
+    write_env(LOG_FILE="other.log")
+    monkeypatch.setenv("LOG_FILE", "")
+    assert (load_settings().log_file, resolved()["LOG_FILE"].source) == ("", "environment")
+
+
 # ---- secrets
 
 
@@ -236,7 +305,7 @@ def test_no_secret_is_ever_shown():
     for name, value in SECRETS.items():
         assert value not in everything, name
     assert "hunter2" not in everything
-    assert resolved()["TELEGRAM_BOT_TOKEN"].value == "1234…wxYZ (33 characters)"
+    assert resolved()["TELEGRAM_BOT_TOKEN"].value == "set, 33 characters"
 
 
 def test_no_secret_is_shown_when_something_is_wrong():
@@ -249,12 +318,13 @@ def test_no_secret_is_shown_when_something_is_wrong():
 
 def test_every_setting_that_sounds_secret_is_one():
     sounding = {name for name in NAMES if re.search("(TOKEN|SECRET|KEY|PASSWORD)(_|$)", name)}
-    addresses = {"DATABASE_URL", "REDIS_URL", "WEBHOOK_URL"}
+    addresses = {"APPRISE_URLS", "DATABASE_URL", "REDIS_URL"}
+    addresses |= {"DISCORD_WEBHOOK_URL", "SLACK_WEBHOOK_URL", "WEBHOOK_URL"}
     assert {name for name in NAMES if is_secret(name)} == sounding | addresses
 
 
-def test_a_short_secret_shows_its_length_alone():
-    assert mask("hunter2") == "… (7 characters)"
+def test_of_a_secret_its_length_alone_is_shown():
+    assert mask("hunter2") == "set, 7 characters"
 
 
 @pytest.mark.parametrize(
@@ -266,8 +336,8 @@ def test_a_short_secret_shows_its_length_alone():
         ("postgresql://u:pw@h:5432/db", "postgresql://u:***@h:5432/db"),
         ("postgresql://u:p@w@h/db", "postgresql://u:***@h/db"),
         ("postgresql://h/db?user=u&password=pw", "postgresql://h/db?user=u&password=***"),
-        ("postgresql://u:p/w@h/db", "post…h/db (23 characters)"),
-        ("postgresql://[u:pw@h/db", "post…h/db (23 characters)"),
+        ("postgresql://u:p/w@h/db", "set, 23 characters"),
+        ("postgresql://[u:pw@h/db", "set, 23 characters"),
     ],
 )
 def test_a_database_address_is_shown_without_its_password(url, expected):
