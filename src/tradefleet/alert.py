@@ -152,14 +152,20 @@ class AlertBook:
     _bad: Counter[str] = field(default_factory=Counter)  # rounds in a row, by rule
 
     def judge(
-        self, rules: Iterable[AlertSpec], metrics: Mapping[str, Metric], now: datetime
+        self,
+        rules: Iterable[AlertSpec],
+        metrics: Mapping[str, Metric],
+        now: datetime,
+        *,
+        complete: bool = True,
     ) -> list[Alert]:
         """Hold a measurement against the rules; return the alerts that changed.
 
-        An alert whose rule or metric is no more is resolved.
+        An alert whose rule or metric is no more is resolved; not so when the measurement is not
+        complete, and says nothing of what it has not.
         """
-        known = {rule.name: rule for rule in rules}
-        for name in self.latest.keys() - known.keys():
+        known = {rule.name: rule for rule in rules if complete or rule.metric in metrics}
+        for name in self.latest.keys() - known.keys() if complete else ():
             known[name] = gone(self.latest[name])
         found = [self._judge(rule, metrics.get(rule.metric), now) for rule in known.values()]
         changed = [alert for alert in found if alert is not None]

@@ -216,6 +216,10 @@ class Settings(BaseSettings):
     error_log_keep_days: int = Field(90, ge=1, le=10_000)
     log_max_mb: int = Field(100, ge=1, le=100_000)
 
+    health_seconds: int = Field(30, ge=1, le=300)
+    alert_thresholds: str = ""
+    watchdog_seconds: int = Field(60, ge=0, le=3600)
+
     venues: str = ",".join(REAL_VENUES)
     binance_url: str = ""
     binance_ws_url: str = ""

@@ -91,7 +91,7 @@ async def everything_that_can_happen(it: World) -> list[str]:
         for words in ("/accounts", "/status", "/balance", f"/connect {venue}", "/trades"):
             await service.ask(user, words)
         await service.ask(user, f"/disconnect {venue}")
-    noted += [repr(await service.node.health())]
+    noted += [repr(service.node.readings())]
     noted += [repr(each.told.notices) for each in it.services]
     await service.stop()
     return [*noted, *it.said]

@@ -23,7 +23,7 @@ from tests.runtime.live_rig import (
 )
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.errors import StoreUnavailable, VenueUnavailable
-from tradefleet.runtime.node import Node, rated
+from tradefleet.runtime.node import Node, first_of
 
 TTL = 15.0
 
@@ -136,77 +136,100 @@ async def test_what_strategies_said_is_kept_for_why(ground):
         assert [note.kind for note in notes] == ["entry", "no"]
 
 
-# -------------------------------------------------------------------------- health
+# ------------------------------------------------------------------------ readings
 
 
-async def test_a_healthy_node_says_so_with_its_figures(ground):
+def values(running: Running) -> dict[str, float | None]:
+    return {name: metric.value for name, metric in running.node.readings().items()}
+
+
+def told(running: Running, name: str) -> str:
+    return running.node.readings()[name].detail
+
+
+async def test_a_node_knows_how_much_runs_in_it(ground):
     async with started(ground) as (running, _):
         await ground.market.price(100)
-        report = await running.node.health()
-        assert report["overall_status"] == "healthy"
-        assert report["timestamp"] == "2026-01-01T00:00:01Z"
-        assert report["metrics"]["active_users"] == {"value": 1, "status": "healthy"}
-        assert report["metrics"]["active_bots"] == {"value": 1, "status": "healthy"}
-        assert (report["active_alerts"], report["critical_alerts"]) == (0, 0)
+        assert running.node.recovered.is_set()
+        found = values(running)
+        assert (found.pop("active_users"), found.pop("active_bots")) == (1, 1)
+        assert set(found.values()) == {0}
         await ground.ask("/stop_trading")
         await ground.clock.pass_by(1)
-        report = await running.node.health()
-        assert report["metrics"]["active_bots"]["value"] == 0
+        assert {n: m.value for n, m in running.node.figures().items()} == {
+            "active_users": 1,
+            "active_bots": 0,
+        }
 
 
-async def test_a_node_that_has_not_taken_its_users_is_degraded(ground):
-    running = ground.host()
-    assert (await running.node.health())["overall_status"] == "degraded"
-    assert not running.node.recovered.is_set()
+async def test_a_node_that_has_not_taken_its_users_knows_it(ground):
+    assert not ground.host().node.recovered.is_set()
 
 
-async def test_faults_and_silent_markets_degrade_a_node(ground):
+async def test_bots_that_were_set_aside_are_counted_and_named(ground):
     async with started(ground) as (running, _):
         running.host.set_aside(running.bot(), "a test")
-        report = await running.node.health()
-        assert report["metrics"]["set_aside_bots"] == {"value": 1, "status": "degraded"}
-        assert report["overall_status"] == "degraded"
-        await ground.clock.pass_by(70)
-        report = await running.node.health()
-        assert report["metrics"]["stale_symbols"] == {"value": 1, "status": "degraded"}
-        assert report["active_alerts"] == 2
+        found = values(running)
+        assert (found["set_aside_bots"], found["bot_crash_rate"]) == (1, 100)
+        assert told(running, "bot_crash_rate") == running.bot().id
 
 
-async def test_a_slow_database_and_a_long_queue_are_said(ground, monkeypatch):
+async def test_a_market_that_falls_silent_is_seen_by_the_age_of_its_prices(ground):
+    async with started(ground) as (running, _):
+        await ground.market.price(100)
+        await ground.clock.pass_by(40)
+        assert values(running)["market_data_age_s"] == 40
+        assert told(running, "market_data_age_s") == "paper"
+        await ground.clock.pass_by(30)
+        found = values(running)
+        assert (found["market_data_age_s"], found["stale_symbols"]) == (70, 1)
+        assert told(running, "stale_symbols") == "paper BTC/USDT"
+        await ground.market.price(100)
+        await ground.clock.pass_by(5)
+        found = values(running)
+        assert (found["market_data_age_s"], found["stale_symbols"]) == (5, 0)
+
+
+async def test_a_bot_whose_bars_are_overdue_is_named_while_it_runs(ground):
+    async with started(ground) as (running, _):
+        await ground.market.bar(0)
+        await ground.clock.pass_by(59)
+        assert values(running)["bot_idle_s"] == 0, "the next bar is not due yet"
+        await ground.clock.pass_by(31)
+        assert values(running)["bot_idle_s"] == 30
+        assert told(running, "bot_idle_s") == running.bot().id
+        await ground.ask("/stop_trading")
+        await ground.clock.pass_by(1)
+        assert values(running)["bot_idle_s"] == 0
+
+
+async def test_a_long_queue_is_counted(ground):
     running = ground.host()
-    running.node.recovered.set()
-
-    async def ping() -> float:
-        return 0.6
-
-    monkeypatch.setattr(ground.store, "ping", ping)
     for _ in range(1000):
         running.host.journal.add(None, lambda error: None)
-    report = await running.node.health()
-    assert report["metrics"]["database_ms"] == {"value": 600, "status": "unhealthy"}
-    assert report["metrics"]["journal_queue"] == {"value": 1000, "status": "degraded"}
-    assert report["overall_status"] == "unhealthy"
-    assert (report["active_alerts"], report["critical_alerts"]) == (2, 1)
+    assert values(running)["journal_queue"] == 1000
 
 
-async def test_a_loop_that_lags_is_said(ground):
+async def test_a_loop_that_lags_is_seen_at_its_worst_and_only_once(ground):
     class LateClock(VirtualClock):
+        late = 0.3
+
         async def sleep(self, seconds: float) -> None:
-            await super().sleep(seconds + (0.3 if seconds == 1 else 0))
+            await super().sleep(seconds + (self.late if seconds == 1 else 0))
 
     ground.clock.__class__ = LateClock
     async with started(ground) as (running, _):
         await ground.clock.pass_by(2)
-        report = await running.node.health()
-        assert report["metrics"]["event_loop_lag_ms"] == {"value": 300, "status": "degraded"}
+        ground.clock.late = 0
+        await ground.clock.pass_by(5)
+        assert values(running)["event_loop_lag_ms"] == pytest.approx(300)
+        await ground.clock.pass_by(2)
+        assert values(running)["event_loop_lag_ms"] == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "status"),
-    [(0, "healthy"), (9.99, "healthy"), (10, "degraded"), (20, "unhealthy"), (21, "unhealthy")],
-)
-def test_a_value_is_rated_by_its_thresholds(value, status):
-    assert rated(value, 10, 20) == {"value": value, "status": status}
+def test_of_many_names_the_first_are_told():
+    assert first_of(["a", "b", "c"]) == "a, b, c"
+    assert first_of("abcde") == "a, b, c and 2 more"
 
 
 # ------------------------------------------------------------------------ stopping

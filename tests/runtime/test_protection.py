@@ -151,10 +151,13 @@ async def test_a_sell_of_which_nobody_knows_leaves_the_position_bare_since_it_wa
     assert (audit_of(running).seconds[HERE], audit_of(running).longest) == (12, 12)
 
 
-async def test_the_health_report_counts_positions_that_are_bare(running):
+async def test_a_node_counts_positions_that_are_bare_and_says_for_how_long(running):
     await bought(running)
     running.feed.stale = {BTC}
     audit_of(running).audit()
-    metrics = (await running.node.health())["metrics"]
-    assert metrics["unprotected_positions"] == {"value": 1, "status": "degraded"}
-    assert metrics["accounts_not_compared"] == {"value": 0, "status": "healthy"}
+    await later(running, 7)
+    found = running.node.readings()
+    assert found["unprotected_positions"].value == 1
+    assert found["unprotected_positions"].detail == running.bot().id
+    assert found["unprotected_s"].value >= 7
+    assert found["accounts_not_compared"].value == 0

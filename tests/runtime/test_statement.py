@@ -201,7 +201,7 @@ async def test_a_fill_that_was_papered_over_is_found_told_and_stops_entries(grou
     assert len(told) == 1
     assert "trade V1-lost of" in told[0]
     assert "is missing in our books" in told[0]
-    assert (await running.node.health())["metrics"]["statements_that_disagree"]["value"] == 1
+    assert running.node.readings()["statements_that_disagree"].value == 1
     await next_statement(running)
     assert len([text for text in await ground.told() if "daily statement" in text]) == 1
     assert statement_of(running).latest[HERE].agrees

@@ -155,6 +155,7 @@ def test_an_alert_whose_metric_or_rule_is_no_more_is_over():
     seen = Watched()
     seen.see(80)
     later = seen.now + timedelta(minutes=1)
+    assert seen.book.judge([CPU], {}, later, complete=False) == []
     assert [each.resolved_at for each in seen.book.judge([CPU], {}, later)] == [later]
     assert seen.book.judge([CPU], {}, later) == []
     other = Watched()

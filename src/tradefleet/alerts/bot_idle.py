@@ -14,6 +14,6 @@ ALERT = AlertSpec(
         "'Venue outage' says."
     ),
     unit="s",
-    warning=60,
-    critical=600,
+    warning=300,
+    critical=1800,
 )

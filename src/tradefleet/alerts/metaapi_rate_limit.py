@@ -1,16 +1,16 @@
-"""MetaApi takes no requests from us. MetaApi limits requests by its token."""
+"""MetaApi says that we ask too much. MetaApi limits requests by its token."""
 
 from tradefleet.alert import AlertSpec
 
 ALERT = AlertSpec(
     name="metaapi_rate_limit",
-    metric="metaapi_closed_s",
-    summary="MetaApi takes no requests from us",
+    metric="metaapi_limit_hits",
+    summary="MetaApi says that we ask too much",
     cure=(
         "Wait as it says and spread accounts over several tokens, as the runbook 'Venue "
         "outage' says."
     ),
-    unit="s",
+    unit="in 5 min",
     warning=1,
-    critical=60,
+    critical=10,
 )

@@ -1,4 +1,4 @@
-"""A venue takes no requests from us.
+"""A venue says that we ask too much.
 
 Who asks on while a venue is closed is banned for longer, so we wait.
 """
@@ -7,10 +7,13 @@ from tradefleet.alert import AlertSpec
 
 ALERT = AlertSpec(
     name="venue_rate_limit",
-    metric="venue_closed_s",
-    summary="A venue takes no requests from us",
-    cure="Wait until it opens and find out what asks so much, as the runbook 'Venue outage' says.",
-    unit="s",
+    metric="venue_limit_hits",
+    summary="A venue says that we ask too much",
+    cure=(
+        "Find out what asks so much; requests wait by themselves while the venue is closed, as "
+        "the runbook 'Venue outage' says."
+    ),
+    unit="in 5 min",
     warning=1,
-    critical=60,
+    critical=10,
 )

@@ -6,12 +6,12 @@ Whatever fails in here stops the whole process, cleanly; starting again is the r
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
 
 from tradefleet.domain.effects import Notify, Topic
-from tradefleet.domain.limits import MAINTENANCE, Halt
+from tradefleet.domain.health import Metric
 from tradefleet.domain.order import OrderKind, OrderState
 from tradefleet.runtime.feed import Feed
 from tradefleet.runtime.host import Host
@@ -19,13 +19,14 @@ from tradefleet.runtime.hosted import HostedBot
 from tradefleet.runtime.ownership import Ownership
 from tradefleet.runtime.protection import ProtectionAudit
 from tradefleet.runtime.reconciliation import Reconciliation
-from tradefleet.runtime.signal_board import NOTES_MAX
+from tradefleet.runtime.signal_board import NOTES_MAX, Group
 from tradefleet.runtime.start_times import StartTimes
 
 logger = logging.getLogger(__name__)
 
 JOB_SECONDS = 5.0
 LAG_SECONDS = 1.0
+NAMED_MAX = 3  # bots or symbols that a reading names
 YOUNG_MAX = 10_000  # new objects until the collector looks for garbage among them: some ms
 OLDER_EVERY = (20, 20)  # such looks until it looks at older ones, too; and at all of them
 
@@ -46,6 +47,7 @@ class Node:
     others: Sequence[Task] = ()
     recovered: asyncio.Event = field(default_factory=asyncio.Event)
     lag: float = 0.0
+    worst_lag: float = 0.0  # since it was last asked for
     start: StartTimes | None = None
     reconciliation: Reconciliation = field(init=False)
     protection: ProtectionAudit = field(init=False)
@@ -117,38 +119,76 @@ class Node:
             before = self.host.clock.monotonic()
             await self.host.clock.sleep(LAG_SECONDS)
             self.lag = max(0.0, self.host.clock.monotonic() - before - LAG_SECONDS)
+            self.worst_lag = max(self.worst_lag, self.lag)
 
-    async def health(self) -> dict[str, Any]:
-        """Return what a monitor wants to know: measured values, each with its status."""
+    def figures(self) -> dict[str, Metric]:
+        """Return what may be asked at any moment: how much runs here."""
         host = self.host
-        metrics = {
-            "database_ms": rated((await host.store.ping()) * 1000, 100, 500),
-            "event_loop_lag_ms": rated(self.lag * 1000, 100, 1000),
-            "journal_queue": rated(len(host.journal), 1000, 5000),
-            "stale_symbols": rated(sum(len(feed.stale) for feed in self.feeds.values()), 1, 1e9),
-            "set_aside_bots": rated(sum(bool(b.fault) for b in host.bots.values()), 1, 1e9),
-            "unprotected_positions": rated(len(self.protection.bare), 1, 1e9),
-            "accounts_not_compared": rated(self.reconciliation.in_trouble, 1, 1e9),
-            "statements_that_disagree": rated(self.reconciliation.statement.differing, 1, 1e9),
-            "active_users": {"value": len(host.users), "status": "healthy"},
-            "active_bots": {
-                "value": sum(bot.engine.running for bot in host.bots.values()),
-                "status": "healthy",
-            },
-        }
-        worst = [metric["status"] for metric in metrics.values()]
-        overall = next((s for s in ("unhealthy", "degraded") if s in worst), "healthy")
-        if not self.recovered.is_set():
-            overall = "degraded"
-        repair = await host.store.platform_switch(MAINTENANCE)
+        running = sum(bot.engine.running for bot in host.bots.values())
+        return {"active_users": Metric(len(host.users)), "active_bots": Metric(running)}
+
+    def readings(self) -> dict[str, Metric]:
+        """Return what the node knows of its own state since it was last asked."""
+        host, now = self.host, self.host.clock.now()
+        lag, self.worst_lag = self.worst_lag, 0.0
+        aside = [bot.id for bot in host.bots.values() if bot.fault]
+        bare = self.protection.bare
+        since = min(bare.values(), default=now)
+        idle, idlest = self.idlest(now)
         return {
-            "overall_status": overall,
-            "maintenance_mode": repair is not None and repair.halt is not Halt.RUN,
-            "timestamp": host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "metrics": metrics,
-            "active_alerts": sum(status != "healthy" for status in worst),
-            "critical_alerts": worst.count("unhealthy"),
+            **self.figures(),
+            "event_loop_lag_ms": Metric(lag * 1000),
+            "journal_queue": Metric(len(host.journal)),
+            **self._market_readings(now),
+            "set_aside_bots": Metric(len(aside), detail=first_of(aside)),
+            "bot_crash_rate": Metric(
+                100 * len(aside) / max(1, len(host.bots)), detail=first_of(aside)
+            ),
+            "bot_idle_s": Metric(idle, detail=idlest),
+            "unprotected_positions": Metric(len(bare), detail=first_of(bare)),
+            "unprotected_s": Metric((now - since).total_seconds(), detail=first_of(bare)),
+            "accounts_not_compared": Metric(self.reconciliation.in_trouble),
+            "statements_that_disagree": Metric(self.reconciliation.statement.differing),
         }
+
+    def _market_readings(self, now: datetime) -> dict[str, Metric]:
+        """Return how old the prices are of the venue that has been silent for longest."""
+        ages, stale = {}, []
+        for feed in self.feeds.values():
+            stale += [f"{feed.venue} {symbol}" for symbol in sorted(feed.stale, key=str)]
+            watched = {stream.symbol for stream in feed.streams()}
+            heard = [at for symbol, at in feed.prices.items() if symbol in watched]
+            if heard:
+                ages[feed.venue] = max(0.0, (now - max(heard)).total_seconds())
+        oldest = max(ages, key=lambda venue: ages[venue], default="")
+        return {
+            "market_data_age_s": Metric(ages.get(oldest, 0.0), detail=oldest),
+            "stale_symbols": Metric(len(stale), detail=first_of(stale)),
+        }
+
+    def idlest(self, now: datetime) -> tuple[float, str]:
+        """Return by how many seconds the bar of a running bot is overdue, at worst, and whose."""
+        worst, whose = 0.0, ""
+        for group in self.host.board.groups.values():
+            if group.last_at is None or group.fault or group.warming:
+                continue
+            due = group.last_at + 2 * group.stream.timeframe.delta  # when the next bar closes
+            late = (now - due).total_seconds()
+            if late > worst and (runs := self._first_running(group)):
+                worst, whose = late, runs
+        return worst, whose
+
+    def _first_running(self, group: Group) -> str:
+        """Return a bot that follows a group and runs, "" when there is none."""
+        found = map(self.host.bots.get, group.followers)
+        return next((bot.id for bot in found if bot is not None and bot.engine.running), "")
+
+
+def first_of(names: Iterable[str]) -> str:
+    """Return the first few of some names."""
+    found = list(names)
+    more = f" and {len(found) - NAMED_MAX} more" if len(found) > NAMED_MAX else ""
+    return ", ".join(found[:NAMED_MAX]) + more
 
 
 def no_prices(bot: HostedBot) -> str:
@@ -167,12 +207,6 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, *OLDER_EVERY)
-
-
-def rated(value: float, warning: float, critical: float) -> dict[str, Any]:
-    """Return a measured value with its status: degraded from warning, unhealthy from critical."""
-    status = "healthy" if value < warning else "degraded" if value < critical else "unhealthy"
-    return {"value": round(value, 2), "status": status}
 
 
 async def _forever(task: Task) -> None:

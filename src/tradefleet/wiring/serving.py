@@ -10,9 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from tradefleet import strategies
+from tradefleet.alert import AlertBook
 from tradefleet.counter import Counters
 from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
@@ -42,13 +44,14 @@ from tradefleet.wiring.backup import schedule_of
 from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
 from tradefleet.wiring.family import Family, members_of
 from tradefleet.wiring.ground import Ground, open_ground
+from tradefleet.wiring.health import health_over
 from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.live import live_over
-from tradefleet.wiring.machine import Machine
 from tradefleet.wiring.operator import operator_lines
 from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
 from tradefleet.wiring.venues import ensure_reached
+from tradefleet.wiring.waiting_room import first_words, is_all_database, wait_for_database
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +79,37 @@ async def serve(
     """Run everything until Ctrl-C or SIGTERM; Refused or StoreUnavailable say what is wrong.
 
     connects: messages by which demo users connect accounts and add bots there, before others.
+    A database that goes away while everything runs is waited for; then all starts again.
     """
-    stop = asyncio.Event()
+    stop, book = asyncio.Event(), AlertBook()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    while True:
+        ran = asyncio.Event()
+        try:
+            await serve_once(db, demo, say, connects, stop=stop, ran=ran, book=book)
+        except (StoreUnavailable, BaseExceptionGroup) as error:
+            if not ran.is_set() or not is_all_database(error):
+                raise
+            logger.error("the database went away: %s", first_words(error))
+            await wait_for_database(db, stop, book)
+        if stop.is_set():
+            break
+    say("Stopped; everything is written down.")
+
+
+async def serve_once(
+    db: str | None,
+    demo: bool,
+    say: Say,
+    connects: Mapping[str, Sequence[str]] | None,
+    *,
+    stop: asyncio.Event,
+    ran: asyncio.Event,
+    book: AlertBook,
+) -> None:
+    """Run everything until it is stopped or fails; ran is set once every user was taken."""
     async with open_ground(db, DEMO_TICK if demo else timedelta(seconds=1)) as ground:
         settings = ground.settings
         write_logs(settings)
@@ -88,7 +117,9 @@ async def serve(
             await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)
         sign_in = await sign_in_over(ground)
-        health = Machine(node=node.health, clock=ground.clock).health
+        node.recovered = ran
+        looked = health_over(ground, node, db=db, telegram=telegram_options(settings), book=book)
+        health = looked.report
         dispatcher, door = ground.door(health), SignInDoor(sign_in)
         live = live_over(ground, door)
         http = HttpSurface(
@@ -119,6 +150,7 @@ async def serve(
             OldSignInsForgotten(store=ground.store, clock=ground.clock).run,
             schedule_of(ground, db, process_name()).run,
             *alarms(ground),
+            *looked.tasks,
             *live.tasks,
         ]
         if demo:

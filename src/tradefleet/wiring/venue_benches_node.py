@@ -19,6 +19,7 @@ from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.cli.loop import run_on_loop
 from tradefleet.venues._ccxt.venue import CcxtVenue
 from tradefleet.wiring.ground import Ground, open_ground
+from tradefleet.wiring.health import health_over
 from tradefleet.wiring.serving import build_node, key_checks, telegram_tasks
 from tradefleet.wiring.venue_benches_fleet import NO_LIMITS, VENUE, Figures
 from tradefleet.wiring.venue_benches_flip import FLIP
@@ -74,10 +75,11 @@ async def serve() -> None:
         write_logs(ground.settings)
         node = await build_node(ground, FLIP)
         node.host.tiers = {}  # nothing keeps an order back
+        looked = health_over(ground, node)
         http = HttpSurface(
             host=ground.settings.http_host,
             port=ground.settings.http_port,
-            health=node.health,
+            health=looked.report,
             is_ready=node.recovered.is_set,
         )
         listener = http.listen()
@@ -86,6 +88,7 @@ async def serve() -> None:
             *telegram_tasks(ground, lambda line: None),
             ground.paper.commits.run,
             key_checks(ground).run,
+            *looked.tasks,
             lambda: answer(ground, node, stop),
         ]
         await node.run(stop)
