@@ -13,7 +13,7 @@ from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.chart import Chart, Theme
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Conflict, NotThere, Refused, VenueError
-from tradefleet.domain.ids import AccountId, UniverseId
+from tradefleet.domain.ids import AccountId, UniverseId, UserId
 from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
 from tradefleet.domain.limits import MAINTENANCE, TIERS, Halt, Scope, Switch, Tier
 from tradefleet.domain.market import Bar, Stream, Symbol, TradingRules
@@ -33,11 +33,13 @@ from tradefleet.venue import VenueSpec
 RequestT = TypeVar("RequestT")
 SECRET = "secret"  # in the metadata of a request's field: never echoed, stored or audited
 PAPER = "paper"
+T = TypeVar("T")
 TRADES_MAX = 100_000  # that one reply looks at
 NO_PAIRS = "You have no trading pairs yet. Add one: /addpair BTC/USDT 1000"
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
 LONGEST = "longest"  # in a field's metadata: how many characters it may have
 
+BY_NAME = "by name"  # in a field's metadata: it is given as name=value only
 
 def secret() -> Secret:
     """Return a request's field for a secret; nothing but the handler ever sees its value."""
@@ -54,6 +56,12 @@ def rest_of_words(longest: int = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Step:
+def by_name(default: T) -> T:
+    """Return a request's field that is given as name=value only, whatever words stand there."""
+    made: T = field(default=default, metadata={BY_NAME: True})
+    return made
+
+
     """What a user may want to do next: a few words for a button, and the message it stands for."""
 
     label: str
@@ -125,6 +133,9 @@ HealthQuestion: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 
 # What a command wants to know before its handler runs: asked of the desk, answered to the handler.
 Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
+# Makes the archive of all that is kept of a user, or says where the making stands.
+MyDataQuestion: TypeAlias = Callable[[UserId], Awaitable[MyData]]
+
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +409,9 @@ class CommandSpec(Generic[RequestT]):
     counted among the starts of a minute.
     route: its place among the API's resources, and more_routes others; data: the class of its
     reply's data, or several.
+    concerns: for an operator's command, returns the one user whose data such a request reads or
+    changes, None: nobody's alone. Its request has a reason then, which that user reads in their own
+    audit log; without one it is refused.
     """
 
     name: str
@@ -427,8 +441,10 @@ class CommandSpec(Generic[RequestT]):
     route: Route | None = None
     more_routes: tuple[Route, ...] = ()
     data: type | UnionType | None = None
+    concerns: Callable[[RequestT, Store], Awaitable[UserId | None]] | None = None
 
     @property
+    opens: bool = False
     def routes(self) -> tuple[Route, ...]:
         """Every place among the API's resources."""
         return (*filter(None, [self.route]), *self.more_routes)

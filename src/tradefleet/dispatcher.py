@@ -14,11 +14,12 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
 
 from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
 from tradefleet.command import (
+    BY_NAME,
     LONGEST,
     REST,
     SECRET,
@@ -28,6 +29,7 @@ from tradefleet.command import (
     Reply,
     VenueDesk,
 )
+from tradefleet.domain.audit import Acting
 from tradefleet.domain.chart import Chart, Theme
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.effects import Notify, Topic
@@ -50,7 +52,7 @@ from tradefleet.domain.user import Mode, Role, User
 from tradefleet.drawing import as_json
 from tradefleet.identity import seconds_locked
 from tradefleet.quota import Quotas
-from tradefleet.store import ANSWERS_KEPT, Answer, Store, UserStore
+from tradefleet.store import ANSWERS_KEPT, Answer, Store, UserStore, acting
 from tradefleet.vault import CannotOpen, Vault
 
 VALUE_LENGTH_MAX = 200  # of a value that is no secret; a refusal may repeat it
@@ -121,7 +123,8 @@ class Dispatcher:
         telegram_id: the caller as the surface knows them, for /start. key: a name the user
         gave this request; one that changes something is done once for each, and answered
         alike when it comes again (Conflict: with another content). What was refused by an
-        error did nothing, and may be tried again under the same key. proof: the digits of the
+        error did nothing, and may be tried again under the same key. surface and address: where the
+        user speaks from, for the audit log. proof: the digits of the
         user's second factor, where the command needs it (NeedsProof says so); proven: the
         surface has taken them lately.
         """
@@ -141,18 +144,21 @@ class Dispatcher:
                 telegram_id=telegram_id,
             )
             once = Once(key, fingerprint_of(command, request)) if key and command.changes else None
-            if once and command.asks and (known := await self._known(user_id, once)):
-                return known
-            answer = await self._ask(command, request, caller)
-            async with self.store.open(user_id, reading=not command.changes) as store:
-                given = None if proven else Proof(proof)
-                reply = await self._handle(command, request, store, caller, answer, once, given)
+            given = None if proven else Proof(proof)
+            with acting(who_asks(user_id, command, surface, address, key)):
+                if once and command.asks and (known := await self._known(user_id, once)):
+                    return known
+                answer = await self._ask(command, request, caller)
+                async with self.store.open(user_id, reading=not command.changes) as store:
+                    reply = await self._handle(command, request, store, caller, answer, once, given)
             if given and given.was_right:
                 await self.store.identity.forget_failures(second_factor.name_of(user_id))
         except NeedsProof:
             await self._count(user_id, proof)
             raise
         except (Refused, StoreUnavailable, VenueError) as refusal:
+        surface: str = "",
+        address: str = "",
             if not words or meant is None or not meant.takes_secrets:
                 raise
             text = NO_ANSWER if isinstance(refusal, VenueError) else str(refusal)
@@ -216,6 +222,7 @@ class Dispatcher:
         if once and (known := await once.known(store, self.clock.now())):
             return known
         if proof and command.needs_proof and await command.needs_proof(request, context):
+        await self._note_access(command, request)
             await self._check(proof, store)
         with money_context():
             reply = await command.handler(request, context)
@@ -224,6 +231,22 @@ class Dispatcher:
         if once:
             await store.save_answer(once.answer(reply, self.clock.now()))
         return reply
+    async def _note_access(self, command: AnyCommand, request: Any) -> None:
+        """Write into a user's own audit log that an operator looks at what is theirs, and why.
+
+        It stands there before anything is read or changed; Refused without a reason.
+        """
+        if command.concerns is None:
+            return
+        whose = await command.concerns(request, self.store)
+        if whose is None:
+            return
+        if not (reason := request.reason.strip()):
+            raise Refused(f"{NO_REASON}\n{usage_of(command)}")
+        async with self.store.open(whose) as theirs:
+            detail = {"command": command.name, "reason": reason, "asked": audited(request)}
+            await theirs.audit(OPERATOR_ACCESS, detail)
+
 
     async def _check(self, proof: "Proof", store: UserStore) -> None:
         """Raise NeedsProof when the user has a second factor and these are not its digits."""
@@ -338,6 +361,18 @@ class Once:
             "data": reply.data,
             "delete_request": reply.delete_request,
             "refused": reply.refused,
+def who_asks(user_id: UserId, command: AnyCommand, surface: str, address: str, key: str) -> Acting:
+    """Return whom audit lines name for a request; the log's number of it leads to its lines."""
+    number = get_contextvars().get("request") or key
+    return Acting(
+        actor=user_id,
+        role=command.role.value,
+        surface=surface,
+        address=address,
+        request_id=str(number),
+    )
+
+
         }
         text = "" if reply.holds_secret else as_json(told).decode()
         return Answer(key=self.key, fingerprint=self.fingerprint, reply=text, answered_at=now)
@@ -400,7 +435,11 @@ def named_words(command: AnyCommand, words: Sequence[str]) -> dict[str, object]:
             extra[key] = value
         else:
             positional.append(word)
-    places = [name for name in wanted if name not in named and name != texts]
+    given = {name for name, field in wanted.items() if field.metadata.get(BY_NAME)} | {
+        *named,
+        texts,
+    }
+    places = [name for name in wanted if name not in given]
     if places and wanted[places[-1]].metadata.get(REST):
         head = len(places) - 1
         positional = [*positional[:head], *filter(None, [" ".join(positional[head:])])]

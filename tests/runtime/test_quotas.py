@@ -113,11 +113,11 @@ async def test_a_new_tier_and_limits_of_ones_own_count_from_the_next_entry_on():
     async with ground.host(tiers=tiers(entries_per_day=1)) as running:
         await closes(running, 0, CROWD[:2])
         assert len(await entries(ground)) == 1
-        await ground.ask(f"/tier {ALICE} free entries_per_day=2", user="boss")
+        await ground.ask(f"/tier {ALICE} free entries_per_day=2 Tried.", user="boss")
         await running.poll()
         await closes(running, 1, CROWD[1:3])
         assert len(await entries(ground)) == 2, "what the operator gave wins over the tier"
-        await ground.ask(f"/tier {ALICE} premium entries_per_day=tier", user="boss")
+        await ground.ask(f"/tier {ALICE} premium entries_per_day=tier Paid.", user="boss")
         await running.poll()
         await closes(running, 2, CROWD[1:3])
         assert len(await entries(ground)) == 3

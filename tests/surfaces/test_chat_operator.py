@@ -73,12 +73,11 @@ async def test_one_user_is_shown_in_full(name):
     door = await service()
     async with door.store.open(ALICE) as store:
         await store.save_user(replace(await store.user(), telegram_id=5))
-    reply = await door.ask(f"/users {name}", OPERATOR)
+    reply = await door.ask(f"/users {name} Ticket 5", OPERATOR)
     assert reply.text == (
         "👤 alice (alice)\nTelegram: 5\nTier: free, role: user\nRegistered: 2026-01-01T00:00:00Z\n"
         "0 accounts, 0 pairs (0 running), 0 open positions\nSwitch: run"
     )
-    assert [step.message for step in reply.steps] == ["/ban alice"]
     assert "There is no such user" in await door.say("/users mallory", OPERATOR)
 
 
@@ -115,30 +114,30 @@ async def test_who_is_banned_may_leave_and_no_more_until_let_in_again():
         assert "You may not use this service" not in await door.say(message), message
     assert "You may not" not in await door.say("/status", BOB)
     assert ("alice", "-", "free", "0/1", "banned") in (await door.ask("/users", OPERATOR)).rows
-    assert "⛔ Banned" in await door.say("/users alice", OPERATOR)
+    assert "⛔ Banned" in await door.say("/users alice Ticket 5", OPERATOR)
 
-    assert await door.say("/unban alice", OPERATOR) == "✅ alice is no longer banned."
+    assert await door.say("/unban alice A mistake.", OPERATOR) == "✅ alice is no longer banned."
     assert await switches(door) == {(Scope.USER, ALICE): (Halt.RUN, False)}
     assert "Your Trading Pairs" in await door.say("/status")
-    assert await door.say("/unban alice", OPERATOR) == "alice is not banned."
+    assert await door.say("/unban alice A mistake.", OPERATOR) == "alice is not banned."
     async with door.store.open(ALICE, reading=True) as store:
         said = [(line.action, line.detail) for line in store.draft.rows.audit]
-    assert ("banned", {"by": OPERATOR, "reason": "Sold our signals."}) in said
+    assert ("banned", {"reason": "Sold our signals."}) in said
 
 
 async def test_nobody_bans_an_admin_or_somebody_who_is_not_there():
     door = await service()
-    assert "An admin is not banned" in await door.say("/ban operator", OPERATOR)
+    assert "An admin is not banned" in await door.say("/ban operator Why not", OPERATOR)
     assert "There is no such user" in await door.say("/ban mallory", OPERATOR)
     assert "There is no such user" in await door.say("/unban mallory", OPERATOR)
 
 
 async def test_a_ban_does_not_open_what_is_being_closed():
     door = await service()
-    await door.ask("/killswitch user flatten alice", OPERATOR)
-    await door.ask("/ban alice", OPERATOR)
+    await door.ask("/killswitch user flatten alice Odd.", OPERATOR)
+    await door.ask("/ban alice Odd.", OPERATOR)
     assert await switches(door) == {(Scope.USER, ALICE): (Halt.FLATTEN, True)}
-    await door.ask("/unban alice", OPERATOR)
+    await door.ask("/unban alice A mistake.", OPERATOR)
     assert await switches(door) == {(Scope.USER, ALICE): (Halt.FLATTEN, True)}
 
 
@@ -152,9 +151,9 @@ async def test_the_kill_switch_has_four_scopes():
     await door.messages()
     cases = [
         ("user stop alice It smells", Scope.USER, ALICE),
-        ("account flatten alice:paper", Scope.ACCOUNT, bot.account_id),
-        (f"account stop {bot.account_id}", Scope.ACCOUNT, bot.account_id),
-        ("bot stop alice:BTC/USDT", Scope.BOT, bot.id),
+        ("account flatten alice:paper Odd.", Scope.ACCOUNT, bot.account_id),
+        (f"account stop {bot.account_id} Odd.", Scope.ACCOUNT, bot.account_id),
+        ("bot stop alice:BTC/USDT Odd.", Scope.BOT, bot.id),
         (f"bot flatten alice:{bot.id} now", Scope.BOT, bot.id),
     ]
     for words, scope, id in cases:
@@ -170,7 +169,7 @@ async def test_the_kill_switch_has_four_scopes():
     await door.ask("/killswitch platform run", OPERATOR)
     assert (await switches(door, BOB))[Scope.PLATFORM, "*"] == (Halt.RUN, False)
     assert "Resumed" not in await door.say("/resume")
-    await door.ask("/killswitch user run alice", OPERATOR)
+    await door.ask("/killswitch user run alice Over.", OPERATOR)
     assert "Nothing was paused" in await door.say("/resume")
     assert (await switches(door))[Scope.ACCOUNT, bot.account_id] == (Halt.STOP, True)
 

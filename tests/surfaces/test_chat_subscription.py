@@ -30,16 +30,16 @@ API calls a minute     -  10  within a minute
 """
 
 OPERATOR = """
-> /tier bob
+> /tier bob - Asked.
 ⭐ bob: tier free.
-> /tier bob premium
+> /tier bob premium Paid.
 ✅ bob: tier premium now (before: tier free).
-> /tier @bob entries_per_day=40 bots=12
+> /tier @bob - entries_per_day=40 bots=12 Paid for it.
 ✅ bob: tier premium, with bots 12, entries_per_day 40 now (before: tier premium).
-> /tier bob bots=tier
+> /tier bob - bots=tier As before.
 ✅ bob: tier premium, with entries_per_day 40 now (before: tier premium, with bots 12, \
 entries_per_day 40).
-> /tier bob premium
+> /tier bob premium Paid.
 ⭐ bob: tier premium, with entries_per_day 40.
 > /tier bob gold
 There is no tier 'gold'; there is: free, premium, enterprise.
@@ -114,11 +114,11 @@ async def test_an_operator_changes_a_tier_and_limits(door):
 
 async def test_before_and_after_stand_in_both_audits(door):
     await make_admin(door)
-    await door.ask("/tier bob premium entries_per_day=40")
+    await door.ask("/tier bob premium entries_per_day=40 Paid.")
     before = {"tier": "free", "overrides": {}}
     after = {"tier": "premium", "overrides": {"entries_per_day": 40}}
     changed = {"before": before, "after": after}
-    assert ("tier_changed", {**changed, "by": ALICE}) in audited(door, BOB)
+    assert ("tier_changed", changed) in audited(door, BOB)
     assert ("tier_set", {**changed, "user": BOB}) in audited(door, ALICE)
 
 
@@ -134,7 +134,7 @@ async def test_for_users_the_operators_command_does_not_exist(door):
 
 async def test_an_operator_changes_a_tier_over_http(door):
     await make_admin(door)
-    given = {"tier": "enterprise", "overrides": {"bots": "60"}}
+    given = {"tier": "enterprise", "overrides": {"bots": "60"}, "reason": "Paid."}
     async with talking(app_over(door.dispatcher)) as client:
         client.headers.update(signed(ALICE, "admin"))
         told = (await client.patch("/api/v1/users/bob", json=given)).json()["data"]

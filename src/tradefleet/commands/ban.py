@@ -14,13 +14,13 @@ from tradefleet.command import (
 )
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NotThere, Refused
+from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Role
-from tradefleet.store import UserStore, find_somebody
+from tradefleet.store import Store, UserStore, find_somebody
 
 NOBODY = "There is no such user; /users lists them."
 NOT_ADMINS = "An admin is not banned; take the role away first (tradefleet users)."
-USUAL = "the operator did not say why"
 NOTICE = (
     "⛔ The operator has banned you: {reason}\nNothing new is opened for you; open positions keep "
     "their stops and targets. You may close them, /export what is yours and write to /support."
@@ -46,7 +46,7 @@ class Banned:
 async def ask(request: Ban, context: Context) -> Question | None:
     """Change another user: in a transaction of theirs, not of the caller's."""
     everybody, now = context.everybody, context.clock.now()
-    reason = request.reason or USUAL
+    reason = request.reason
 
     async def put(desk: VenueDesk) -> Banned | None:
         found = None if everybody is None else await find_somebody(everybody, request.user)
@@ -61,7 +61,7 @@ async def ask(request: Ban, context: Context) -> Question | None:
             sessions, tokens = await shut_out(store, now)
             text = NOTICE.format(reason=reason)
             await store.notify(Notify(found.id, Topic.SYSTEM, text, now, priority=1))
-            await store.audit("banned", {"by": context.user.id, "reason": reason})
+            await store.audit("banned", {"reason": reason})
         return Banned(found.id, reason, sessions, tokens)
 
     return put
@@ -107,14 +107,20 @@ async def ban(request: Ban, context: Context) -> Reply:
     return Reply(text=text, data=done)
 
 
+async def concerns(request: Ban, store: Store) -> UserId | None:
+    found = await find_somebody(store, request.user)
+    return None if found is None else found.id
+
+
 COMMAND = CommandSpec(
     name="ban",
     summary="Ban a user",
-    usage="/ban <user> [reason]",
+    usage="/ban <user> <reason>",
     example="/ban mallory Sold our signals.",
     request=Ban,
     handler=ban,
     asks=ask,
+    concerns=concerns,
     group="Operator",
     place=3,
     role=Role.ADMIN,

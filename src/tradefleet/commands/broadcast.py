@@ -40,7 +40,10 @@ async def ask(request: Broadcast, context: Context) -> Question | None:
     text = f"📣 {request.text.strip()}"
 
     async def put(desk: VenueDesk) -> int | None:
-        return None if store is None else await store.notify_everybody(Topic.SYSTEM, text, now)
+        if store is None:
+            return None
+        await store.audits.note("broadcast", {"text": text})
+        return await store.notify_everybody(Topic.SYSTEM, text, now)
 
     return put
 

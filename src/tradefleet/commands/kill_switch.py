@@ -75,6 +75,10 @@ async def ask(request: KillSwitch, context: Context) -> Question | None:
         if scope is Scope.PLATFORM:
             reason = " ".join(filter(None, [request.target, request.reason]))
             switch = made(scope, EVERYBODY, halt, reason, now)
+            before = await everybody.platform_switch()
+            was = (before.halt if before else Halt.RUN).value
+            said = {"before": was, "after": halt.value, "reason": switch.reason}
+            await everybody.audits.note("kill_switch", said)
             await everybody.set_platform_switch(switch)
             return SwitchSet(scope.value, EVERYBODY, "", halt.value, switch.reason)
         found = await whose(everybody, scope, request.target)
@@ -87,7 +91,7 @@ async def ask(request: KillSwitch, context: Context) -> Question | None:
             await store.ask_host("switches_changed", {})
             text = TOLD[halt].format(what=WHERE[scope], reason=switch.reason)
             await store.notify(Notify(user_id, Topic.SYSTEM, text, now, priority=1))
-            detail = {"by": context.user.id, "scope": scope.value, "id": id, "state": halt.value}
+            detail = {"scope": scope.value, "id": id, "state": halt.value}
             await store.audit("switched", {**detail, "reason": switch.reason})
         return SwitchSet(scope.value, id, user_id, halt.value, switch.reason)
 
@@ -157,6 +161,12 @@ async def kill_switch(request: KillSwitch, context: Context) -> Reply:
     return Reply(text=text, data=done)
 
 
+async def concerns(request: KillSwitch, store: Store) -> UserId | None:
+    scope, _ = meant(request)
+    found = None if scope is Scope.PLATFORM else await whose(store, scope, request.target)
+    return None if found is None else found[0]
+
+
 COMMAND = CommandSpec(
     name="killswitch",
     summary="Stop or flatten a bot, an account, a user or everybody",
@@ -165,6 +175,7 @@ COMMAND = CommandSpec(
     request=KillSwitch,
     handler=kill_switch,
     asks=ask,
+    concerns=concerns,
     group="Operator",
     place=8,
     role=Role.ADMIN,

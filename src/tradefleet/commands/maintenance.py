@@ -58,6 +58,9 @@ async def ask(request: Maintenance, context: Context) -> Question | None:
                 reason=reason or "It is over.",
                 changed_at=now,
             )
+            states = {True: ON, False: OFF}
+            said = {"before": states[was], "after": states[turned], "reason": switch.reason}
+            await store.audits.note("maintenance", said)
             await store.set_platform_switch(switch)
         return MaintenanceState(turned, reason if turned else "", turned != was)
 

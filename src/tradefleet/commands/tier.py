@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tradefleet.command import CommandSpec, Context, Question, Reply, Route, VenueDesk
+from tradefleet.command import (
+    CommandSpec,
+    Context,
+    Question,
+    Reply,
+    Route,
+    VenueDesk,
+    rest_of_words,
+)
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.ids import UserId
@@ -11,6 +19,7 @@ from tradefleet.domain.tiers import NUMBER_MAX, NUMBERS, hint
 from tradefleet.domain.user import Role, User
 from tradefleet.store import Store
 
+SAME = "-"  # in place of a tier: the one they have
 AS_TIER = "tier"  # in place of a number: as the tier has it
 
 
@@ -19,6 +28,7 @@ class SetTier:
     user: str
     tier: str = ""
     overrides: Mapping[str, str] = field(default_factory=dict)
+    reason: str = rest_of_words()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +46,10 @@ class UserTier:
 async def ask(request: SetTier, context: Context) -> Question | None:
     """Change the user in a transaction of their own: none may reach into another user's."""
     tiers, store, now = context.catalog.tiers, context.everybody, context.clock.now()
-    wanted = request.tier.lower()
+    wanted = "" if request.tier == SAME else request.tier.lower()
     if wanted and wanted not in tiers:
         raise Refused(f"There is no tier {request.tier[:40]!r}; there is: {', '.join(tiers)}.")
     given = {name.lower(): read(name.lower(), text) for name, text in request.overrides.items()}
-    admin = context.user.id
 
     async def put(desk: VenueDesk) -> UserTier | None:
         if store is None:
@@ -56,7 +65,7 @@ async def ask(request: SetTier, context: Context) -> Question | None:
             if told.changed:
                 await theirs.save_user(changed)
                 await theirs.ask_host("switches_changed", {})
-                await theirs.audit("tier_changed", {**as_detail(told), "by": admin})
+                await theirs.audit("tier_changed", as_detail(told))
                 text = f"⭐ Your subscription changed: {said(told)}. /subscription shows it."
                 await theirs.notify(Notify(user.id, Topic.SYSTEM, text, now))
         return told
@@ -139,15 +148,20 @@ def said_before(told: UserTier) -> str:
     return said(replace(told, tier=told.tier_before, overrides=told.overrides_before))
 
 
+async def concerns(request: SetTier, store: Store) -> UserId | None:
+    return await found(request.user, store)
+
+
 COMMAND = CommandSpec(
     name="tier",
     summary="Change a user's tier or limits",
-    usage="/tier <user> [tier]",
-    options="name=value for a limit of their own, name=tier to take it back",
-    example="/tier alice premium entries_per_day=40",
+    usage="/tier <user> <tier> <reason>",
+    options="- for the tier they have; name=value for a limit of theirs, name=tier to take it back",
+    example="/tier alice premium entries_per_day=40 Paid for it by invoice.",
     request=SetTier,
     handler=set_tier,
     asks=ask,
+    concerns=concerns,
     group="Operator",
     place=2,
     role=Role.ADMIN,

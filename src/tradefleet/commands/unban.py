@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass, replace
 
-from tradefleet.command import CommandSpec, Context, Question, Reply, Route, VenueDesk
+from tradefleet.command import (
+    CommandSpec,
+    Context,
+    Question,
+    Reply,
+    Route,
+    VenueDesk,
+    rest_of_words,
+)
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NotThere, Refused
+from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Role
-from tradefleet.store import find_somebody
+from tradefleet.store import Store, find_somebody
 
 NOBODY = "There is no such user; /users lists them."
 NOTICE = "✅ You are welcome again; /status shows where everything stands."
@@ -16,6 +25,7 @@ NOTICE = "✅ You are welcome again; /status shows where everything stands."
 @dataclass(frozen=True, slots=True)
 class Unban:
     user: str
+    reason: str = rest_of_words()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ async def ask(request: Unban, context: Context) -> Question | None:
                     await store.set_switch(run)
                     await store.ask_host("switches_changed", {})
             await store.notify(Notify(found.id, Topic.SYSTEM, NOTICE, now, priority=1))
-            await store.audit("unbanned", {"by": context.user.id})
+            await store.audit("unbanned", {"reason": request.reason})
         return Unbanned(found.id)
 
     return put
@@ -60,14 +70,20 @@ async def unban(request: Unban, context: Context) -> Reply:
     return Reply(text=f"✅ {done.user_id} is no longer banned.", data=done)
 
 
+async def concerns(request: Unban, store: Store) -> UserId | None:
+    found = await find_somebody(store, request.user)
+    return None if found is None else found.id
+
+
 COMMAND = CommandSpec(
     name="unban",
     summary="Let a banned user in again",
-    usage="/unban <user>",
-    example="/unban mallory",
+    usage="/unban <user> <reason>",
+    example="/unban mallory It was a mistake.",
     request=Unban,
     handler=unban,
     asks=ask,
+    concerns=concerns,
     group="Operator",
     place=4,
     role=Role.ADMIN,

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from tradefleet.command import CommandSpec, Context, Question, Reply, Route, Step, VenueDesk
+from tradefleet.command import (
+    CommandSpec,
+    Context,
+    Question,
+    Reply,
+    Route,
+    VenueDesk,
+    by_name,
+    rest_of_words,
+)
 from tradefleet.domain.bot import BotStatus
 from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.ids import UserId
@@ -22,8 +31,9 @@ class Users:
     """user: one alone. cursor: those who came before this one."""
 
     user: str = ""
-    limit: int = 20
-    cursor: str = ""
+    limit: int = by_name(20)
+    cursor: str = by_name("")
+    reason: str = rest_of_words()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,21 +154,24 @@ def in_full(line: UserLine, data: UserList) -> Reply:
     ]
     if line.banned_at is not None:
         lines.append(f"⛔ Banned {moment(line.banned_at)}: {line.banned_because}")
-        steps = (Step("Unban", f"/unban {line.user_id}"),)
-    else:
-        steps = (Step("⛔ Ban", f"/ban {line.user_id}"),)
-    return Reply(text="\n".join(lines), data=data, steps=steps)
+    return Reply(text="\n".join(lines), data=data)
+
+
+async def concerns(request: Users, store: Store) -> UserId | None:
+    found = await find_somebody(store, request.user) if request.user else None
+    return None if found is None else found.id
 
 
 COMMAND = CommandSpec(
     name="users",
     summary="Everybody who is registered",
-    usage="/users [user]",
+    usage="/users [user] [reason]",
     options="limit=20 cursor=<user>",
     example="/users",
     request=Users,
     handler=users,
     asks=ask,
+    concerns=concerns,
     group="Operator",
     place=2,
     role=Role.ADMIN,

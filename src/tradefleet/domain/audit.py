@@ -365,3 +365,35 @@ def first_of(gaps: Collection[range]) -> Iterator[int]:
     for gap in gaps:
         yield from gap[:left]
         left -= len(gap[:left])
+
+
+# ---- a line in few words
+
+WORDS_MAX = 160  # characters
+
+
+def in_words(entry: Entry) -> str:
+    """Return what was done, and what changed by it, in one line for people."""
+    parts = [entry.action, *(f"{name}={plain(value)}" for name, value in entry.asked.items())]
+    changes = [change_in_words(each) for each in entry.changed]
+    return short(f"{' '.join(parts)}{'; ' if changes else ''}{'; '.join(changes)}")
+
+
+def change_in_words(change: Content) -> str:
+    before, after = change.get("before"), change.get("after")
+    what = f"{change['what']} {change['id']}"
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return f"{what}: {plain(before)} → {plain(after)}"
+    names = dict.fromkeys((*before, *after))
+    said = [f"{name} {plain(before.get(name))} → {plain(after.get(name))}" for name in names]
+    return f"{what}: {', '.join(said)}"
+
+
+def plain(value: object) -> str:
+    if value in (None, ""):
+        return "-"
+    return "there" if isinstance(value, Mapping) else str(value)
+
+
+def short(text: str) -> str:
+    return text if len(text) <= WORDS_MAX else f"{text[: WORDS_MAX - 1]}…"

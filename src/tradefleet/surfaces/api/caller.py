@@ -13,7 +13,8 @@ class Caller:
     """A user as the API knows them. session: the id of what they signed in with.
 
     strong: a second factor was given lately, or the user has none. in_person: it is no
-    program of theirs, with a personal token. tier and overrides: how often they may call.
+    program of theirs, with a personal token. tier and overrides: how often they may call. address:
+    where they call from.
     """
 
     user_id: UserId
@@ -23,6 +24,7 @@ class Caller:
     in_person: bool = True
     tier: str = "free"
     overrides: Mapping[str, int] = field(default_factory=dict)
+    address: str = ""
 
 
 class Door(Protocol):

@@ -145,7 +145,7 @@ class Pages:
         )
         return page(title, body)
 
-    async def connect(self, given: Mapping[str, str], _address: str) -> Response:
+    async def connect(self, given: Mapping[str, str], address: str) -> Response:
         """Run the command that takes keys, as the user the link was given to."""
         title, chosen = TITLES[LinkUse.CONNECT], given.get("exchange", "")
         if chosen not in self._accounts():
@@ -159,7 +159,9 @@ class Pages:
             if command.form is LinkUse.CONNECT
         )
         words = {field: given.get(field, "") for field in ("exchange", "api_key", "api_secret")}
-        reply = await self._dispatcher.run(link.user_id, name, words)
+        reply = await self._dispatcher.run(
+            link.user_id, name, words, surface="web", address=address
+        )
         if reply.refused:
             fresh = (await self._sign_in.give_link_again(link)).reveal()
             return page(title, self._form_for_keys(fresh, reply.text, chosen), 400)

@@ -5,7 +5,7 @@ No command is named here: what a route is called, takes and gives is declared by
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ from tradefleet.surfaces.api.bodies import body_of, example_in, inner_of, query_
 from tradefleet.surfaces.api.caller import Caller, Door, Right
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
 from tradefleet.surfaces.api.matching import QuickRoute
-from tradefleet.surfaces.api.visits import caller_of
+from tradefleet.surfaces.api.visits import address_of, caller_of
 
 PREFIX = "/api/v1"
 BODIES = frozenset({"POST", "PUT", "PATCH"})
@@ -181,6 +181,8 @@ class RouteMaker:
                 key=key or "",
                 proof=proof or "",
                 proven=caller.strong,
+                surface="api",
+                address=caller.address,
             )
             return picture_of(reply) if route.is_picture else answer(reply)
 
@@ -194,7 +196,7 @@ class RouteMaker:
         check_right(caller, right_for(self.command))
         if self.command.in_person and not caller.in_person:
             raise NotAllowed(IN_PERSON)
-        return caller
+        return replace(caller, address=address_of(request.scope))
 
     def path_parameter(self, field: str) -> Parameter:
         example = example_in(self.command, field)

@@ -98,7 +98,7 @@ async def connected(
 ) -> Reply:
     """Connect an account; a person at the terminal is let type the code of a live one at once."""
     async with parts.open_door(db) as dispatcher:
-        reply = await dispatcher.run(user_id_of(user), "connect", request)
+        reply = await dispatcher.run(user_id_of(user), "connect", request, surface="cli")
         if reply.refused or request["testnet"] or not a_person_is_there():
             return reply
         typer.echo(draw(reply))
@@ -107,7 +107,7 @@ async def connected(
         if not word:
             raise Refused("Nothing was connected.")
         confirmation = {"exchange": "confirm", "api_key": word, "api_secret": code.strip()}
-        return await dispatcher.run(user_id_of(user), "connect", confirmation)
+        return await dispatcher.run(user_id_of(user), "connect", confirmation, surface="cli")
 
 
 async def listed(parts: Parts, db: str | None, user: str) -> Reply:

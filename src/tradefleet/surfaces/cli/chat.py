@@ -110,7 +110,7 @@ class Talk:
 
     async def _run(self, dispatcher: Dispatcher, name: str, words: list[str]) -> Reply:
         """Run a command; digits of a second factor are asked for, or are the next line."""
-        ask = partial(dispatcher.run, self._user_id, username=self._username)
+        ask = partial(dispatcher.run, self._user_id, username=self._username, surface="cli")
         waiting, self._waiting = self._waiting, None
         try:
             if waiting and not words and len(name) == DIGITS and name.isdigit():

@@ -58,6 +58,7 @@ class Errands:
                 telegram_id=person.id,
                 key=turn.key,
                 proof=proof,
+                surface="telegram",
             )
         except NeedsProof as refusal:
             self.proofs.wait(person.id, name, words)

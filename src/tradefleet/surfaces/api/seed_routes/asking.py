@@ -1,7 +1,7 @@
 """How these routes ask the door: who calls, a command, and its data as plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ from tradefleet.domain.user import Role
 from tradefleet.drawing import as_json
 from tradefleet.surfaces.api.caller import Caller, Door, Right
 from tradefleet.surfaces.api.routes import NoDoor, check_right
-from tradefleet.surfaces.api.visits import caller_of
+from tradefleet.surfaces.api.visits import address_of, caller_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Asking:
     async def _caller(self, request: Request, right: Right, *, is_exit: bool = False) -> Caller:
         caller = await caller_of(request, self.door or NoDoor(), is_exit=is_exit)
         check_right(caller, right)
-        return caller
+        return replace(caller, address=address_of(request.scope))
 
     async def data(
         self, caller: Caller, command: str, given: Mapping[str, object], key: str = ""
@@ -58,7 +58,13 @@ class Asking:
         """Return a reply's data, money as text; raise Refused when nothing was done."""
         asked = {name: value for name, value in given.items() if value is not None}
         reply = await self.dispatcher.run(
-            caller.user_id, command, asked, key=key, proven=caller.strong
+            caller.user_id,
+            command,
+            asked,
+            key=key,
+            proven=caller.strong,
+            surface="api",
+            address=caller.address,
         )
         if reply.refused:
             raise Refused(reply.text)
