@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.chart import Chart, Theme
+from tradefleet.domain.consent import RiskNotice
 from tradefleet.domain.credentials import Credentials, KeyReport, Secret
 from tradefleet.domain.errors import Conflict, NotThere, Refused, VenueError
 from tradefleet.domain.ids import AccountId, UniverseId, UserId
@@ -18,6 +19,7 @@ from tradefleet.domain.ledger import EXTERNAL, FREE, Balances, LedgerEntry
 from tradefleet.domain.limits import MAINTENANCE, TIERS, Halt, Scope, Switch, Tier
 from tradefleet.domain.market import Bar, Stream, Symbol, TradingRules
 from tradefleet.domain.money import ZERO
+from tradefleet.domain.privacy import MyData
 from tradefleet.domain.tiers import allowed_to
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, AccountState, Mode, Role, User
@@ -31,15 +33,15 @@ from tradefleet.vault import CannotOpen, Vault
 from tradefleet.venue import VenueSpec
 
 RequestT = TypeVar("RequestT")
+T = TypeVar("T")
 SECRET = "secret"  # in the metadata of a request's field: never echoed, stored or audited
 PAPER = "paper"
-T = TypeVar("T")
 TRADES_MAX = 100_000  # that one reply looks at
 NO_PAIRS = "You have no trading pairs yet. Add one: /addpair BTC/USDT 1000"
 REST = "rest"  # in the metadata of a request's last field: takes all words that are left
+BY_NAME = "by name"  # in a field's metadata: it is given as name=value only
 LONGEST = "longest"  # in a field's metadata: how many characters it may have
 
-BY_NAME = "by name"  # in a field's metadata: it is given as name=value only
 
 def secret() -> Secret:
     """Return a request's field for a secret; nothing but the handler ever sees its value."""
@@ -54,14 +56,14 @@ def rest_of_words(longest: int = 0) -> str:
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
 def by_name(default: T) -> T:
     """Return a request's field that is given as name=value only, whatever words stand there."""
     made: T = field(default=default, metadata={BY_NAME: True})
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
     """What a user may want to do next: a few words for a button, and the message it stands for."""
 
     label: str
@@ -131,11 +133,11 @@ class VenueDesk(Protocol):
 # How what runs in this process is: metrics by name, each with its value and status.
 HealthQuestion: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 
-# What a command wants to know before its handler runs: asked of the desk, answered to the handler.
-Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
 # Makes the archive of all that is kept of a user, or says where the making stands.
 MyDataQuestion: TypeAlias = Callable[[UserId], Awaitable[MyData]]
 
+# What a command wants to know before its handler runs: asked of the desk, answered to the handler.
+Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,8 @@ class Catalog:
     web_url: str = ""
     local_webhooks: bool = False  # this machine may be sent webhooks: for development
     health: HealthQuestion | None = None
+    my_data: MyDataQuestion | None = None  # makes a user's archive, None where there are none
+    notice: RiskNotice | None = None  # what users agree to before something new is opened
 
     def check_strategy(self, name: str, params: Mapping[str, str]) -> None:
         """Refuse a strategy there is not, or parameters it does not allow."""
@@ -405,13 +409,14 @@ class CommandSpec(Generic[RequestT]):
     asks: what it asks venues before the handler's transaction is opened. It is called in a
     transaction for reading, which is closed before the question it returns is put; None: no
     question. It raises Refused for what the handler would refuse anyway.
-    is_exit: it only takes risk away, so that no limit of requests refuses it. starts_bots: it is
-    counted among the starts of a minute.
-    route: its place among the API's resources, and more_routes others; data: the class of its
-    reply's data, or several.
     concerns: for an operator's command, returns the one user whose data such a request reads or
     changes, None: nobody's alone. Its request has a reason then, which that user reads in their own
     audit log; without one it is refused.
+    is_exit: it only takes risk away, so that no limit of requests refuses it. starts_bots: it is
+    counted among the starts of a minute. opens: it leads to new entries, so that whoever has not
+    agreed to the risk notice is asked to before.
+    route: its place among the API's resources, and more_routes others; data: the class of its
+    reply's data, or several.
     """
 
     name: str
@@ -436,15 +441,15 @@ class CommandSpec(Generic[RequestT]):
     form: LinkUse | None = None
     needs_proof: Callable[[RequestT, Context], Awaitable[bool]] | None = None
     in_person: bool = False
+    concerns: Callable[[RequestT, Store], Awaitable[UserId | None]] | None = None
     is_exit: bool = False
     starts_bots: bool = False
+    opens: bool = False
     route: Route | None = None
     more_routes: tuple[Route, ...] = ()
     data: type | UnionType | None = None
-    concerns: Callable[[RequestT, Store], Awaitable[UserId | None]] | None = None
 
     @property
-    opens: bool = False
     def routes(self) -> tuple[Route, ...]:
         """Every place among the API's resources."""
         return (*filter(None, [self.route]), *self.more_routes)

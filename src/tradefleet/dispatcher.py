@@ -1,17 +1,17 @@
 """Run any command, for any user, from any surface, in one transaction."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cache, cached_property, wraps
 from hashlib import sha256
 from hmac import compare_digest
 from math import ceil
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Concatenate, ParamSpec, cast, get_args, get_origin, get_type_hints
 
 import orjson
 from structlog.contextvars import bind_contextvars, get_contextvars, reset_contextvars
@@ -39,6 +39,7 @@ from tradefleet.domain.errors import (
     NotAllowed,
     NotThere,
     Refused,
+    StoreError,
     StoreUnavailable,
     TooMany,
     VenueError,
@@ -48,6 +49,7 @@ from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import RequestLimits
 from tradefleet.domain.market import Bar, Stream, Symbol
 from tradefleet.domain.money import money_context, parse_amount
+from tradefleet.domain.tally import CommandTally
 from tradefleet.domain.user import Mode, Role, User
 from tradefleet.drawing import as_json
 from tradefleet.identity import seconds_locked
@@ -65,6 +67,12 @@ BANNED = (
     "⛔ You may not use this service any more: {reason}\n"
     "You may still close positions, /export what is yours, and write to /support."
 )
+OPERATOR_ACCESS = "operator_access"  # the line in a user's own log that an operator looked
+NO_REASON = "Say why: the user reads it in their own log."
+READ_NOTICE = (
+    "Read the risk notice first, and agree to it: /risk shows it, /risk accept agrees. "
+    "What is open keeps its stops and targets."
+)
 NO_ROOM = "There is no room for another user now; please ask the operator of this service."
 
 
@@ -79,6 +87,35 @@ class NoDesk:
 
     async def draw(self, chart: Chart, theme: Theme) -> bytes:
         raise Refused("No pictures are drawn here.")
+
+
+P = ParamSpec("P")
+Run = Callable[Concatenate["Dispatcher", UserId, str, P], Coroutine[Any, Any, Reply]]
+
+
+def counted(run: Run[P]) -> Run[P]:
+    """Count what becomes of commands; a name that is none counts as unknown."""
+
+    @wraps(run)
+    async def counting(
+        self: "Dispatcher", user_id: UserId, name: str, *words: P.args, **named: P.kwargs
+    ) -> Reply:
+        outcome = "broken"
+        try:
+            reply = await run(self, user_id, name, *words, **named)
+            outcome = "refused" if reply.refused else "done"
+            return reply
+        except Refused:
+            outcome = "refused"
+            raise
+        except (StoreError, VenueError):
+            outcome = "unavailable"
+            raise
+        finally:
+            command = self.find(name)
+            self.tally.outcomes["unknown" if command is None else command.name, outcome] += 1
+
+    return cast(Run[P], counting)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +136,14 @@ class Dispatcher:
     quotas: Quotas | None = None
     users_max: int = 1_000_000
     operator_ids: Sequence[int] = ()
+    tally: CommandTally = field(default_factory=CommandTally, compare=False)
 
     @property
     def request_limits(self) -> RequestLimits:
         """How often anybody may ask, for surfaces that count themselves."""
         return RequestLimits() if self.quotas is None else self.quotas.limits
 
+    @counted
     async def run(
         self,
         user_id: UserId,
@@ -116,6 +155,8 @@ class Dispatcher:
         key: str = "",
         proof: str = "",
         proven: bool = False,
+        surface: str = "",
+        address: str = "",
     ) -> Reply:
         """Run the named command for a user; raise Refused with a text for that user.
 
@@ -157,8 +198,6 @@ class Dispatcher:
             await self._count(user_id, proof)
             raise
         except (Refused, StoreUnavailable, VenueError) as refusal:
-        surface: str = "",
-        address: str = "",
             if not words or meant is None or not meant.takes_secrets:
                 raise
             text = NO_ANSWER if isinstance(refusal, VenueError) else str(refusal)
@@ -183,6 +222,7 @@ class Dispatcher:
                 context = replace(context, everybody=self.store)
             with money_context():
                 question = await command.asks(request, context)
+        await self._note_access(command, request)
         if question is None:
             return None
         try:
@@ -190,6 +230,22 @@ class Dispatcher:
                 return await question(self.desk)
         except TimeoutError:
             raise VenueUnavailable(f"no answer within {QUESTION_SECONDS:.0f} s") from None
+
+    async def _note_access(self, command: AnyCommand, request: Any) -> None:
+        """Write into a user's own audit log that an operator looks at what is theirs, and why.
+
+        It stands there before anything is read or changed; Refused without a reason.
+        """
+        if command.concerns is None:
+            return
+        whose = await command.concerns(request, self.store)
+        if whose is None:
+            return
+        if not (reason := request.reason.strip()):
+            raise Refused(f"{NO_REASON}\n{usage_of(command)}")
+        async with self.store.open(whose) as theirs:
+            detail = {"command": command.name, "reason": reason, "asked": audited(request)}
+            await theirs.audit(OPERATOR_ACCESS, detail)
 
     async def tell_operator(self, text: str) -> int:
         """Put a text into the outbox of each of the operator's people; return how many they are."""
@@ -222,7 +278,6 @@ class Dispatcher:
         if once and (known := await once.known(store, self.clock.now())):
             return known
         if proof and command.needs_proof and await command.needs_proof(request, context):
-        await self._note_access(command, request)
             await self._check(proof, store)
         with money_context():
             reply = await command.handler(request, context)
@@ -231,22 +286,6 @@ class Dispatcher:
         if once:
             await store.save_answer(once.answer(reply, self.clock.now()))
         return reply
-    async def _note_access(self, command: AnyCommand, request: Any) -> None:
-        """Write into a user's own audit log that an operator looks at what is theirs, and why.
-
-        It stands there before anything is read or changed; Refused without a reason.
-        """
-        if command.concerns is None:
-            return
-        whose = await command.concerns(request, self.store)
-        if whose is None:
-            return
-        if not (reason := request.reason.strip()):
-            raise Refused(f"{NO_REASON}\n{usage_of(command)}")
-        async with self.store.open(whose) as theirs:
-            detail = {"command": command.name, "reason": reason, "asked": audited(request)}
-            await theirs.audit(OPERATOR_ACCESS, detail)
-
 
     async def _check(self, proof: "Proof", store: UserStore) -> None:
         """Raise NeedsProof when the user has a second factor and these are not its digits."""
@@ -281,6 +320,10 @@ class Dispatcher:
             raise NotThere(self.suggestion(command.name))  # as if it did not exist
         if user is not None and user.banned_at is not None and not may_leave(command):
             raise NotAllowed(BANNED.format(reason=user.banned_because))
+        if command.opens and (notice := self.catalog.notice) is not None:
+            agreed = await store.consents()
+            if not any(each.version >= notice.version for each in agreed):
+                raise NotAllowed(READ_NOTICE)
         return Context(
             store=store,
             clock=self.clock,
@@ -316,6 +359,18 @@ class Dispatcher:
         known = meant is not None and meant.role is Role.USER
         hint = f"Did you mean /{meant.name}? " if meant is not None and known else ""
         return f"I do not know that command. {hint}/help lists all."
+
+
+def who_asks(user_id: UserId, command: AnyCommand, surface: str, address: str, key: str) -> Acting:
+    """Return whom audit lines name for a request; the log's number of it leads to its lines."""
+    number = get_contextvars().get("request") or key
+    return Acting(
+        actor=user_id,
+        role=command.role.value,
+        surface=surface,
+        address=address,
+        request_id=str(number),
+    )
 
 
 def may_leave(command: AnyCommand) -> bool:
@@ -361,18 +416,6 @@ class Once:
             "data": reply.data,
             "delete_request": reply.delete_request,
             "refused": reply.refused,
-def who_asks(user_id: UserId, command: AnyCommand, surface: str, address: str, key: str) -> Acting:
-    """Return whom audit lines name for a request; the log's number of it leads to its lines."""
-    number = get_contextvars().get("request") or key
-    return Acting(
-        actor=user_id,
-        role=command.role.value,
-        surface=surface,
-        address=address,
-        request_id=str(number),
-    )
-
-
         }
         text = "" if reply.holds_secret else as_json(told).decode()
         return Answer(key=self.key, fingerprint=self.fingerprint, reply=text, answered_at=now)
