@@ -323,6 +323,32 @@ def test_every_setting_that_sounds_secret_is_one():
     assert {name for name in NAMES if is_secret(name)} == sounding | addresses
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("SLACK_WEBHOOK_URL", "hooks.example/hidden", "must be an address"),
+        ("DISCORD_WEBHOOK_URL", "ftp://example.com/hidden", "must be an address"),
+        ("WEBHOOK_SECRET", "hidden", "16 characters"),
+        ("METRICS_TOKEN", "hidden", "16 characters"),
+    ],
+)
+def test_what_alerts_and_figures_need_is_checked_and_not_repeated(name, value, wrong):
+    write_env(**{name: value})
+    (fault,) = inspect_settings().faults
+    assert fault.name == name
+    assert wrong in fault.text
+    assert "hidden" not in fault.text
+
+
+def test_apprise_is_asked_for_only_where_it_is_installed(monkeypatch):
+    write_env(APPRISE_URLS="json://127.0.0.1/")
+    assert not inspect_settings().faults
+    monkeypatch.setattr("tradefleet.settings.find_spec", lambda name: None)
+    (fault,) = inspect_settings().faults
+    assert fault.name == "APPRISE_URLS"
+    assert "pip install 'tradefleet[apprise]'" in fault.text
+
+
 def test_of_a_secret_its_length_alone_is_shown():
     assert mask("hunter2") == "set, 7 characters"
 
