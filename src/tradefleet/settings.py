@@ -208,6 +208,12 @@ class Settings(BaseSettings):
     rbs_binance_secret_key_test: SecretStr | None = None
     allow_operator_fallback: bool = False
 
+    trades_keep_days: int = Field(730, ge=0, le=36_500)
+    decisions_keep_days: int = Field(365, ge=0, le=36_500)
+    metrics_keep_days: int = Field(30, ge=0, le=36_500)
+    notices_keep_days: int = Field(30, ge=0, le=36_500)
+    alerts_keep_days: int = Field(90, ge=0, le=36_500)
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
     log_dir: Path = Path("logs")

@@ -126,6 +126,7 @@ COMMAND = CommandSpec(
     group="Setup",
     place=3,
     changes=True,
+    opens=True,
     route=Route("POST", "/bots"),
     data=PairAdded,
 )

@@ -229,6 +229,7 @@ COMMAND = CommandSpec(
     group="Setup",
     place=8,
     changes=True,
+    opens=True,
     route=Route("POST", "/universes"),
     data=UniverseAdded,
 )

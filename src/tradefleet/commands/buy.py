@@ -53,6 +53,7 @@ COMMAND = CommandSpec(
     place=6,
     dangerous=True,
     changes=True,
+    opens=True,
     route=Route("POST", "/trade/buy"),
     data=OrderAsked,
 )

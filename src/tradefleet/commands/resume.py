@@ -92,6 +92,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=4,
     changes=True,
+    opens=True,
     needs_proof=needs_proof,
     route=Route("POST", "/trading/resume"),
     data=Resumed,

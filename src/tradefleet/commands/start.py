@@ -15,6 +15,10 @@ from tradefleet.command import (
     rest_of_words,
 )
 from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.consent import Consent, RiskNotice
+from tradefleet.store import who_acts
+
+GOING_ON = "By going on you agree to it; /risk shows it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,41 @@ class Registered:
     username: str
     tier: str
     is_new: bool
+    notice: str = ""
+    notice_version: int = 0
 
 
 async def start(request: Start, context: Context) -> Reply:
     user = context.user
+    notice = context.catalog.notice
     text, steps = "👋 Welcome! You've been registered.", FIRST_STEPS
     if context.registered:
         said, steps = await next_steps(context)
         text = f"👋 Welcome back! {said}"
     else:
         await context.store.save_user(user)
-    data = Registered(user.id, user.username, user.tier, is_new=not context.registered)
+        if notice is not None:
+            text += f"\n\n{notice.text}\n{GOING_ON}"
+            await context.store.save_consent(consent_to(notice, context))
+    data = Registered(
+        user.id,
+        user.username,
+        user.tier,
+        is_new=not context.registered,
+        notice="" if notice is None else notice.text,
+        notice_version=0 if notice is None else notice.version,
+    )
     return Reply(text=text, data=data, steps=steps)
+
+
+def consent_to(notice: RiskNotice, context: Context) -> Consent:
+    """Return the record that the user was shown the notice as they registered."""
+    return Consent(
+        version=notice.version,
+        at=context.clock.now(),
+        surface=who_acts().surface,
+        text_hash=notice.text_hash,
+    )
 
 
 async def next_steps(context: Context) -> tuple[str, tuple[Step, ...]]:

@@ -85,6 +85,7 @@ COMMAND = CommandSpec(
     group="Trading",
     place=1,
     changes=True,
+    opens=True,
     starts_bots=True,
     needs_proof=needs_proof,
     route=Route("POST", "/bots/{symbol}/start"),

@@ -10,7 +10,7 @@ TEXT = (
     "Nothing here is advice. Trade only with what you can afford to lose, and try it on paper "
     "first. Your data: /mydata gives you all of it, /deleteme erases you."
 )
-STOPPED_FOR_NOTICE = "the risk notice has changed; /consent shows it"
+STOPPED_FOR_NOTICE = "the risk notice has changed; /risk shows it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from tradefleet import __version__
 from tradefleet.domain.credentials import Secret
@@ -15,6 +16,7 @@ from tradefleet.operations.backup import report
 from tradefleet.operations.backup.backups import Backups, Restored
 from tradefleet.operations.backup.schedule import BackupSchedule
 from tradefleet.operations.backup.shelf import DAILY, WEEKLY, Shelf
+from tradefleet.operations.privacy.erasure_list import ErasureList
 from tradefleet.operations.statements import statement_now
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import Settings, load_settings
@@ -22,6 +24,7 @@ from tradefleet.stores.sql import open_store
 from tradefleet.stores.sql.copies import copier_of
 from tradefleet.wiring.ground import Ground, open_ground, without_password
 from tradefleet.wiring.keys import KEY_FILE, masters_of
+from tradefleet.wiring.privacy import erase_again, list_of
 
 Say = Callable[[str], None]
 EVERYBODY = "*"
@@ -40,7 +43,7 @@ def backups_of(settings: Settings, db: str | None) -> Backups:
         shelf=Shelf(settings.backup_dir, digest_of(copier.identity), keep),
         clock=RealClock(),
         version=__version__,
-        make_safe=make_safe,
+        make_safe=partial(make_safe, erased=list_of(settings)),
     )
 
 
@@ -55,10 +58,17 @@ def known_masters(settings: Settings) -> tuple[Secret, ...]:
     return masters_of(settings).keys
 
 
-async def make_safe(address: str, why: str, now: datetime) -> None:
-    """Bring a restored database up to date, and stop entries for everybody in it."""
+async def make_safe(
+    address: str, why: str, now: datetime, *, erased: ErasureList | None = None
+) -> None:
+    """Bring a restored database up to date, erase anew, and stop entries for everybody in it.
+
+    erased: who was erased since it was copied, maybe.
+    """
     store = await open_store(address)
     try:
+        if erased is not None:
+            await erase_again(store, erased)
         await store.set_platform_switch(
             Switch(
                 scope=Scope.PLATFORM,

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tradefleet import commands, strategies, venues
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import Catalog, HealthQuestion, VenueDesk
+from tradefleet.command import Catalog, HealthQuestion, MyDataQuestion, VenueDesk
 from tradefleet.dispatcher import Dispatcher, NoDesk
+from tradefleet.domain.consent import RiskNotice
 from tradefleet.domain.limits import TIERS, Tier
 from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.engine.key_guard import KeyRules
@@ -33,6 +34,8 @@ def build_dispatcher(
     local_webhooks: bool = False,
     health: HealthQuestion | None = None,
     operator_ids: Sequence[int] = (),
+    my_data: MyDataQuestion | None = None,
+    notice: RiskNotice | None = None,
 ) -> Dispatcher:
     """Build the door every surface uses; a test passes its own parts."""
     catalog = Catalog(
@@ -45,6 +48,8 @@ def build_dispatcher(
         web_url=web_url,
         local_webhooks=local_webhooks,
         health=health,
+        my_data=my_data,
+        notice=notice,
     )
     return Dispatcher(
         catalog=catalog,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from tradefleet import __version__
 from tradefleet.charting.studio import Studio
 from tradefleet.clock import Clock, Ids
 from tradefleet.command import HealthQuestion
@@ -14,9 +15,11 @@ from tradefleet.counter import Counters
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.consent import RiskNotice
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.market import Symbol, TradingRules
 from tradefleet.keyring import Keyring, KeysAhead
+from tradefleet.operations.privacy.archives import Archives
 from tradefleet.quota import Quotas
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
@@ -51,6 +54,7 @@ class Ground:
     real: Mapping[str, Venue]
     counters: Counters
     studio: Studio
+    archives: Archives
     keys_ahead: KeysAhead | None = None  # through which accounts at real venues are opened
     start: StartTimes = field(default_factory=lambda: StartTimes(clock=RealClock()))
     too_fast: Counter[str] = field(default_factory=Counter)  # how often each venue said so
@@ -105,6 +109,8 @@ class Ground:
             local_webhooks=self.settings.webhook_allow_local,
             health=health,
             operator_ids=self.settings.admin_ids(),
+            my_data=self.archives.ask,
+            notice=RiskNotice(),
         )
 
 
@@ -145,6 +151,13 @@ async def open_ground(
                 real=real,
                 counters=counters,
                 studio=studio,
+                archives=Archives(
+                    records=store.records,
+                    folder=settings.data_dir / "exports",
+                    clock=clock,
+                    counters=counters,
+                    version=__version__,
+                ),
                 start=start,
                 keys_ahead=keys_ahead,
                 too_fast=hits,

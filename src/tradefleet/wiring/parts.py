@@ -2,10 +2,12 @@
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
+from tradefleet.domain.ids import UserId
 from tradefleet.operations.sign_in.register import Register
 from tradefleet.settings import load_settings
 from tradefleet.surfaces.cli.parts import Parts, StatementTold, VaultReport
@@ -25,6 +27,11 @@ def build_parts() -> Parts:
         list_backups=list_backups,
         restore=restore,
         drill=drill,
+        export_user=export_user,
+        erase_user=erase_user,
+        retain=retain,
+        list_erasures=list_erasures,
+        scrub=scrub,
         serve=serve,
         statement=statement,
         check_connections=check_connections,
@@ -93,6 +100,36 @@ async def drill(db: str | None, say: Any) -> None:
     from tradefleet.wiring.backup import drill
 
     await drill(db, say)
+
+
+async def export_user(db: str | None, user_id: UserId, out: Path, say: Any) -> None:
+    from tradefleet.wiring.privacy import export_user
+
+    await export_user(db, user_id, out, say)
+
+
+async def erase_user(db: str | None, user_id: UserId, reason: str, say: Any) -> None:
+    from tradefleet.wiring.privacy import erase_user
+
+    await erase_user(db, user_id, reason, say)
+
+
+async def retain(db: str | None, dry_run: bool, say: Any) -> None:
+    from tradefleet.wiring.privacy import retain
+
+    await retain(db, dry_run, say)
+
+
+async def list_erasures(db: str | None, say: Any) -> None:
+    from tradefleet.wiring.privacy import list_erasures
+
+    await list_erasures(db, say)
+
+
+async def scrub(db: str | None, say: Any) -> None:
+    from tradefleet.wiring.privacy import scrub
+
+    await scrub(db, say)
 
 
 async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:

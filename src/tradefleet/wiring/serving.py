@@ -34,6 +34,7 @@ from tradefleet.store import Store
 from tradefleet.strategy import StrategySpec
 from tradefleet.surfaces.api.auth import auth_routes
 from tradefleet.surfaces.api.door import SignInDoor
+from tradefleet.surfaces.api.my_data import my_data_routes
 from tradefleet.surfaces.api.pages import page_routes
 from tradefleet.surfaces.api.seed_routes import seed_routes
 from tradefleet.surfaces.api.server import HttpSurface
@@ -48,6 +49,7 @@ from tradefleet.wiring.health import health_over
 from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.live import live_over
 from tradefleet.wiring.operator import operator_lines
+from tradefleet.wiring.privacy import erasures_over, notice_over, retention_over
 from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
 from tradefleet.wiring.venues import ensure_reached
@@ -133,6 +135,7 @@ async def serve_once(
                 auth_routes(sign_in),
                 page_routes(sign_in, dispatcher),
                 *seed_routes(dispatcher, door, health),
+                my_data_routes(ground.archives, door),
                 *live.routes,
             ],
             quotas=ground.quotas,
@@ -141,6 +144,7 @@ async def serve_once(
         listener = http.listen()
         checks = key_checks(ground)
         await checks.obey_rules()
+        await notice_over(ground).run()
         node.others = [
             lambda: http.serve(listener),
             *telegram_tasks(ground, say, dispatcher),
@@ -149,6 +153,9 @@ async def serve_once(
             AnswersForgotten(store=ground.store, clock=ground.clock).run,
             OldSignInsForgotten(store=ground.store, clock=ground.clock).run,
             schedule_of(ground, db, process_name()).run,
+            ground.archives.run,
+            erasures_over(ground).run,
+            retention_over(ground, process_name()).run,
             *alarms(ground),
             *looked.tasks,
             *live.tasks,

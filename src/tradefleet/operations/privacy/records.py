@@ -72,10 +72,20 @@ class Records(Protocol):
     async def users(self) -> Sequence[tuple[UserId, datetime]]:
         """Return everybody who was not erased, and since when they are there."""
 
+    async def check_erasable(self, user_id: UserId) -> None:
+        """Raise Refused while a position or an order is open, NotThere when there is nobody."""
+
     async def erase(
-        self, user_id: UserId, pseudonym: UserId, *, at: datetime, by_whom: str, reason: str
+        self,
+        user_id: UserId,
+        pseudonym: UserId,
+        *,
+        at: datetime,
+        by_whom: str,
+        reason: str,
+        force: bool = False,
     ) -> Erased:
-        """Erase a user; Refused while a position or an order is open, NotThere without them."""
+        """Erase a user; Refused as check_erasable, but for what is open when it is by force."""
 
     async def erased(self) -> Sequence[Erased]:
         """Return the erasures there were, the oldest first."""

@@ -13,6 +13,7 @@ from tradefleet.surfaces.cli import (
     check,
     config,
     db,
+    privacy,
     replay,
     serve,
     users,
@@ -32,6 +33,7 @@ COMMANDS = (
     bench.add,
     db.add,
     backup.add,
+    privacy.add,
     config.add,
 )
 

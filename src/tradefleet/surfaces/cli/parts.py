@@ -4,12 +4,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeAlias
 
 import typer
 
 from tradefleet.command import Reply
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.ids import UserId
 from tradefleet.operations.sign_in.register import Register
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
@@ -58,6 +60,15 @@ class Parts:
         [str | None, str, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]
     ]
     drill: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
+    export_user: Callable[
+        [str | None, UserId, Path, Callable[[str], None]], Coroutine[Any, Any, None]
+    ]
+    erase_user: Callable[
+        [str | None, UserId, str, Callable[[str], None]], Coroutine[Any, Any, None]
+    ]
+    retain: Callable[[str | None, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
+    list_erasures: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
+    scrub: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
     serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
     statement: Callable[[str | None, str, datetime | None], Coroutine[Any, Any, StatementTold]]
     check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]

@@ -62,6 +62,17 @@ class Mention:
     words: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody becomes, when, and who says so; force: whatever is open."""
+
+    pseudonym: UserId
+    at: datetime
+    by_whom: str
+    reason: str
+    force: bool
+
+
 async def names_of(connection: AsyncConnection, user_id: UserId) -> tuple[str, ...]:
     """Return by what a user may be named; NotThere when there is nobody of that id."""
     user = tables.users.c
@@ -119,21 +130,16 @@ def counted(number: int, noun: str) -> str:
 
 
 async def erase(
-    connection: AsyncConnection,
-    user_id: UserId,
-    pseudonym: UserId,
-    found: Sequence[Mention],
-    *,
-    at: datetime,
-    by_whom: str,
-    reason: str,
+    connection: AsyncConnection, user_id: UserId, order: Order, found: Sequence[Mention]
 ) -> Erased:
     """Erase a user whose others' mentions were found; Refused while anything is open."""
     names = await names_of(connection, user_id)  # who was erased meanwhile is not there
+    pseudonym, at = order.pseudonym, order.at
     counts: dict[str, int] = {}
     # First, so that a host which is about to write for this user waits, and then may not.
     await connection.execute(delete(tables.leases).where(tables.leases.c.user_id == user_id))
-    await refuse_while_open(connection, user_id)
+    if not order.force:
+        await refuse_while_open(connection, user_id)
     accounts = await take_over(connection, user_id, pseudonym, at)
     await permit(connection, {user_id: pseudonym, **accounts}, found)
     for table in reversed(METADATA.sorted_tables):
@@ -156,8 +162,8 @@ async def erase(
     done = Erased(
         pseudonym=pseudonym,
         at=at,
-        by_whom=by_whom,
-        reason=reason,
+        by_whom=order.by_whom,
+        reason=order.reason,
         rows={str(name): number for name, number in sorted(counts.items()) if number},
         audit_lines=lines,
         audit_head=head,
@@ -172,7 +178,7 @@ async def take_over(
     """Add the pseudonym and its accounts; return which account becomes which."""
     user, account = tables.users, tables.accounts
     created = await connection.scalar(select(user.c.created_at).where(user.c.id == user_id))
-    somebody = {
+    somebody: dict[str, Any] = {
         "id": pseudonym,
         "username": pseudonym,
         "tier": "free",

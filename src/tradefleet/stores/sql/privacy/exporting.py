@@ -38,7 +38,7 @@ async def rows_of(
     hidden = stands_for(rule)
     result = await connection.stream(query.execution_options(yield_per=ROWS_AT_ONCE))
     async for part in result.mappings().partitions(ROWS_AT_ONCE):
-        yield [shown(row, hidden) for row in part]
+        yield [shown(dict(row), hidden) for row in part]
 
 
 def shown(row: Mapping[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:

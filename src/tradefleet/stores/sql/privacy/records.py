@@ -24,7 +24,7 @@ from tradefleet.stores.sql.queries import rows
 from tradefleet.stores.sql.vault import overwriting
 
 Opened = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-ERASE_LOCK = 7_246_013  # one erasure at a time; PostgreSQL's name for it
+LOCK = text("SELECT pg_advisory_xact_lock(7246013)")  # PostgreSQL only: one erasure at a time
 SCRUB_PATIENCE = 60.0  # seconds to wait for the other users of an SQLite file
 
 
@@ -66,20 +66,30 @@ class SqlRecords:
         async with self.reading() as connection:
             return [(row["id"], row["created_at"]) for row in await rows(connection, query)]
 
+    async def check_erasable(self, user_id: UserId) -> None:
+        async with self.reading() as connection:
+            await erasing.names_of(connection, user_id)
+            await erasing.refuse_while_open(connection, user_id)
+
     async def erase(
-        self, user_id: UserId, pseudonym: UserId, *, at: datetime, by_whom: str, reason: str
+        self,
+        user_id: UserId,
+        pseudonym: UserId,
+        *,
+        at: datetime,
+        by_whom: str,
+        reason: str,
+        force: bool = False,
     ) -> Erased:
         async with self.reading() as connection:
             names = await erasing.names_of(connection, user_id)
             found = await erasing.mentions(connection, user_id, names, pseudonym)
         async with self.writing() as connection:
             if connection.dialect.name == "postgresql":
-                lock = text(f"SELECT pg_advisory_xact_lock({ERASE_LOCK})")
-                await connection.execute(lock)
+                await connection.execute(LOCK)
+            order = erasing.Order(pseudonym, at, by_whom, reason, force)
             async with overwriting(connection):
-                return await erasing.erase(
-                    connection, user_id, pseudonym, found, at=at, by_whom=by_whom, reason=reason
-                )
+                return await erasing.erase(connection, user_id, order, found)
 
     async def erased(self) -> Sequence[Erased]:
         table = tables.erasures
@@ -105,6 +115,14 @@ class SqlRecords:
         with translated(self.address):
             await asyncio.to_thread(rewritten, self.address)
         return True
+
+    async def behind(self, version: int) -> Sequence[UserId]:
+        """Return who agreed to older versions of the risk notice only."""
+        consent = tables.consents.c
+        latest = select(consent.user_id).group_by(consent.user_id)
+        query = latest.having(func.max(consent.version) < version).order_by(consent.user_id)
+        async with self.reading() as connection:
+            return [UserId(row["user_id"]) for row in await rows(connection, query)]
 
     # ---- letting the old go
 
