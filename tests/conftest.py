@@ -14,6 +14,7 @@ import pytest
 
 from tests.leftovers import pytest_runtest_makereport, pytest_runtest_protocol
 from tests.makers import START
+from tests.measuring import Measuring
 from tests.postgres_server import APP, address_as, create_database, execute, shared_server
 from tradefleet.runtime.replay_clock import ReplayClock
 from tradefleet.stores.memory import MemoryStore
@@ -26,6 +27,10 @@ __all__ = ["pytest_runtest_makereport", "pytest_runtest_protocol"]
 OpenStore = Callable[..., Awaitable[SqlStore]]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Measuring())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +14,18 @@ from tradefleet.domain.effects import Decided, FillBooked, Notify, OrderPlaced, 
 from tradefleet.domain.events import BarClosed, BuyAsked, EntryDue, SellAsked, TooLate
 from tradefleet.domain.ids import AccountId, BotId, FillId, UserId
 from tradefleet.domain.ledger import FREE, OWN, Balances
-from tradefleet.domain.limits import GuardMemory, RiskLimits
+from tradefleet.domain.limits import GuardMemory, Halt, RiskLimits, Scope, Switch
 from tradefleet.domain.market import Side, Symbol, Timeframe
-from tradefleet.domain.order import Acknowledged, Armed, ClosedByVenue, Fill, Order, Rejected
+from tradefleet.domain.order import (
+    Acknowledged,
+    Armed,
+    ClosedByVenue,
+    Fill,
+    Order,
+    OutcomeLost,
+    ProvenAbsent,
+    Rejected,
+)
 from tradefleet.domain.signal import TradePlan
 from tradefleet.engine.bot_engine import BotEngine
 from tradefleet.engine.user_guard import UserGuard
@@ -24,7 +34,7 @@ BTC = Symbol("BTC", "USDC")
 SECOND = timedelta(seconds=1)
 
 
-def desk(rests_stops: bool = False) -> BotEngine:
+def desk(rests_stops: bool = False, switches: tuple[Switch, ...] = ()) -> BotEngine:
     spec = BotSpec(
         id=BotId("b1"),
         user_id=UserId("alice"),
@@ -36,7 +46,10 @@ def desk(rests_stops: bool = False) -> BotEngine:
         allocation=Decimal(1000),
     )
     guard = UserGuard(
-        limits=RiskLimits.default(), tier=None, memory=GuardMemory(user_id=spec.user_id)
+        limits=RiskLimits.default(),
+        tier=None,
+        memory=GuardMemory(user_id=spec.user_id),
+        switches=switches,
     )
     return BotEngine.start(
         spec=spec,
@@ -252,3 +265,26 @@ def test_no_stop_rests_for_what_was_bought_by_hand_when_a_bar_closes():
     execute(engine, order)
     effects = engine.step(BarClosed(bar(100), START + timedelta(minutes=1), None, None))
     assert not ordered(effects)
+
+
+def test_a_switch_keeps_its_user_from_buying_by_hand_and_never_from_selling():
+    switch = Switch(
+        scope=Scope.USER, scope_id="alice", halt=Halt.STOP, reason="a drill", changed_at=START
+    )
+    engine = desk(switches=(switch,))
+    assert denials(engine.step(buy(amount=30))) == ["kill_switch"]
+    assert len(ordered(engine.step(sell("1")))) == 1
+
+
+@pytest.mark.parametrize("asked", [buy(quantity=2), sell("2")])
+def test_an_order_that_never_reached_the_venue_is_told_and_not_repeated(asked):
+    engine = desk()
+    (order,) = ordered(engine.step(asked))
+    at = order.decided_at
+    engine.step(Armed(order.id, 1, at, at + 5 * SECOND))
+    engine.step(OutcomeLost(order.id, "no answer"))
+    effects = engine.step(ProvenAbsent(order.id))
+    assert not ordered(effects)
+    assert [e.text for e in effects if isinstance(e, Notify)] == [
+        f"❌ BTC/USDC: your order ({order.side} 2) never reached the exchange; order again."
+    ]

@@ -130,6 +130,14 @@ def test_a_target_is_sold_once_the_stop_is_out_of_the_way_and_the_rest_is_guarde
     assert (stop.quantity, stop.price, stop.reason) == (D(3), D(100), "breakeven")
 
 
+def test_no_stop_comes_back_while_what_a_target_sells_is_under_way(rig):
+    rig.rises(102)
+    taken_back(rig)
+    rig.accept(rig.newest)
+    rig.closes(101)
+    assert resting(rig) == []
+
+
 def test_an_exit_signal_takes_the_stop_back_and_sells_everything(rig):
     rig.closes(101, leave("ema_cross"))
     assert rig.canceled == [resting(rig)[0].id]

@@ -19,6 +19,7 @@ from tradefleet.domain.ledger import (
     LedgerEntry,
     Posting,
     place_of,
+    place_of_universe,
 )
 from tradefleet.domain.market import Side
 from tradefleet.domain.money import money_context
@@ -47,6 +48,10 @@ def transfer(amount, source=EXTERNAL, target=FREE, id="t1", asset="USDT"):
 
 def amounts(entry):
     return [(p.place, p.asset, p.amount) for p in entry.postings]
+
+
+def test_what_a_universe_was_given_has_a_place_of_its_own():
+    assert place_of_universe("u1") == "universe:u1" != place_of("u1")
 
 
 def test_a_trade_made_by_hand_is_booked_like_a_fill_at_the_place_it_belongs_to():

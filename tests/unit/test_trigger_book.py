@@ -33,6 +33,14 @@ def test_the_best_are_the_highest_stop_and_the_lowest_target():
     assert (made.best_stop, made.best_target, len(made)) == (95, 110, 3)
 
 
+def test_a_bots_stop_is_known_until_it_is_taken_away():
+    made = book(("a", 90, 120))
+
+    assert (made.stop_of("a"), made.stop_of("b")) == (90, None)
+    made.clear("a")
+    assert made.stop_of("a") is None
+
+
 def test_a_price_between_the_best_hits_nothing():
     assert book(("a", 90, 110)).hits(Decimal(100)) == []
 

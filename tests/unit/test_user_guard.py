@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.makers import START, USER, after_start, order, trade
 from tradefleet.domain.limits import (
+    MAINTENANCE,
     TIERS,
     Approved,
     Denied,
@@ -145,6 +146,14 @@ def test_a_switch_stops_what_it_covers(scope, scope_id):
     verdict = review(halted)
     assert verdict == Denied("kill_switch", f"Trading is switched off for the {scope}: a drill.")
     assert halted.halt_for("a", "a1") is Halt.STOP
+
+
+def test_maintenance_is_named_as_such_and_lets_exits_through():
+    closed = guard("a", switches=[switch(Scope.PLATFORM, MAINTENANCE)])
+
+    assert review(closed) == Denied("maintenance", "Maintenance: a drill. Exits go on.")
+    exit_order = order(bot="a", purpose=Purpose.EXIT)
+    assert closed.review(exit_order, cost=Decimal(1), at=START) == Approved()
 
 
 @pytest.mark.parametrize(
