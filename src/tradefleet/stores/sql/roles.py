@@ -17,6 +17,7 @@ from tradefleet.stores.sql.engine import make_engine
 from tradefleet.stores.sql.faults import translated
 from tradefleet.stores.sql.policies import at_once
 from tradefleet.stores.sql.tables import METADATA
+from tradefleet.stores.sql.tables.privacy import RENAMABLE
 
 APP_ROLE = "tradefleet_app"
 ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -128,6 +129,11 @@ def grant(connection: Connection, role: str) -> None:
             f"GRANT USAGE ON SCHEMA public {to}",
             f"GRANT SELECT, INSERT ON {', '.join(names)} {to}",
             f"GRANT UPDATE, DELETE ON {', '.join(n for n in names if n not in frozen)} {to}",
+            *(  # for an erasure; a trigger lets nothing else through
+                f"GRANT UPDATE ({', '.join(columns)}) ON {name} {to}"
+                for name, columns in RENAMABLE.items()
+                if name in names
+            ),
             f"GRANT SELECT ON {', '.join([SCHEMA_TABLE, *views])} {to}",
             f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public {to}",
         ],
