@@ -1,5 +1,6 @@
 """What the command line runs on; each command imports its own machinery when it is called."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import UserId
+from tradefleet.operations.doctor.finding import Check
 from tradefleet.operations.sign_in.register import Register
 from tradefleet.settings import load_settings
 from tradefleet.surfaces.cli.parts import Parts, StatementTold, VaultReport
@@ -34,6 +36,7 @@ def build_parts() -> Parts:
         scrub=scrub,
         serve=serve,
         statement=statement,
+        doctor=doctor,
         check_connections=check_connections,
         replay=replay,
         backtest=backtest,
@@ -144,6 +147,12 @@ async def statement(db: str | None, account_id: str, since: datetime | None) -> 
 
     async with open_ground(db) as ground:
         return await statement_now(ground.store, ground.venues, ground.clock, account_id, since)
+
+
+def doctor(db: str | None, env_file: Path) -> AbstractAsyncContextManager[Sequence[Check]]:
+    from tradefleet.wiring.doctor import open_doctor
+
+    return open_doctor(db, env_file)
 
 
 async def check_connections(db: str | None, say: Any) -> int:

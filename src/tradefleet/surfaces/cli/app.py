@@ -13,6 +13,7 @@ from tradefleet.surfaces.cli import (
     check,
     config,
     db,
+    doctor,
     privacy,
     replay,
     serve,
@@ -35,6 +36,7 @@ COMMANDS = (
     backup.add,
     privacy.add,
     config.add,
+    doctor.add,
 )
 
 

@@ -1,6 +1,6 @@
 """What the command line runs on; the wiring gives it, so that no surface knows a concrete class."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ import typer
 from tradefleet.command import Reply
 from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.ids import UserId
+from tradefleet.operations.doctor.finding import Check
 from tradefleet.operations.sign_in.register import Register
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
@@ -71,6 +72,7 @@ class Parts:
     scrub: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
     serve: Callable[[str | None, bool, bool, Callable[[str], None]], Coroutine[Any, Any, None]]
     statement: Callable[[str | None, str, datetime | None], Coroutine[Any, Any, StatementTold]]
+    doctor: Callable[[str | None, Path], AbstractAsyncContextManager[Sequence[Check]]]
     check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]
     replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
     backtest: Callable[[PlayRequest], dict[str, Any]]

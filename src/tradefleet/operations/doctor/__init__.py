@@ -1,0 +1,1 @@
+"""What `tradefleet doctor` looks at, each with its cure."""
