@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     backup_keep_daily: int = Field(7, ge=0, le=1000)
     backup_keep_weekly: int = Field(4, ge=0, le=1000)
 
+    audit_checkpoint_seconds: int = Field(60, ge=5, le=3600)
+    audit_checkpoint_file: Path = Path()  # empty becomes a file in data_dir
+    audit_checkpoint_url: SecretStr | None = None
+
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=1, le=65535)
 
@@ -265,6 +269,10 @@ class Settings(BaseSettings):
             )
         if not filled.get("backup_dir"):
             filled["backup_dir"] = f"{filled.get('data_dir', 'data')}/backups"
+        if not filled.get("audit_checkpoint_file"):
+            filled["audit_checkpoint_file"] = (
+                f"{filled.get('data_dir', 'data')}/audit-checkpoints.jsonl"
+            )
         return filled
 
     def venue_names(self) -> tuple[str, ...]:

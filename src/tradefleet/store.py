@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradefleet.delivery import AlertDeliveryStore
-from tradefleet.domain.audit import Acting, Entry, Head, Written
+from tradefleet.domain.audit import Acting, ChainKeys, Entry, Head, Written
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Record, Topic
@@ -400,7 +400,12 @@ class Census:
 
 
 class AuditStore(Protocol):
-    """All chains of the audit log, and the service's own, which concerns no user alone."""
+    """All chains of the audit log, and the service's own, which concerns no user alone.
+
+    keys: what lines are written under from now on.
+    """
+
+    keys: ChainKeys
 
     async def note(self, action: str, detail: Mapping[str, Any]) -> None:
         """Add a line to the service's own chain."""

@@ -177,6 +177,21 @@ class Vault:
             raise CannotOpen(f"What is sealed as the {use} of user {user_id} cannot be opened.")
         return Secret(str(named["text"]))
 
+    # ---- the service's own keys
+
+    def seal_own(self, use: str, id: str, key: bytes) -> bytes:
+        """Return a key of the service's own, sealed under the first master key."""
+        named = {"v": VERSION, "use": use, "id": id, "key": base64.b64encode(key).decode()}
+        return self._first.encrypt(_written(named))
+
+    def open_own(self, use: str, id: str, sealed: bytes) -> bytes:
+        """Return a key of the service's own; CannotOpen when it is not the one of that id."""
+        plain = _decrypted(self._all, sealed)
+        named = {} if plain is None else _read(plain)
+        if (named.get("use"), named.get("id")) != (use, id):
+            raise CannotOpen(f"The key {id} of the {use} cannot be opened.")
+        return base64.b64decode(str(named["key"]))
+
     def fingerprint(self, api_key: Secret) -> str:
         """Return a keyed hash of an API key, by which a second account with it is recognised."""
         named = api_key.reveal().encode()
@@ -249,3 +264,15 @@ def _material(master: Secret) -> bytes:
 
 def _nonce(number: int, is_last: bool) -> bytes:
     return number.to_bytes(NUMBER_BYTES, "big") + bytes([is_last])
+
+
+# ---- what the audit log is bound under
+
+AUDIT = "tradefleet audit log"
+AUDIT_KEY_BYTES = 32
+
+
+def audit_key(master: Secret) -> tuple[str, bytes]:
+    """Return the key that a master key gives the audit log, and its id, which tells nothing."""
+    key = HKDF(SHA256(), AUDIT_KEY_BYTES, None, AUDIT.encode()).derive(_material(master))
+    return master_fingerprint(master, AUDIT), key

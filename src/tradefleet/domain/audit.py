@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from tradefleet.domain.ids import UserId
 
@@ -25,6 +25,7 @@ ERASED = "erased"  # the system's line that a user was erased, and the sole name
 TRIALS = 2_000  # of a place that a line may have come from
 FAULTS_KEPT = 10_000  # in a report; more are counted
 
+T = TypeVar("T")
 Content: TypeAlias = Mapping[str, Any]
 
 
@@ -40,6 +41,9 @@ class Acting:
     surface: str = "service"
     address: str = ""
     request_id: str = ""
+
+
+AT_THE_MACHINE = Acting(actor="operator", role="operator", surface="cli")
 
 
 class Written(NamedTuple):
@@ -254,49 +258,55 @@ class ChainWalk:
     def __init__(self, user_id: str, keys: ChainKeys, erased: Collection[str]) -> None:
         self.user_id = user_id
         self.lines = 0
+        self.more = 0  # wrong lines besides those kept below
         self.faults: list[Fault] = []
-        self.odd: list[Written] = []  # what no place in this chain explains
+        self.odd: list[Written] = []  # what was not written where it stands
+        self.strays: list[Written] = []  # of these, what no place in this chain explains
         self.missing: list[range] = []  # places that nothing was found at
         self._keys = keys
         self._erased = erased
         self._next = 1
-        self._last_hash: str | None = ""  # None: the line before is not known
+        self._last_hash = ""
         self._is_keyed = False
-        self._is_written = False
 
     def take(self, line: Written) -> None:
         """Look at the next line."""
         self.lines += 1
         place = self._place(line)
         if place is None:
-            self.odd.append(line)
+            self._keep(self.odd, line)
             return
         if place != line.number:
-            self.faults.append(fault(Wrong.MOVED, line, f"was written as line {place}"))
+            self._say(fault(Wrong.MOVED, line, f"was written as line {place}"))
         self._is_keyed |= line.key_id not in WEAK
-        self._is_written |= line.key_id != KEYLESS
         if place < self._next:
-            if not self._fill(place):
-                self.faults.append(fault(Wrong.ADDED, line, f"is a copy of line {place}"))
+            self._say(fault(Wrong.ADDED, line, f"is a copy of line {place}"))
             return
         if place > self._next:
             self.missing.append(range(self._next, place))
-        elif self._last_hash is not None and line.previous != self._last_hash:
+        elif line.previous != self._last_hash:
             text = "does not follow the line before it: one of the two is of another past"
-            self.faults.append(fault(Wrong.REPLACED, line, text))
+            self._say(fault(Wrong.REPLACED, line, text))
         self._next, self._last_hash = place + 1, line.hash
 
     def end(self) -> None:
         """Say what became of the lines that are not as they were written, once all were seen."""
         for line in self.odd:
-            self.faults.append(self._explained(line))
+            self._say(self._explained(line))
         for gap in self.missing:
-            self.faults.append(
-                Fault(Wrong.REMOVED, self.user_id, gap[0], gap[-1], "is not there any more")
-            )
+            self._say(Fault(Wrong.REMOVED, self.user_id, gap[0], gap[-1], "not there any more"))
         if self.lines and self._keys.are_kept and not self._is_keyed:
             text = "no line of this chain was written under a key"
-            self.faults.append(Fault(Wrong.WEAK, self.user_id, 1, self.lines, text))
+            self._say(Fault(Wrong.WEAK, self.user_id, 1, self.lines, text))
+
+    def _say(self, found: Fault) -> None:
+        self._keep(self.faults, found)
+
+    def _keep(self, kept: list[T], found: T) -> None:
+        if len(kept) < FAULTS_KEPT:
+            kept.append(found)
+        else:
+            self.more += 1
 
     def _place(self, line: Written) -> int | None:
         """Return the number a line was written with, None when it was not written so."""
@@ -309,7 +319,7 @@ class ChainWalk:
     def _plain_place(self, line: Written) -> int | None:
         is_bare = not (line.role or line.surface or line.request_id or line.digest)
         follows = line.number != self._next or line.previous == self._last_hash
-        if self._is_keyed or not is_bare or not (follows or self._last_hash is None):
+        if self._is_keyed or not is_bare or not follows:
             return None
         return line.number if self._is_erased(line) or is_plain(line) else None
 
@@ -340,6 +350,7 @@ class ChainWalk:
             if self.was_written(line, place):
                 self._fill(place)
                 return fault(Wrong.MOVED, line, f"was written as line {place}")
+        self.strays.append(line)
         if line.key_id not in self._keys.keys and line.key_id != PLAIN:
             self._fill(line.number)
             text = f"names the key {line.key_id[:16]!r}, which is not among those there are"

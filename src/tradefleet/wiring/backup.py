@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from tradefleet import __version__
+from tradefleet.domain.audit import AT_THE_MACHINE
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import TradefleetError
 from tradefleet.domain.limits import Halt, Scope, Switch
@@ -20,10 +21,11 @@ from tradefleet.operations.privacy.erasure_list import ErasureList
 from tradefleet.operations.statements import statement_now
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import Settings, load_settings
-from tradefleet.stores.sql import open_store
+from tradefleet.store import acting
+from tradefleet.stores.sql import SqlStore, open_store
 from tradefleet.stores.sql.copies import copier_of
 from tradefleet.wiring.ground import Ground, open_ground, without_password
-from tradefleet.wiring.keys import KEY_FILE, masters_of
+from tradefleet.wiring.keys import KEY_FILE, Masters, bind_audit, masters_of, open_vault
 from tradefleet.wiring.privacy import erase_again, list_of
 
 Say = Callable[[str], None]
@@ -67,6 +69,9 @@ async def make_safe(
     """
     store = await open_store(address)
     try:
+        await bind_known(store, load_settings())
+        with acting(AT_THE_MACHINE):
+            await store.audits.note("restored", {"why": why})
         if erased is not None:
             await erase_again(store, erased)
         await store.set_platform_switch(
@@ -94,7 +99,24 @@ def schedule_of(ground: Ground, url: str | None, owner: str) -> BackupSchedule:
 
 async def make_backup(db: str | None, say: Say) -> None:
     backups = backups_of(load_settings(), db)
-    say("\n".join(report.made_lines(await backups.recorded("manual"))))
+    made = await backups.recorded("manual")
+    say("\n".join(report.made_lines(made)))
+    settings = load_settings()
+    store = await open_store(db or settings.database_url.get_secret_value())
+    try:
+        await bind_known(store, settings)
+        said = {"reason": "manual", "file": made.file.name, "bytes": made.size}
+        with acting(AT_THE_MACHINE):
+            await store.audits.note("backup", said)
+    finally:
+        await store.close()
+
+
+async def bind_known(store: SqlStore, settings: Settings) -> None:
+    """Let audit lines be bound under the key there is, if there is one."""
+    masters = known_masters(settings)
+    if masters:
+        await bind_audit(store, await open_vault(Masters(masters, ""), store), masters)
 
 
 def list_backups(db: str | None, say: Say) -> None:

@@ -34,7 +34,14 @@ from tradefleet.venues._synthetic_market import SyntheticMarket
 from tradefleet.venues.paper import PaperVenue
 from tradefleet.wiring.desk import Desk
 from tradefleet.wiring.doors import build_dispatcher
-from tradefleet.wiring.keys import Masters, check_masters, key_rules, masters_of, open_vault
+from tradefleet.wiring.keys import (
+    Masters,
+    bind_audit,
+    check_masters,
+    key_rules,
+    masters_of,
+    open_vault,
+)
 from tradefleet.wiring.playing import writer_of
 from tradefleet.wiring.venues import open_venues
 
@@ -132,6 +139,7 @@ async def open_ground(
         masters = masters_of(settings)
         vault = await open_vault(masters, store)
         await check_masters(vault, masters, store)
+        await bind_audit(store, vault, masters.keys)
         keys_ahead = KeysAhead(Keyring(store, vault))
         start.ends("vault")
         live = not key_rules(settings).live_ban

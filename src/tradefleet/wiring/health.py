@@ -90,6 +90,7 @@ def health_over(
     requests: RequestTally | None = None,
     sinks: Sequence[AlertSink] = (),
     book: AlertBook | None = None,
+    more: Sequence[Check] = (),
 ) -> Health:
     """Put together what looks after a running service."""
     settings, clock = ground.settings, ground.clock
@@ -113,6 +114,7 @@ def health_over(
         Check(metrics=("errors_logged",), measure=errors.measure),
         Check(metrics=("venue_limit_hits",), measure=Hits(ground.too_fast, clock).measure),
     ]
+    checks += more
     if pulse is not None:
         checks.append(Check(metrics=("telegram_silent_s",), measure=pulse.measure, seconds=10))
     if watchdog is not None:

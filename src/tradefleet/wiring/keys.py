@@ -1,6 +1,7 @@
 """The vault with its master keys, from the settings or from a file made here; and key rules."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from tradefleet.domain.credentials import Credentials, Secret
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.user import Mode
 from tradefleet.engine.key_guard import KeyRules
+from tradefleet.operations.audit.keys import begin, chain_keys, keep_keys
 from tradefleet.settings import Settings, read_encryption_keys
 from tradefleet.store import Store
 from tradefleet.vault import Vault, new_master
@@ -88,6 +90,13 @@ async def check_masters(vault: Vault, masters: Masters, store: Store) -> None:
     found = await store.wrapped_keys(limit=LOOKED_AT)
     if found and not any(vault.opens(user_id, wrapped) for user_id, wrapped in found):
         raise Refused(WRONG_MASTER.format(source=masters.source))
+
+
+async def bind_audit(store: Store, vault: Vault, masters: Sequence[Secret]) -> None:
+    """Give the store the key its audit lines are bound under, and keep the keys of before."""
+    await keep_keys(store, vault, masters)
+    store.audits.keys = await chain_keys(store, vault, masters)
+    await begin(store)
 
 
 def key_rules(settings: Settings) -> KeyRules:

@@ -12,7 +12,7 @@ from tradefleet.domain.ids import UserId
 from tradefleet.operations.doctor.finding import Check
 from tradefleet.operations.sign_in.register import Register
 from tradefleet.settings import load_settings
-from tradefleet.surfaces.cli.parts import Parts, StatementTold, VaultReport
+from tradefleet.surfaces.cli.parts import AuditTold, Parts, StatementTold, VaultReport
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
 
@@ -24,6 +24,7 @@ def build_parts() -> Parts:
         check_database=check_database,
         rotate_vault=rotate_vault,
         check_vault=check_vault,
+        verify_audit=verify_audit,
         open_register=open_register,
         make_backup=make_backup,
         list_backups=list_backups,
@@ -57,12 +58,25 @@ def open_door(db: str | None) -> AbstractAsyncContextManager[Dispatcher]:
     return open_door(db)
 
 
+async def verify_audit(db: str | None, user: str | None, checkpoint: Path | None) -> AuditTold:
+    from tradefleet.wiring.audit import verify_audit
+
+    return await verify_audit(db, user, checkpoint)
+
+
 async def rotate_vault(db: str | None) -> VaultReport:
+    from tradefleet.domain.audit import AT_THE_MACHINE
     from tradefleet.operations.key_rotation import rotate
+    from tradefleet.store import acting
     from tradefleet.wiring.ground import open_keyring
+    from tradefleet.wiring.keys import bind_audit, masters_of
 
     async with open_keyring(db) as keyring:
         done = await rotate(keyring)
+        await bind_audit(keyring.store, keyring.vault, masters_of(load_settings()).keys)
+        said = {"wrapped anew": done.rewrapped, "faults": len(done.faults)}
+        with acting(AT_THE_MACHINE):
+            await keyring.store.audits.note("master_key_rotated", said)
     return VaultReport(tuple(done.lines()), is_well=not done.faults)
 
 

@@ -41,6 +41,7 @@ from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
+from tradefleet.wiring.audit import check_of, checkpoints_of, serving
 from tradefleet.wiring.backup import schedule_of
 from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
 from tradefleet.wiring.family import Family, members_of
@@ -120,7 +121,15 @@ async def serve_once(
         node = await build_node(ground)
         sign_in = await sign_in_over(ground)
         node.recovered = ran
-        looked = health_over(ground, node, db=db, telegram=telegram_options(settings), book=book)
+        checkpoints = checkpoints_of(ground, process_name())
+        looked = health_over(
+            ground,
+            node,
+            db=db,
+            telegram=telegram_options(settings),
+            book=book,
+            more=[check_of(checkpoints)],
+        )
         health = looked.report
         dispatcher, door = ground.door(health), SignInDoor(sign_in)
         live = live_over(ground, door)
@@ -153,6 +162,7 @@ async def serve_once(
             AnswersForgotten(store=ground.store, clock=ground.clock).run,
             OldSignInsForgotten(store=ground.store, clock=ground.clock).run,
             schedule_of(ground, db, process_name()).run,
+            checkpoints.run,
             ground.archives.run,
             erasures_over(ground).run,
             retention_over(ground, process_name()).run,

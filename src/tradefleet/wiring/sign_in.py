@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tradefleet.domain.audit import AT_THE_MACHINE
 from tradefleet.domain.credentials import Secret
 from tradefleet.operations.sign_in.access import AccessTokens
 from tradefleet.operations.sign_in.passwords import Passwords
@@ -11,9 +12,10 @@ from tradefleet.operations.sign_in.sessions import SignIn
 from tradefleet.operations.sign_in.throttle import Throttle
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import Settings, load_settings
-from tradefleet.store import Store
+from tradefleet.store import Store, acting
 from tradefleet.stores.sql import open_store
 from tradefleet.wiring.ground import Ground
+from tradefleet.wiring.keys import bind_audit, check_masters, masters_of, open_vault
 
 
 async def sign_in_over(ground: Ground) -> SignIn:
@@ -41,11 +43,16 @@ async def open_register(db: str | None) -> AsyncIterator[Register]:
     settings = load_settings()
     store = await open_store(db or settings.database_url.get_secret_value())
     try:
-        yield Register(
-            store=store,
-            clock=RealClock(),
-            passwords=Passwords(),
-            users_max=settings.max_concurrent_users,
-        )
+        masters = masters_of(settings)
+        vault = await open_vault(masters, store)
+        await check_masters(vault, masters, store)
+        await bind_audit(store, vault, masters.keys)
+        with acting(AT_THE_MACHINE):
+            yield Register(
+                store=store,
+                clock=RealClock(),
+                passwords=Passwords(),
+                users_max=settings.max_concurrent_users,
+            )
     finally:
         await store.close()

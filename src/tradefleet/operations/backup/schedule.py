@@ -75,6 +75,8 @@ class BackupSchedule:
             place = int(due.timestamp())
             if 0 < duty.place < place:
                 made = await self.backups.recorded(reason)
+                said = {"reason": reason, "file": made.file.name, "bytes": made.size}
+                await self.store.audits.note("backup", said)
                 logger.info("the %s backup is %s, %d bytes", reason, made.file.name, made.size)
             if duty.place < place:
                 await duties.advance(duty, place)

@@ -39,14 +39,14 @@ class Register:
             if await store.user() is not None:
                 raise Refused(f"There is a user {user_id} already.")
             await store.save_user(user)
-            await store.audit("registered", {"by": "operator", "role": role.value})
+            await store.audit("registered", {"role": role.value})
         return user
 
     async def set_role(self, user_id: UserId, role: Role) -> User:
         async with self.store.open(user_id) as store:
             user = replace(await there(store), role=role)
             await store.save_user(user)
-            await store.audit("role_changed", {"by": "operator", "role": role.value})
+            await store.audit("role_changed", {"role": role.value})
         return user
 
     async def set_password(self, user_id: UserId, password: Secret) -> User:

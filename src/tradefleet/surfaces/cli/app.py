@@ -7,6 +7,7 @@ import typer
 
 from tradefleet.surfaces.cli import (
     accounts,
+    audit,
     backup,
     bench,
     chat,
@@ -30,6 +31,7 @@ COMMANDS = (
     check.add,
     users.add,
     vault.add,
+    audit.add,
     replay.add,
     bench.add,
     db.add,

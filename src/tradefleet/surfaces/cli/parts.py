@@ -41,6 +41,15 @@ class StatementTold(Protocol):
     def is_well(self) -> bool: ...
 
 
+class AuditTold(Protocol):
+    """What looking the audit log through came to, for people and for programs."""
+
+    def told(self) -> list[str]: ...
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def is_well(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """Each takes the address of a database; None stands for the one in the settings.
@@ -54,6 +63,7 @@ class Parts:
     check_database: Callable[[str | None], Awaitable[str]]
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
+    verify_audit: Callable[[str | None, str | None, Path | None], Coroutine[Any, Any, AuditTold]]
     open_register: Callable[[str | None], AbstractAsyncContextManager[Register]]
     make_backup: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
     list_backups: Callable[[str | None, Callable[[str], None]], None]
