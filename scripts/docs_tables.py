@@ -19,7 +19,8 @@ from typing import Any
 
 import typer
 
-from tradefleet import commands, strategies
+from tradefleet import alerts, commands, strategies
+from tradefleet.alert import AlertSpec
 from tradefleet.command import AnyCommand
 from tradefleet.commands.help import order_of
 from tradefleet.domain.errors import BrokenInvariant
@@ -65,6 +66,29 @@ def drawn(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 def code(text: object) -> str:
     return f"`{text}`" if str(text) else ""
+
+
+# ---- alerts
+
+
+def alert_rules() -> Table:
+    rules: list[AlertSpec] = list(find_plugins(alerts, "ALERT").values())
+    rows = [
+        (
+            code(rule.name),
+            rule.summary,
+            code(rule.metric),
+            rule.unit,
+            limit(rule.warning),
+            limit(rule.critical),
+        )
+        for rule in rules
+    ]
+    return drawn(("Alert", "It says", "Metric", "Unit", "Warning from", "Critical from"), rows)
+
+
+def limit(threshold: float | None) -> str:
+    return "" if threshold is None else f"{threshold:g}"
 
 
 # ---- strategies and the market
@@ -223,6 +247,7 @@ def next_state(state: OrderState, event: OrderEvent) -> OrderState | None:
 def tables() -> dict[str, Callable[[], Table]]:
     """Return how each table is made, by its name."""
     found: dict[str, Callable[[], Table]] = {
+        "alerts": alert_rules,
         "market parameters": partial(parameters, MARKET_PARAMETERS),
         "tiers": tiers,
         "order states": order_states,

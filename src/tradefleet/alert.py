@@ -119,6 +119,7 @@ class Alert:
     level: Level
     value: float | None
     text: str
+    cure: str
     fired_at: datetime
     changed_at: datetime
     told: Level | None = None
@@ -194,6 +195,7 @@ class AlertBook:
                 level=level,
                 value=metric.value,
                 text=text,
+                cure=rule.cure,
                 fired_at=now,
                 changed_at=now,
             )
@@ -271,7 +273,7 @@ def changes_of(alert: Alert, rule: AlertSpec) -> list[AlertChange]:
             value=alert.value,
             unit=rule.unit,
             text=text[:TEXT_MAX],
-            cure=rule.cure,
+            cure=alert.cure,
             at=at,
             id=alert.id,
         )

@@ -1,7 +1,7 @@
 """Every command as a method, and what it answers; written by scripts/client_code.py."""
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from tradefleet_client.talk import Answer, Talk
 
@@ -428,6 +428,17 @@ class SupportAsked(TypedDict):
     reached: int
 
 
+class MyDataGiven(TypedDict):
+    stage: str
+    name: str
+    size: int
+    rows: int
+    tables: int
+    sha256: str
+    fetch: str
+    minutes: int
+
+
 class WebhookLine(TypedDict):
     id: str
     url: str
@@ -472,6 +483,8 @@ class Registered(TypedDict):
     username: str
     tier: str
     is_new: bool
+    notice: str
+    notice_version: int
 
 
 class Connected(TypedDict):
@@ -605,6 +618,19 @@ class Subscription(TypedDict):
     priority: bool
 
 
+class ConsentGiven(TypedDict):
+    version: int
+    notice: str
+    text_hash: str
+    accepted: int
+    accepted_at: str
+
+
+class ErasureAsked(TypedDict):
+    pairs: int
+    accounts: int
+
+
 class WebLink(TypedDict):
     link: str
     expires_at: str
@@ -655,6 +681,24 @@ class TokenMade(TypedDict):
     value: str
     rights: list[str]
     expires_at: str | None
+
+
+class Entry(TypedDict):
+    number: int
+    at: str
+    actor: str
+    role: str
+    surface: str
+    request_id: str
+    action: str
+    asked: dict[str, Any]
+    changed: list[dict[str, Any]]
+    address: str
+
+
+class AuditLines(TypedDict):
+    lines: list[Entry]
+    next: int
 
 
 class TradingStarted(TypedDict):
@@ -937,6 +981,13 @@ class Client(Talk):
         """
         return await self._write("support", key, message=message)
 
+    async def mydata(self) -> Answer[MyDataGiven]:
+        """All that is kept of you, as one archive.
+
+        In chat: /mydata
+        """
+        return await self._read("mydata")
+
     async def webhooks(self, *, webhook: str | None = None) -> Answer[WebhookList]:
         """Where your events are sent, and what became of it.
 
@@ -1127,6 +1178,22 @@ class Client(Talk):
         """
         return await self._read("subscription")
 
+    async def risk(
+        self, *, answer: str | None = None, key: str | None = None
+    ) -> Answer[ConsentGiven]:
+        """Read the risk notice, and agree to it.
+
+        In chat: /risk [accept]
+        """
+        return await self._write("risk", key, answer=answer)
+
+    async def deleteme(self, *, key: str | None = None) -> Answer[ErasureAsked]:
+        """Be erased, with all that is kept of you.
+
+        In chat: /deleteme
+        """
+        return await self._write("deleteme", key)
+
     async def web(self, *, key: str | None = None) -> Answer[WebLink]:
         """Get a one-time link to sign in on the web.
 
@@ -1183,6 +1250,15 @@ class Client(Talk):
         In chat: /token <create|revoke|list> [name] [rights] [days]
         """
         return await self._write("token", key, action=action, name=name, rights=rights, days=days)
+
+    async def audit(
+        self, *, limit: int | None = None, before: int | None = None
+    ) -> Answer[AuditLines]:
+        """What was done in your name.
+
+        In chat: /audit
+        """
+        return await self._read("audit", limit=limit, before=before)
 
     async def start_trading(
         self, *, symbol: str | None = None, key: str | None = None

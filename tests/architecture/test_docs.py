@@ -13,9 +13,11 @@ from scripts.docs_tables import HOLE, filled, program, tables
 from tests.doors import Door
 from tests.key_rig import KeyDoor
 from tests.makers import trade
+from tradefleet import alerts
 from tradefleet.dispatcher import name_and_words, read_request
 from tradefleet.domain.limits import RiskLimits
 from tradefleet.domain.order import OrderState
+from tradefleet.plugins import find_plugins
 from tradefleet.runtime import node
 from tradefleet.settings import BY_ENVIRONMENT, NAMES, Settings, shown
 from tradefleet.simulation.metrics import Metrics
@@ -126,14 +128,13 @@ def test_the_guide_lists_every_figure_of_a_backtest():
     assert fields_told(2) == [field.name for field in fields(Metrics)]
 
 
-def test_the_guide_knows_from_when_on_a_service_is_not_well():
+def test_the_page_on_monitoring_names_every_value_that_has_no_rule():
+    judged = {rule.metric for rule in find_plugins(alerts, "ALERT").values()}
+    page = (ROOT / "docs" / "how-to" / "monitor.md").read_text()
+    (told,) = re.findall(r"^Values without a rule: (.*?)\.", page, re.MULTILINE)
     source = Path(node.__file__).read_text()
-    rated = re.findall(r'"(\w+)": rated\(.*, ([\d.e]+), ([\d.e]+)\)', source)
-    never = "1e9"
-    rows = rows_below(GUIDE, "| Metric | degraded from | unhealthy from |")
-    assert [(names_in(row[0])[0], *row[1:]) for row in rows[:-1]] == [
-        (name, warning, "" if critical == never else critical) for name, warning, critical in rated
-    ]
+    measured = set(re.findall(r'"(\w+)": Metric\(', source))
+    assert set(names_in(told)) == measured - judged
 
 
 # ---- what is said and answered

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -24,8 +24,13 @@ from tests.contract import test_every_command as every_command
 from tests.contract import test_every_strategy as every_strategy
 from tests.doors import PAPER, Door
 from tests.makers import bar
-from tradefleet import commands, strategies, venue, venues
+from tests.unit import test_alert
+from tradefleet import alerts, commands, strategies, venue, venues
+from tradefleet.alert import with_thresholds
+from tradefleet.domain.health import Metric, Status
+from tradefleet.operations.health.checks import Check, Measured
 from tradefleet.plugins import find_plugins
+from tradefleet.runtime.node import first_of
 from tradefleet.surfaces.cli.app import build_app
 from tradefleet.wiring.parts import build_parts
 
@@ -239,6 +244,39 @@ def test_the_venue_has_all_that_its_contract_asks_for(tmp_path, name, contract):
                 assert inspect.signature(mine) == inspect.signature(theirs)
                 assert inspect.iscoroutinefunction(mine) == inspect.iscoroutinefunction(theirs)
         obeys_the_house_rules(path)
+
+
+# ---- an alert
+
+
+def test_the_alert_judges_its_metric_as_printed(tmp_path):
+    with followed("add-an-alert", alerts, tmp_path) as path:
+        rules = find_plugins(alerts, "ALERT")
+        rule = rules["many_positions"]
+        assert [rule.status(value).value for value in (499, 500, 2000)] == [
+            "healthy",
+            "degraded",
+            "unhealthy",
+        ]
+        assert [other for other in rules.values() if other.metric == rule.metric] == [rule]
+        (setting,) = re.findall(r"`ALERT_THRESHOLDS=(\S+)`", page("add-an-alert"))
+        assert with_thresholds(rules, setting)["many_positions"].status(1) is Status.DEGRADED
+        test_alert.test_every_rule_says_what_is_wrong_and_what_to_do(rule)
+        assert rules.keys() >= {"cpu", "many_positions"}
+        obeys_the_house_rules(path)
+
+
+def test_the_measurement_goes_as_printed():
+    (code,) = re.findall(r"^```python\n(async def .*?)^```$", page("add-an-alert"), re.M | re.S)
+    bot = SimpleNamespace(id="alice:BTC/USDT", engine=SimpleNamespace(position=object()))
+    flat = SimpleNamespace(id="bob:BTC/USDT", engine=SimpleNamespace(position=None))
+    node = SimpleNamespace(host=SimpleNamespace(bots={"a": bot, "b": flat}))
+    names = {"node": node, "Measured": Measured, "Metric": Metric, "first_of": first_of}
+    *_, last = ast.parse(code).body
+    assert isinstance(last, ast.Expr)
+    exec(code, names | {"Check": Check}, made := {})
+    found = asyncio.run(eval("positions()", {**names, **made}))
+    assert found == {"open_positions": Metric(1, detail="alice:BTC/USDT")}
 
 
 # ---- what remains when a page is closed

@@ -21,6 +21,7 @@ def alert(id: int = 1, **changes: object) -> Alert:
         "level": Level.WARNING,
         "value": 71.5,
         "text": "Busy: 71.5 %",
+        "cure": "Rest.",
         "fired_at": START,
         "changed_at": START,
     }

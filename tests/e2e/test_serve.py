@@ -88,7 +88,7 @@ def wait_for_bots(port: int, count: int) -> None:
 def test_a_stranger_starts_the_demo_talks_to_it_and_stops_it_cleanly(service):
     process, port, _, folder = service
     health = get(port, "/health")
-    assert health["overall_status"] == "healthy"
+    assert health["overall_status"] == "healthy", health
     assert {"cpu_usage", "memory_usage", "active_users"} <= set(health["metrics"])
     wait_for_bots(port, 5)
     assert "Your Trading Pairs (2)" in chat(service, "alice", "/status")

@@ -1,19 +1,23 @@
 """What the operator's people may ask: everybody's list, bans, switches, word to all, figures."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.doors import ALICE, BOB, START, Door
 from tests.key_rig import vault_under
-from tradefleet.domain.errors import NotAllowed, Refused
+from tradefleet.alert import Alert, Level
+from tradefleet.domain.errors import NotAllowed
+from tradefleet.domain.health import Metric
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope
 from tradefleet.domain.user import Role
+from tradefleet.health import ProcessReport
 from tradefleet.identity import Session
 
 OPERATOR = UserId("operator")
-ADMINS = ["/users", "/ban alice", "/unban alice", "/broadcast hi", "/stats", "/alerts"]
+ADMINS = ["/users", "/ban alice", "/unban alice", "/broadcast hi", "/stats", "/alerts", "/ack 1"]
 ADMINS += ["/killswitch platform stop", "/maintenance on"]
 
 
@@ -216,21 +220,73 @@ async def test_figures_of_the_service():
     assert (data.users, data.pairs, data.running_pairs, data.by_tier) == (3, 1, 0, {"free": 3})
 
 
-async def test_alerts_are_what_is_not_healthy_now():
-    metrics = {
-        "cpu": {"value": 95, "status": "unhealthy"},
-        "lag": {"value": 2, "status": "degraded"},
-        "db": {"value": 1, "status": "healthy"},
+def firing(id: int, **changes: object) -> Alert:
+    given = {
+        "id": id,
+        "rule": "cpu",
+        "metric": "cpu_usage",
+        "level": Level.WARNING,
+        "value": 71.5,
+        "text": "The processor is busy: 71.5 %",
+        "cure": "Rest.",
+        "fired_at": START,
+        "changed_at": START,
     }
+    return Alert(**(given | changes))
 
-    async def health():
-        return {"metrics": metrics}
 
-    door = await service(health=health)
-    reply = await door.ask("/alerts", OPERATOR)
-    assert reply.text == "🚨 2 alerts of 3 metrics"
-    assert reply.rows == (("critical", "cpu", "95"), ("warning", "lag", "2"))
-    del metrics["cpu"], metrics["lag"]
-    assert await door.say("/alerts", OPERATOR) == "✅ All is well: 1 metric."
-    with pytest.raises(Refused, match="What runs is out of reach from here"):
-        await (await service()).ask("/alerts", OPERATOR)
+async def test_alerts_are_listed_the_worst_first_with_the_cure_and_what_was_lately():
+    door = await service()
+    silent = "❓ No process has said how it is for 3 min: start the service, or look at its log."
+    assert await door.say("/alerts", OPERATOR) == silent
+    metrics = {"cpu_usage": Metric(71.5), "disk_usage": Metric(96)}
+    now = door.still.now()
+    report = ProcessReport(owner="a", measured_at=now, every=30, metrics=metrics)
+    await door.store.health.report(report)
+    assert await door.say("/alerts", OPERATOR) == "✅ All is well: 2 metrics of 1 process."
+    await door.store.health.report(replace(report, owner="b", metrics={}))
+    assert await door.say("/alerts", OPERATOR) == "✅ All is well: 2 metrics of 2 processes."
+    await door.store.health.keep_alert(firing(1, resolved_at=START + timedelta(minutes=4)))
+    await door.store.health.keep_alert(firing(2))
+    full = firing(3, level=Level.CRITICAL, text="The disk fills up: 96 %", cure="")
+    await door.store.health.keep_alert(full)
+    assert await door.say("/alerts", OPERATOR) == (
+        "🚨 2 alerts are open\n"
+        "🔴 3 since 01-01 00:00 UTC: The disk fills up: 96 %\n"
+        "🟠 2 since 01-01 00:00 UTC: The processor is busy: 71.5 %\n"
+        "   Rest.\n"
+        "/ack 3 says that you look after it.\n"
+        "\n"
+        "Lately over:\n"
+        "⚪ 1 cpu, 01-01 00:00 to 00:04 UTC: The processor is busy: 71.5 %"
+    )
+    data = (await door.ask("/alerts", OPERATOR)).data
+    assert [(each.id, each.state) for each in (*data.alerts, *data.history)] == [
+        (3, "open"),
+        (2, "open"),
+        (1, "resolved"),
+    ]
+    door.still.time += timedelta(minutes=5)
+    assert (await door.say("/alerts", OPERATOR)).startswith(f"{silent}\nOpen since before:\n🔴 3")
+
+
+async def test_an_alert_is_acknowledged_with_a_note_and_that_is_audited():
+    door = await service()
+    await door.store.health.keep_alert(firing(7))
+    told = await door.say("/ack 7 New disk  ordered.", OPERATOR)
+    assert told == (
+        "👀 You look after alert 7: The processor is busy: 71.5 %\nNote: New disk ordered."
+    )
+    listed = await door.say("/alerts", OPERATOR)
+    name = (await door.store.health.alerts(1))[0].acknowledged_by
+    assert f"   {name} looks after it: New disk ordered." in listed
+    assert "/ack" not in listed
+    await door.say("/ack 7", OPERATOR)
+    assert f"   {name} looks after it." in await door.say("/alerts", OPERATOR)
+    await door.store.health.keep_alert(firing(7, resolved_at=START))
+    for id in (7, 8):
+        said = await door.say(f"/ack {id}", OPERATOR)
+        assert said == f"No alert {id} is open; /alerts lists those that are."
+    for id in (0, 99_999_999):
+        assert "/alerts lists" in await door.say(f"/ack {id}", OPERATOR)
+    assert "I do not know that command" in await door.say("/ack 7", BOB)

@@ -1,9 +1,11 @@
 """What operators look at over HTTP, maintenance, and /api/bot."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from tests.doors import ALICE, BOB, Door
 from tests.surfaces.api_rig import OpenDoor, app_over, failure, signed, talking
+from tradefleet.alert import Alert, Level
 from tradefleet.domain.user import Role
 from tradefleet.surfaces.api.seed_routes import seed_routes
 
@@ -58,6 +60,35 @@ async def test_figures_and_alerts_are_there_for_the_machine_itself_and_for_admin
         "message": "journal_queue is unhealthy: 9000",
         "timestamp": "2026-01-01T00:00:00Z",
     }
+
+
+async def test_an_alert_that_is_open_says_more_than_its_metric_and_whose_it_is():
+    door, app = await service()
+    at = door.still.now() - timedelta(minutes=5)
+    for id, metric in ((1, "journal_queue"), (2, "backup_age_h")):
+        await door.store.health.keep_alert(
+            Alert(
+                id=id,
+                rule="queue",
+                metric=metric,
+                level=Level.WARNING,
+                value=1000.0,
+                text="A queue is long: 1000",
+                cure="",
+                fired_at=at,
+                changed_at=at,
+            )
+        )
+    async with talking(app) as client:
+        told = (await client.get("/alerts")).json()
+    assert [(each["metric"], each["level"]) for each in told["alerts"]] == [
+        ("stale_symbols", "warning"),
+        ("journal_queue", "warning"),
+        ("backup_age_h", "warning"),
+    ]
+    assert told["alerts"][1]["message"] == "A queue is long: 1000"
+    assert told["alerts"][1]["timestamp"] == "2025-12-31T23:55:00Z"
+    assert (told["active_alerts"], told["critical_alerts"]) == (3, 0)
 
 
 async def test_the_overview_of_users_is_for_admins_alone():

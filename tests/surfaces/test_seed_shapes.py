@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.doors import ALICE, Door
+from tests.doors import ALICE, Door, Still
 from tests.surfaces.api_rig import OpenDoor, app_over, failure, signed, talking
 from tests.surfaces.test_seed_trade import shape
+from tradefleet import alerts
+from tradefleet.domain.health import Metric
 from tradefleet.domain.user import Role
+from tradefleet.operations.health.checks import Check, HealthWatch, Measured
+from tradefleet.plugins import find_plugins
 from tradefleet.surfaces.api.app import build_app
+from tradefleet.surfaces.api.health import Health
 from tradefleet.surfaces.api.seed_routes import seed_routes
 from tradefleet.wiring.machine import Machine
 
@@ -21,6 +26,7 @@ COUNT = {"value": "int", "status": "text"}
 SHAPES: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/health"): {
         "overall_status": "text",
+        "maintenance_mode": "bool",
         "timestamp": "text",
         "metrics": {
             "cpu_usage": METRIC,
@@ -89,17 +95,29 @@ SHAPES: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 
-async def node() -> dict[str, Any]:
-    return {
-        "overall_status": "degraded",
-        "timestamp": "2026-01-01T00:00:00Z",
-        "metrics": {
-            "active_users": {"value": 1, "status": "healthy"},
-            "stale_symbols": {"value": 2, "status": "degraded"},
-        },
-        "active_alerts": 1,
-        "critical_alerts": 0,
-    }
+def health_of(clock: Still) -> Health:
+    """Return what tells what is measured of the machine, beside two figures of a node's."""
+    machine = Machine(clock=clock)
+
+    async def stale() -> Measured:
+        return {"stale_symbols": Metric(2)}
+
+    watch = HealthWatch(
+        checks=[
+            Check(metrics=("cpu_usage",), measure=machine.processor),
+            Check(metrics=("memory_usage",), measure=machine.memory),
+            Check(metrics=("stale_symbols",), measure=stale),
+        ],
+        rules=find_plugins(alerts, "ALERT"),
+        clock=clock,
+        every=30,
+        at_once=lambda: {"active_users": Metric(1)},
+    )
+
+    async def health() -> dict[str, Any]:
+        return (await watch.report()).as_json()
+
+    return health
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
@@ -112,7 +130,7 @@ async def test_it_answers_in_its_documents_shape(verb, path, slash):
         await door.ask("/start_trading")
     async with door.store.open(ALICE) as own:
         await own.save_user(replace(await own.user(), role=Role.ADMIN))
-    health = Machine(node=node, clock=door.still).health
+    health = health_of(door.still)
     routes = seed_routes(door.dispatcher, OpenDoor(), health)
     app = build_app(health=health, is_ready=lambda: True, more=routes)
     async with talking(app) as client:
@@ -124,7 +142,9 @@ async def test_it_answers_in_its_documents_shape(verb, path, slash):
 @pytest.mark.parametrize("slash", ["", "/"])
 async def test_what_failed_has_the_documents_shape_and_a_code(slash):
     door = Door()
-    app = app_over(door.dispatcher, more=seed_routes(door.dispatcher, OpenDoor(), node))
+    app = app_over(
+        door.dispatcher, more=seed_routes(door.dispatcher, OpenDoor(), health_of(door.still))
+    )
     async with talking(app) as client:
         for path in ("/api/trade/balance", "/users/overview"):
             assert failure(await client.get(path + slash)) == (401, "unauthorized")

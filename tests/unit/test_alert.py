@@ -220,7 +220,7 @@ def test_critical_is_below_warning_where_low_is_bad():
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_every_rule_says_what_is_wrong_and_what_to_do(rule):
-    assert RULES[rule.name] is rule
+    assert find_plugins(alerts, "ALERT")[rule.name] is rule
     assert rule.warning is not None or rule.critical is not None
     with_thresholds({rule.name: rule}, f"{rule.name}=0")
     assert rule.summary[0].isupper() and not rule.summary.endswith(".")

@@ -27,10 +27,10 @@ def test_the_processor_is_told_for_the_time_since_it_was_looked_at(monkeypatch):
     times = SimpleNamespace(times=lambda: SimpleNamespace(user=next(busy), system=0.0))
     monkeypatch.setattr(machine, "os", times)
     told = []
-    for step in (0, 2, 0.5, 0.5, 5):
+    for step in (0, 20, 5, 10, 50):
         clock.time += timedelta(seconds=step)
         told.append(looked.cpu_percent())
-    assert told == pytest.approx([0, 25, 25, 950, 5])
+    assert told == pytest.approx([0, 2.5, 2.5, 950 / 15, 0.5])
 
 
 async def test_what_is_measured_has_its_name(tmp_path):

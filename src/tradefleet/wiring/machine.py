@@ -16,7 +16,7 @@ from tradefleet.domain.health import Metric
 STATM = Path("/proc/self/statm")  # of Linux: the process's size and what of it is in memory, pages
 MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")  # of a container: what it may have
-APART_SECONDS = 1.0  # two looks that are closer together would tell of a moment, not of use
+APART_SECONDS = 15.0  # two looks that are closer together would tell of a moment, not of use
 TRIAL_FILE = ".can-be-written"
 TRIAL_BYTES = 4096
 

@@ -18,6 +18,7 @@ from tradefleet.domain.health import HealthReport, Metric, Status
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 5.0  # one measurement may take
+STARTING_SECONDS = 1.0  # between two looks until every user was taken
 DATABASE = "database_ms"
 
 Measured = Mapping[str, Metric]
@@ -60,11 +61,18 @@ class HealthWatch:
 
     async def run(self) -> None:
         """Measure until cancelled."""
+        await self._while_starting()
         while True:
             began = self.clock.monotonic()
             await self.turn()
             took = self.clock.monotonic() - began
             await self.clock.sleep(max(self.every - took, self.every / 10))
+
+    async def _while_starting(self) -> None:
+        """Judge nothing until every user was taken: who starts is busy, and that is no trouble."""
+        began = self.clock.monotonic()
+        while not self.recovered() and self.clock.monotonic() - began < self.every:
+            await self.clock.sleep(min(STARTING_SECONDS, self.every))
 
     async def turn(self) -> None:
         """Measure once and tell what was found."""

@@ -24,6 +24,7 @@ alerts = Table(
     text("level"),
     Column("value", Float),
     text("text"),
+    text("cure"),
     Column("fired_at", Time, nullable=False),
     Column("changed_at", Time, nullable=False),
     text("told"),

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from tradefleet.dispatcher import Dispatcher
+from tradefleet.domain.errors import StoreError
 from tradefleet.drawing import moment
+from tradefleet.store import Store
 from tradefleet.surfaces.api.bodies import Text
 from tradefleet.surfaces.api.caller import Caller, Door
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
@@ -24,6 +26,7 @@ from tradefleet.surfaces.api.seed_routes.shapes import (
 )
 
 DAY = timedelta(days=1)
+ALERTS_MAX = 100
 HERE = frozenset({"127.0.0.1", "::1"})
 LEVELS = {"degraded": "warning", "unhealthy": "critical"}
 
@@ -87,7 +90,8 @@ def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -
     async def get_alerts() -> Response:
         """List what is not as it should be now; for admins, and for its own machine."""
         report = await health()
-        alerts = alerts_of(report["metrics"], moment(dispatcher.clock.now()))
+        unwell = alerts_of(report["metrics"], moment(dispatcher.clock.now()))
+        alerts = [*{**unwell, **await open_alerts(dispatcher.store)}.values()]
         critical = sum(alert["level"] == "critical" for alert in alerts)
         told = {"alerts": alerts, "active_alerts": len(alerts), "critical_alerts": critical}
         return json_response(200, told)
@@ -140,10 +144,28 @@ def memory_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def alerts_of(metrics: Mapping[str, Any], at: str) -> list[dict[str, Any]]:
-    """Return what is not as it should be now."""
-    return [
-        {
+async def open_alerts(store: Store) -> dict[str, dict[str, Any]]:
+    """Return the open alerts by metric, of all processes; none while the database is away."""
+    try:
+        found = await store.health.alerts(ALERTS_MAX, only_open=True)
+    except StoreError:
+        return {}
+    return {
+        alert.metric: {
+            "level": alert.level.value,
+            "metric": alert.metric,
+            "value": alert.value,
+            "message": alert.text,
+            "timestamp": moment(alert.fired_at),
+        }
+        for alert in reversed(found)
+    }
+
+
+def alerts_of(metrics: Mapping[str, Any], at: str) -> dict[str, dict[str, Any]]:
+    """Return what is not as it should be now, by metric."""
+    return {
+        name: {
             "level": LEVELS.get(metric["status"], "warning"),
             "metric": name,
             "value": metric["value"],
@@ -152,4 +174,4 @@ def alerts_of(metrics: Mapping[str, Any], at: str) -> list[dict[str, Any]]:
         }
         for name, metric in metrics.items()
         if metric["status"] != "healthy"
-    ]
+    }

@@ -29,6 +29,7 @@ def upgrade() -> None:
         text("level"),
         sa.Column("value", sa.Float),
         text("text"),
+        text("cure"),
         sa.Column("fired_at", TIME, nullable=False),
         sa.Column("changed_at", TIME, nullable=False),
         text("told"),
