@@ -23,9 +23,12 @@ async def census(connection: AsyncConnection, since: datetime) -> Census:
     runs = bot.removed_at.is_(None) & (bot.status == BotStatus.RUNNING)
     active = union(select(bot.user_id).where(runs), select(position.user_id)).subquery()
     every = select(func.count()).select_from
-    tiers = await connection.execute(select(user.tier, func.count()).group_by(user.tier))
+    there = user.erased_at.is_(None)
+    tiers = await connection.execute(
+        select(user.tier, func.count()).where(there).group_by(user.tier)
+    )
     return Census(
-        users=await count(every(tables.users)),
+        users=await count(every(tables.users).where(there)),
         active=await count(select(func.count(distinct(active.c.user_id)))),
         registered=await count(every(tables.users).where(user.created_at >= since)),
         by_tier={row[0]: row[1] for row in tiers},

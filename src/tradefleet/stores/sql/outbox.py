@@ -76,7 +76,8 @@ async def post_to_all(connection: AsyncConnection, topic: Topic, text: str, at: 
     outbox, names = tables.outbox, ("user_id", "topic", "text", "at", "priority", "tries")
     said = [literal(topic.value), literal(text), literal(at, outbox.c.at.type)]
     plain = [*said, literal(USUAL_PRIORITY), literal(0), literal(at, outbox.c.due_at.type)]
-    everybody = select(tables.users.c.id, *plain, literal(""))
+    there = tables.users.c.erased_at.is_(None)
+    everybody = select(tables.users.c.id, *plain, literal("")).where(there)
     added = insert(outbox).from_select([*names, "due_at", "error"], everybody)
     return (await connection.execute(added)).rowcount
 

@@ -41,6 +41,7 @@ STILL_OPEN = (
     "until /position shows none), and ask again."
 )
 BANNED = "erased"
+SOMEBODY = "(about somebody who was erased)"
 # Words about one user may stand in rows of another: in notices to the operator's people above all.
 MENTIONING = (
     (tables.outbox, "text"),
@@ -88,7 +89,7 @@ async def names_of(connection: AsyncConnection, user_id: UserId) -> tuple[str, .
 
 
 async def mentions(
-    connection: AsyncConnection, user_id: UserId, names: Sequence[str], pseudonym: str
+    connection: AsyncConnection, user_id: UserId, names: Sequence[str]
 ) -> list[Mention]:
     """Find others' rows that name a user; read before the erasing, so that nobody waits for it."""
     found = []
@@ -104,9 +105,30 @@ async def mentions(
         async for row in result.mappings():
             if words.search(row["said"]):
                 key = {each.name: row[each.name] for each in keys}
-                left = words.sub(pseudonym, row["said"])
+                left = without(row["said"], words)
                 found.append(Mention(table, key, row["user_id"], left))
     return found
+
+
+def without(said: str, words: re.Pattern[str]) -> str:
+    """Return what is left of a text, or of the texts in JSON, when those with a name go."""
+    try:
+        read = json.loads(said)
+    except ValueError:
+        return SOMEBODY
+    if not isinstance(read, dict | list):
+        return SOMEBODY
+    return json.dumps(left_of(read, words), ensure_ascii=False, separators=(",", ":"))
+
+
+def left_of(value: Any, words: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return SOMEBODY if words.search(value) else value
+    if isinstance(value, list):
+        return [left_of(each, words) for each in value]
+    if isinstance(value, dict):
+        return {left_of(name, words): left_of(each, words) for name, each in value.items()}
+    return SOMEBODY if words.search(str(value)) else value
 
 
 def json_inside(name: str) -> str:

@@ -44,7 +44,7 @@ async def rows_of(
 def shown(row: Mapping[str, Any], hidden: Mapping[str, str]) -> dict[str, Any]:
     """Return a row without what opens anything."""
     return {
-        name: said_of(value, hidden[name]) if name in hidden else value
+        str(name): said_of(value, hidden[name]) if name in hidden else value
         for name, value in row.items()
     }
 

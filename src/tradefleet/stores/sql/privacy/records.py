@@ -83,7 +83,7 @@ class SqlRecords:
     ) -> Erased:
         async with self.reading() as connection:
             names = await erasing.names_of(connection, user_id)
-            found = await erasing.mentions(connection, user_id, names, pseudonym)
+            found = await erasing.mentions(connection, user_id, names)
         async with self.writing() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(LOCK)
