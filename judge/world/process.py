@@ -113,6 +113,9 @@ class HostStore:
     async def load_users(self, user_ids: Sequence[Any]) -> Any:
         return await self._look("load_users", user_ids)
 
+    async def rulings(self, user_ids: Sequence[Any]) -> Any:
+        return await self._look("rulings", user_ids)
+
     async def host_messages(self, owner: str, limit: int) -> Any:
         return await self._look("host_messages", owner, limit)
 

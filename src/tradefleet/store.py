@@ -344,6 +344,16 @@ class UserLoad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a user may do now: their lease, with the kill version that these switches have."""
+
+    lease: Lease
+    user: User
+    limits: RiskLimits | None
+    switches: Sequence[Switch]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostMessage:
     """What a command left for the host: subjects are in runtime/host.py."""
 
@@ -523,6 +533,9 @@ class Store(Protocol):
 
         At most some thousands at once.
         """
+
+    async def rulings(self, user_ids: Sequence[UserId]) -> Sequence[Ruling]:
+        """Return what these users may do now; a kill version is never newer than its switches."""
 
     # messages and notices
     async def host_messages(self, owner: str, limit: int) -> Sequence[HostMessage]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.makers import START
 from tests.store_rig import ALICE, BOB
 from tradefleet.domain.effects import Topic
-from tradefleet.domain.limits import Halt, Scope, Switch
+from tradefleet.domain.limits import Halt, RiskLimits, Scope, Switch
 from tradefleet.domain.user import User
 from tradefleet.store import find_somebody
 
@@ -37,6 +37,25 @@ async def test_a_ban_and_a_switch_of_the_operator_are_kept(store):
     assert (await store.load_user(ALICE)).switches == [stop]
     async with store.open(BOB, reading=True) as own:
         assert (await own.user()).banned_at is None
+
+
+async def test_rulings_say_together_what_users_may_do_each_under_their_kill_version(store):
+    await registered(store)
+    reduced = RiskLimits(open_positions_max=2)
+    stop = Switch(scope=Scope.USER, scope_id=BOB, halt=Halt.STOP, reason="lunch", changed_at=START)
+    everybody = Switch(
+        scope=Scope.PLATFORM, scope_id="*", halt=Halt.RUN, reason="on", changed_at=START
+    )
+    async with store.open(ALICE) as own:
+        await own.save_limits(reduced)
+    async with store.open(BOB) as own:
+        await own.set_switch(stop)
+    await store.set_platform_switch(everybody)
+    bob, alice = await store.rulings([BOB, ALICE])
+    assert (bob.user.id, bob.limits, list(bob.switches)) == (BOB, None, [everybody, stop])
+    assert (alice.user.id, alice.limits, list(alice.switches)) == (ALICE, reduced, [everybody])
+    assert (alice.lease.kill_version, bob.lease.kill_version) == (1, 2)
+    assert await store.rulings([]) == []
 
 
 async def test_word_to_everybody_waits_in_each_outbox_once(store):

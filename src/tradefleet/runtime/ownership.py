@@ -41,7 +41,7 @@ from tradefleet.runtime.recovery import (
     take_user,
 )
 from tradefleet.runtime.start_times import StartTimes
-from tradefleet.store import HostMessage, Lease, UserLoad
+from tradefleet.store import HostMessage, Lease, Ruling, UserLoad
 
 logger = logging.getLogger(__name__)
 
@@ -202,23 +202,28 @@ class Ownership:
             host.owner, now=host.clock.now(), ttl=self.lease_seconds
         )
         leases = {lease.user_id: lease for lease in held}
+        switched: list[HostedUser] = []
         for user in list(host.users.values()):
             lease = leases.get(user.id)
             if user.gone:
                 continue
             if lease is None or lease.epoch != user.lease.epoch:
-                logger.error("lost the lease of user %s; dropping them", user.id)
-                host.drop(user)
+                self._lost(user)
             elif lease.kill_version != user.lease.kill_version:
-                await self._obey(user, lease)
+                switched.append(user)
             else:
                 user.lease = lease
+        await self._obey(switched)
         host.dropped &= leases.keys()
         # Whose writes the store refused, and who could not be run before.
         known = host.users.keys() | self._taking
         await self._take([lease for user_id, lease in leases.items() if user_id not in known])
         for user in [user for user in host.users.values() if not user.is_complete]:
             await self._complete(user)
+
+    def _lost(self, user: HostedUser) -> None:
+        logger.error("lost the lease of user %s; dropping them", user.id)
+        self.host.drop(user)
 
     async def _complete(self, user: HostedUser) -> None:
         """Start the bots that waited for a venue that was silent."""
@@ -241,8 +246,8 @@ class Ownership:
         messages = await host.store.host_messages(host.owner, MESSAGES_MAX)
         followed: list[HostMessage] = []
         failed: list[HostMessage] = []
-        if any(message.subject == "switches_changed" for message in messages):
-            await self._renew()  # every lease there is: once, before any of the switches is read
+        told = [each.user_id for each in messages if each.subject == "switches_changed"]
+        await self._obey([host.users[each] for each in dict.fromkeys(told) if each in host.users])
         for message in messages:
             user = host.users.get(message.user_id)
             if user is None:
@@ -277,7 +282,7 @@ class Ownership:
             case "force_exit":
                 self._force_exit(user, BotId(message.payload["bot_id"]))
             case "switches_changed":
-                await self._switches_changed(user)
+                pass  # obeyed already, with those of all others
             case "resume":
                 self._resume(user, message.payload["reason"])
             case unknown:
@@ -380,29 +385,44 @@ class Ownership:
         if bot is not None:
             self.host.deliver(bot, ExitAsked("force_exit", self.host.clock.now()))
 
-    async def _switches_changed(self, user: HostedUser) -> None:
-        if not user.gone:
-            await self._obey(user, user.lease)
-
-    async def _obey(self, user: HostedUser, lease: Lease) -> None:
+    async def _obey(self, users: Sequence[HostedUser]) -> None:
         """Obey limits and kill switches as they stand now; flatten what must be flat.
 
-        The lease's kill version was read before the switches, so that nothing is ever armed
+        A ruling's kill version was read before its switches, so that nothing is ever armed
         under a version whose switches are not obeyed yet.
         """
         host = self.host
-        load = await host.store.load_user(user.id)
-        user.guard.set_switches(load.switches)
-        tier = allowed_to(load.user, host.tiers)
-        user.guard.set_limits(load.limits or RiskLimits.default(), tier)
-        user.lease = lease
-        for bot in user.bots.values():
-            bot.engine.restore_guards()
-        for bot in list(user.bots.values()):
-            spec = bot.engine.spec
-            if user.guard.halt_for(spec.id, spec.account_id) is Halt.FLATTEN:
-                host.deliver(bot, ExitAsked("kill_switch", host.clock.now()))
+        for user, ruling in await self._rulings(users):
+            if user.gone:
+                continue
+            if ruling.lease.epoch != user.lease.epoch:
+                self._lost(user)
+                continue
+            user.guard.set_switches(ruling.switches)
+            tier = allowed_to(ruling.user, host.tiers)
+            user.guard.set_limits(ruling.limits or RiskLimits.default(), tier)
+            user.lease = ruling.lease
+            for bot in user.bots.values():
+                bot.engine.restore_guards()
+            for bot in list(user.bots.values()):
+                spec = bot.engine.spec
+                if user.guard.halt_for(spec.id, spec.account_id) is Halt.FLATTEN:
+                    host.deliver(bot, ExitAsked("kill_switch", host.clock.now()))
         host.flush()
+
+    async def _rulings(self, users: Sequence[HostedUser]) -> list[tuple[HostedUser, Ruling]]:
+        """Read what users may do, all together; whose rows cannot be read is taken again, alone."""
+        host = self.host
+        if not users:
+            return []
+        with host.catch() as caught:
+            found = await host.store.rulings([user.id for user in users])
+            return list(zip(users, found, strict=True))
+        logger.error("limits and switches cannot be read: %r", caught[0])
+        if len(users) > 1:
+            return [one for user in users for one in await self._rulings([user])]
+        host.drop(users[0])
+        return []
 
     def _resume(self, user: HostedUser, reason: str) -> None:
         now = self.host.clock.now()

@@ -14,6 +14,7 @@ from typing import Any
 
 from tradefleet import strategies
 from tradefleet.domain.bot import BotSpec, BotStatus
+from tradefleet.domain.consent import Consent, RiskNotice
 from tradefleet.domain.effects import OrderPlaced
 from tradefleet.domain.errors import ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UserId
@@ -192,12 +193,14 @@ async def make_users(
 ) -> None:
     """Make users with three running bots each, spread over symbols and both strategies."""
     at = datetime.fromisoformat("2024-01-01T00:00:00Z")
-    names = ("ema_cross", "apex")
+    names, notice = ("ema_cross", "apex"), RiskNotice()
+    read = Consent(version=notice.version, at=at, surface="benchmark", text_hash=notice.text_hash)
     for first in range(0, bots, BOTS_PER_USER):
         user_id = UserId(f"u{first:06}")
         account_id = AccountId(f"{user_id}:paper")
         async with store.open(user_id) as user:
             await user.save_user(User(id=user_id, username=user_id, created_at=at, tier=tier))
+            await user.save_consent(read)
             await user.save_limits(RiskLimits())
             await user.save_account(
                 Account(

@@ -26,6 +26,7 @@ from tradefleet.store import (
     Lease,
     OutboxNotice,
     ReplayRun,
+    Ruling,
     SealedKey,
     SignalNote,
     UserLoad,
@@ -261,6 +262,18 @@ class MemoryStore:
     async def load_users(self, user_ids: Sequence[UserId]) -> Sequence[UserLoad]:
         loads = [await self.load_user(user_id) for user_id in user_ids]
         return [replace(load, entries=self._entries(load.user.id)) for load in loads]
+
+    async def rulings(self, user_ids: Sequence[UserId]) -> Sequence[Ruling]:
+        leases, platform = self._shared.leases, list(self._shared.platform.values())
+        return [
+            Ruling(
+                lease=leases[user_id],
+                user=self._rows[user_id].user[user_id],
+                limits=self._rows[user_id].limits.get(user_id),
+                switches=platform + list(self._rows[user_id].switches.values()),
+            )
+            for user_id in user_ids
+        ]
 
     def _entries(self, user_id: UserId) -> Mapping[AccountId, Sequence[LedgerEntry]]:
         found: dict[AccountId, list[LedgerEntry]] = defaultdict(list)

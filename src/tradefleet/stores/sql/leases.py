@@ -12,6 +12,7 @@ from sqlalchemy import Select, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tradefleet.domain.bot import BotStatus
+from tradefleet.domain.ids import UserId
 from tradefleet.store import Lease
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.queries import rows
@@ -57,6 +58,12 @@ async def renew(
     )
     renewed = update(tables.leases).values(expires_at=now + timedelta(seconds=ttl))
     return await changed(connection, renewed, held)
+
+
+async def held_by(connection: AsyncConnection, ids: Sequence[UserId]) -> dict[UserId, Lease]:
+    """Return the leases of these users, whoever holds them."""
+    query = select(tables.leases).where(LEASE.user_id.in_(ids))
+    return {row["user_id"]: LEASES.read(row) for row in await rows(connection, query)}
 
 
 async def changed(connection: AsyncConnection, change: Any, which: Select[Any]) -> Sequence[Lease]:

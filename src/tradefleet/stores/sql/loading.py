@@ -12,8 +12,8 @@ from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.domain.ids import AccountId, FillId, OrderId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.order import Order, OrderState
-from tradefleet.store import ABSENT_WATCHED, UserLoad
-from tradefleet.stores.sql import queries, shapes, tables
+from tradefleet.store import ABSENT_WATCHED, Ruling, UserLoad
+from tradefleet.stores.sql import leases, queries, shapes, tables
 from tradefleet.stores.sql.queries import by_user, entries_of, rows
 
 
@@ -57,6 +57,23 @@ async def load_users_with_entries(
     query = query.order_by(table.c.booked_at, table.c.entry_id, table.c.line)
     lines = by_user(await rows(connection, query), lambda line: line)
     return [replace(load, entries=by_account(lines[load.user.id])) for load in loads]
+
+
+async def rulings_of(connection: AsyncConnection, ids: Sequence[UserId]) -> list[Ruling]:
+    """Read leases before switches: who changes a switch raises the kill version with it."""
+    held = await leases.held_by(connection, ids)
+    users = await queries.users_of(connection, ids)
+    limits = await queries.limits_of(connection, ids)
+    switches = await queries.switches_of(connection, ids)
+    return [
+        Ruling(
+            lease=held[user_id],
+            user=users[user_id],
+            limits=limits.get(user_id),
+            switches=switches[user_id],
+        )
+        for user_id in ids
+    ]
 
 
 def by_account(
