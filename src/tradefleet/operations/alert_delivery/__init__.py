@@ -1,0 +1,1 @@
+"""Brings alerts to people: Slack, Discord, a webhook, Telegram, and whatever Apprise reaches."""
