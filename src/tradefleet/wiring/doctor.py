@@ -1,5 +1,6 @@
 """The doctor's looks, over the settings: at this machine, the database, and what is spoken to."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from tradefleet.stores import sql
 from tradefleet.stores.sql import examining
 from tradefleet.stores.sql.roles import look_at_wall
 from tradefleet.vault import Vault
+from tradefleet.wiring.audit import verified
 from tradefleet.wiring.backup import backups_of, known_masters
 from tradefleet.wiring.ground import without_password
 from tradefleet.wiring.serving import is_dead
@@ -31,6 +33,7 @@ LOOK_SECONDS = 60.0  # at a database's file
 ANSWER_SECONDS = 5.0
 OFFSET_WARNING, OFFSET_PROBLEM = 0.25, 0.5  # seconds between two clocks
 PLATFORM = "*"
+FAULTS_TOLD = 5
 FINGERPRINTS = "key_fingerprints"
 SYNCHRONISE = "let a time service set this machine's clock (chrony, systemd-timesyncd)"
 # Where each venue tells its time, and how it is read there: the value's path, what a second is.
@@ -83,6 +86,7 @@ class Patient:
             Check("server", self.server),
             Check("row-level security", self.wall),
             Check("keys", self.keys),
+            Check("audit", self.audit),
             Check("leases", self.rows),
             Check("outbox", self.backlog),
             Check("alerts", self.alerts),
@@ -187,15 +191,35 @@ class Patient:
         cure = "bring back the ENCRYPTION_KEY it was sealed under, from where you keep its copy"
         if not masters or not await examining.has_secret(self.store, FINGERPRINTS):
             return [problem("keys", "there are users' keys, and no master key opens them", cure)]
-        vault = Vault(masters, await self.store.secret(FINGERPRINTS))
-        found = await inspect(Keyring(self.store, vault))
+        keyring = Keyring(self.store, Vault(masters, await self.store.secret(FINGERPRINTS)))
+        shut = [id async for id, wrapped in keyring.users() if not keyring.vault.opens(id, wrapped)]
+        if shut:
+            return [
+                problem("keys", f"{len(shut)} users' keys do not open, {shut[0]}'s first", cure)
+            ]
+        found = await inspect(keyring)
         text = f"{found.users} users' keys and {found.accounts} accounts' open"
-        told = [problem("keys", fault, cure) for fault in found.faults]
+        again = "let its user connect the account again, or restore the row from a backup"
+        told = [problem("keys", fault, again) for fault in found.faults]
         if found.outdated:
             rotate = "tradefleet vault rotate; then take the old key out of ENCRYPTION_KEY"
             text = f"{found.outdated} are under an older master key"
             told.append(warning("keys", text, rotate))
         return told or [ok("keys", text)]
+
+    async def audit(self) -> list[Finding]:
+        masters = known_masters(self.settings)
+        if self.store is None or not masters:
+            return []
+        if not await examining.has_secret(self.store, FINGERPRINTS):
+            return [ok("audit", "not begun yet")]
+        vault = Vault(masters, await self.store.secret(FINGERPRINTS))
+        file = self.settings.audit_checkpoint_file
+        checkpoints = file if await asyncio.to_thread(file.is_file) else None
+        report = await verified(self.store, vault, masters, None, checkpoints)
+        cure = "tradefleet audit verify tells all; docs/how-to/audit.md what it means"
+        told = [problem("audit", str(fault), cure) for fault in report.faults[:FAULTS_TOLD]]
+        return told or [ok("audit", report.told()[0])]
 
     async def rows(self) -> list[Finding]:
         if self.store is None:

@@ -145,7 +145,7 @@ def alerts(open_ones: Sequence[Alert]) -> Iterator[Finding]:
             yield judged(
                 "alerts",
                 text,
-                "docs/runbooks/ says what to do; /alerts shows it, /ack takes it in hand",
+                f"{each.cure}; /ack {each.id} takes it in hand",
                 warns=True,
                 fails=each.level is Level.CRITICAL,
             )
