@@ -26,10 +26,17 @@ from tradefleet.domain.market import Side
 from tradefleet.domain.order import Order
 from tradefleet.domain.statement import EntryKind
 from tradefleet.engine.statement import Comparison
+from tradefleet.runtime import reconciliation
 from tradefleet.runtime.statement import DailyStatement
 from tradefleet.venue import StatementNotPossible
 
 HOUR, DAY = 3600, 86_400
+
+
+@pytest.fixture(autouse=True)
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days pass here: who looks at what is due does so every few seconds, not every second."""
+    monkeypatch.setattr(reconciliation, "TICK", 6.0)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.doors import PAPER, Door
 from tests.surfaces.api_rig import OpenDoor, health, signed
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.runtime.real_world import RandomIds, RealClock
@@ -21,7 +20,7 @@ PATIENCE = 10.0
 
 
 class Service:
-    """One process: a hub and a server over a store."""
+    """One process: a hub and a server of what is live over a store, without commands."""
 
     def __init__(self, store: Any, port: int, hub: LiveHub) -> None:
         self.store, self.port, self.hub = store, port, hub
@@ -53,7 +52,6 @@ async def serving(store: Any) -> AsyncIterator[Service]:
         port=0,
         health=health,
         is_ready=lambda: True,
-        dispatcher=Door(PAPER).dispatcher,
         door=OpenDoor(),
         more=[live_routes(live)],
     )

@@ -20,6 +20,7 @@ from tradefleet.surfaces.api.seed_routes import seed_routes
 
 PROXY, HOME = "10.0.0.1", "203.0.113.7"
 READ = "/api/v1/bots"
+ANY = "/nowhere"  # counted like every page, and quicker than those that are there
 
 
 class House:
@@ -299,7 +300,7 @@ async def test_an_address_is_taken_from_a_header_of_our_own_proxies_alone(peer, 
     house = House()
     proxies = [ip_network("10.0.0.0/8")]
     async with house.asking(peer, proxies=proxies) as client:
-        await client.get("/docs", headers={"X-Forwarded-For": told})
+        await client.get(ANY, headers={"X-Forwarded-For": told})
     assert await counted_addresses(house) == {counted}
 
 
@@ -307,17 +308,17 @@ async def test_without_a_proxy_of_ours_no_header_hides_a_flood():
     house = House(anonymous_per_hour=5)
     async with house.asking() as client:
         codes = [
-            (await client.get("/docs", headers={"X-Forwarded-For": f"198.51.100.{n}"})).status_code
+            (await client.get(ANY, headers={"X-Forwarded-For": f"198.51.100.{n}"})).status_code
             for n in range(10)
         ]
-    assert codes == [200] * 5 + [429] * 5
+    assert codes == [404] * 5 + [429] * 5
 
 
 async def test_several_headers_are_read_as_one():
     house = House()
     async with house.asking(PROXY, proxies=[ip_network("10.0.0.0/8")]) as client:
         told = [("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "198.51.100.1, 10.0.0.3")]
-        await client.get("/docs", headers=told)
+        await client.get(ANY, headers=told)
     assert await counted_addresses(house) == {"198.51.100.1"}
 
 
