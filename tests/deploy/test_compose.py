@@ -1,12 +1,16 @@
 """docker-compose.yml: parsed, complete, hardened, and naming only what exists."""
 
+import asyncio
 import re
 from ipaddress import ip_address, ip_network
 
 import pytest
 
 from tests.deploy.files import PORT, ROOT, SECRETS, image, is_command, is_route, memory, read_yaml
+from tests.postgres_server import address_as, database_address, execute
 from tradefleet.settings import NAMES, Settings
+from tradefleet.stores.sql import upgrade
+from tradefleet.stores.sql.roles import APP_ROLE, look_at_wall, set_up_role
 
 COMPOSE = read_yaml(ROOT / "docker-compose.yml")
 SERVICES = COMPOSE["services"]
@@ -22,7 +26,7 @@ every_one = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_the_services_are_those_of_the_guide():
-    assert SERVICES.keys() == {"trading-bot", "postgres", "redis", "nginx"}
+    assert SERVICES.keys() == {"migrate", "trading-bot", "postgres", "redis", "nginx"}
 
 
 @every_one
@@ -33,7 +37,7 @@ def test_a_service_says_only_what_compose_knows(name):
 @every_one
 def test_a_service_is_started_again_may_gain_nothing_and_has_a_limit(name):
     service = SERVICES[name]
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == ("on-failure" if name == "migrate" else "unless-stopped")
     assert "no-new-privileges:true" in service["security_opt"]
     assert memory(service["mem_limit"]) >= 128
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
@@ -70,12 +74,13 @@ def test_the_settings_exist_and_are_free_of_faults():
 
 
 def test_no_secret_is_written_down():
+    asked_of_postgres = {"POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD"}
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            if name in (SECRETS - {"REDIS_URL"}) | {"POSTGRES_PASSWORD"}:
+            if name in (SECRETS - {"REDIS_URL"}) | asked_of_postgres:
                 assert re.search(r"\$\{\w+:\?", value), "asked for, and refused when it is missing"
     asked = set(re.findall(r"\$\{(\w+)", str(COMPOSE)))
-    assert asked == {"POSTGRES_PASSWORD"}
+    assert asked == {"POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD"}
 
 
 def test_the_command_and_the_port_are_those_of_the_service():
@@ -114,10 +119,36 @@ def test_it_has_the_time_to_stop_and_a_place_for_its_files():
     assert BOT["volumes"] == [f"tradefleet:{files}", f"backups:{backups}"]
 
 
-def test_the_service_owns_its_database_and_is_no_superuser():
+def test_the_service_owns_nothing_and_the_schema_is_its_owners():
     script = (ROOT / "deploy" / "postgres" / "role.sh").read_text()
     assert "CREATE ROLE tradefleet LOGIN CREATEDB PASSWORD :'password';" in script
+    assert f"CREATE ROLE {APP_ROLE} LOGIN CREATEDB PASSWORD :'app_password';" in script
     assert "CREATE DATABASE tradefleet OWNER tradefleet;" in script
-    assert "SUPERUSER" not in script.upper().replace("NO SUPERUSER", "")
+    statements = script.partition("<<'SQL'")[2]
+    assert not {"SUPERUSER", "BYPASSRLS"} & set(re.findall(r"\w+", statements))
     assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"]
-    assert BOT["environment"]["DATABASE_URL"].startswith("postgresql://tradefleet:")
+    assert BOT["environment"]["DATABASE_URL"].startswith(f"postgresql://{APP_ROLE}:")
+    migrate = SERVICES["migrate"]
+    assert migrate["environment"]["DATABASE_URL"].startswith("postgresql://tradefleet:")
+    assert is_command(migrate["command"])
+    assert BOT["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_roles_are_made_as_the_script_says(postgres_server):
+    """PostgreSQL itself carries out what it says, and the service's role opens the database."""
+    script = (ROOT / "deploy" / "postgres" / "role.sh").read_text()
+    statements = script.partition("<<'SQL'")[2].rpartition("SQL")[0]
+    for name in ("tradefleet_app", "tradefleet"):
+        statements = re.sub(rf"\b{name}\b(?!\.)", f"compose_{name}", statements)
+    for said in re.findall(r"^[A-Z][^;]+;", statements, re.MULTILINE):
+        execute(postgres_server, re.sub(r":'\w+'", "'secret'", said), "SELECT 1")
+    owner = address_as(
+        "compose_tradefleet", database_address(postgres_server, "compose_tradefleet")
+    )
+    asyncio.run(upgrade(owner))
+    asyncio.run(set_up_role(address_as("postgres", owner), "compose_tradefleet_app", None))
+    wall = asyncio.run(look_at_wall(address_as("compose_tradefleet_app", owner)))
+    assert wall is not None
+    assert wall.problems() == []
+    shown = execute(owner, "SHOW tradefleet.scope", role="compose_tradefleet")
+    assert shown[0][0] == "system"

@@ -162,3 +162,12 @@ def test_its_memory_is_more_than_was_measured_and_its_processor_has_no_limit():
     assert measured * 2 < memory(resources["requests"]["memory"])
     assert measured * 6 < memory(resources["limits"]["memory"])
     assert "cpu" not in resources["limits"]
+
+
+def test_the_schema_is_brought_up_to_date_by_its_owner_before_the_service_starts():
+    (migrate,) = POD["initContainers"]
+    keys = {each["name"]: each["valueFrom"]["secretKeyRef"]["key"] for each in migrate["env"]}
+    assert keys["DATABASE_URL"] == "DATABASE_OWNER_URL"
+    assert is_command(migrate["command"])
+    assert migrate["image"] == CONTAINER["image"]
+    assert migrate["securityContext"] == CONTAINER["securityContext"]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
@@ -30,6 +31,7 @@ from tradefleet.operations.backup.copying import BackupFault, Picture
 from tradefleet.stores.sql import open_store, schema, upgrade
 from tradefleet.stores.sql.copies import copier_of, postgres
 from tradefleet.stores.sql.copies.sums import digest_of
+from tradefleet.stores.sql.roles import set_up_role
 
 
 @pytest.fixture
@@ -316,6 +318,28 @@ async def test_an_owner_whom_row_level_security_binds_backs_up_and_restores_all(
     assert (await own.copier.standing()).tables["orders"] == 2 * GROUP
     bound = "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'orders'"
     assert execute(url, bound)[0][0] is True
+
+
+async def test_the_services_role_backs_up_and_its_owner_restores_what_it_may_use_again(
+    bare_postgres_url, tmp_path
+):
+    """It owns nothing; what it may do besides is to make a database, to try a backup out in."""
+    require_programs(bare_postgres_url)
+    role = "backup_app"
+    await upgrade(bare_postgres_url)
+    await set_up_role(bare_postgres_url, role, None)
+    execute(bare_postgres_url, f"ALTER ROLE {role} CREATEDB", "SELECT 1")
+    url = address_as(role, bare_postgres_url)
+    store, leases = await filled(url)
+    made = await backups(url, tmp_path).make()
+    await store.close()
+    assert (made.picture.tables["users"], made.picture.tables["orders"]) == (2, 2 * GROUP)
+    await backups(bare_postgres_url, tmp_path).restore(made.file)
+    store = await open_store(url)
+    assert sorted(await store.user_ids()) == sorted(leases)
+    await store.close()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        execute(url, "DELETE FROM fills", role=role)
 
 
 async def test_a_role_from_which_rows_are_hidden_makes_no_empty_backup(

@@ -22,6 +22,9 @@ def build_parts() -> Parts:
         open_door=open_door,
         upgrade_database=upgrade_database,
         check_database=check_database,
+        reopen_database=reopen_database,
+        set_up_role=set_up_role,
+        move_database=move_database,
         rotate_vault=rotate_vault,
         check_vault=check_vault,
         verify_audit=verify_audit,
@@ -240,12 +243,32 @@ async def upgrade_database(db: str | None) -> str:
     return f"The database is up to date: schema {done.known}."
 
 
+async def reopen_database(db: str | None) -> str:
+    from tradefleet.stores.sql.moves import reopen
+
+    return await reopen(address(db))
+
+
+async def set_up_role(db: str | None, role: str, password: str | None) -> Sequence[str]:
+    from tradefleet.stores.sql.roles import set_up_role
+
+    return await set_up_role(address(db), role, password)
+
+
+async def move_database(source: str, target: str, say: Any) -> None:
+    from tradefleet.wiring.moving import move
+
+    await move(source, target, say)
+
+
 async def check_database(db: str | None) -> str:
     """Say that the database can be used; Refused says what to do when it cannot."""
     from tradefleet.stores import sql
 
     found = await sql.check(address(db))
     match found.state:
+        case sql.SchemaState.UNFINISHED | sql.SchemaState.MOVED:
+            raise Refused(sql.not_in_use(found.state, "The database"))
         case sql.SchemaState.CURRENT:
             return f"The database is up to date: schema {found.found}."
         case sql.SchemaState.NEWER:

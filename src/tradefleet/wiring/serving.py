@@ -55,6 +55,7 @@ from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
 from tradefleet.wiring.venues import ensure_reached
 from tradefleet.wiring.waiting_room import first_words, is_all_database, wait_for_database
+from tradefleet.wiring.walls import warn_of_walls
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ async def serve_once(
     async with open_ground(db, DEMO_TICK if demo else timedelta(seconds=1)) as ground:
         settings = ground.settings
         write_logs(settings)
+        await warn_of_walls(settings, db)
         if settings.paper_market in ground.real:
             await ensure_reached(settings.paper_market, ground.paper.source)
         node = await build_node(ground)

@@ -20,7 +20,7 @@ from tradefleet.stores.sql.schema import (
     SchemaState,
     check_engine,
     make_folder,
-    refuse_newer,
+    refuse_unusable,
     upgrade_engine,
 )
 from tradefleet.stores.sql.system_store import Journal, SqlStore
@@ -80,7 +80,7 @@ async def prepare(store: SqlStore, address: Address, *, create: bool) -> None:
         found = await upgrade_engine(store.engine, address)
     else:
         found = await check_engine(store.engine, address)
-    refuse_newer(found, address)
+    refuse_unusable(found, address)
     if found.state is not SchemaState.CURRENT and not create:
         raise StoreUnavailable(
             f"The database {address} is not up to date (schema {found.found}, this version has"

@@ -33,6 +33,18 @@ class SchemaState(StrEnum):
     BEHIND = "behind"  # an upgrade brings it up to date
     NEWER = "newer"  # written by a later version
     MISSING = "missing"  # no database, or an empty one
+    UNFINISHED = "unfinished"  # a move into it did not come to its end
+    MOVED = "moved"  # away, into another database, which is used instead
+
+
+# Said in place of the schema's revision, so that no version of the program uses such a database.
+MARKS = {"unfinished": SchemaState.UNFINISHED, "moved": SchemaState.MOVED}
+NOT_IN_USE = {
+    SchemaState.UNFINISHED: "{place} is half of a move that did not come to its end: say the same "
+    "`tradefleet db move` again.",
+    SchemaState.MOVED: "{place} was moved into another database: name that one (DATABASE_URL), or "
+    "say `tradefleet db reopen` to use this one again, without what happened in the other.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,7 @@ async def upgrade_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
         async with engine.begin() as connection:
             await connection.run_sync(lock)
             before = await connection.run_sync(look)
-            refuse_newer(before, address)
+            refuse_unusable(before, address)
             if before.state is SchemaState.MISSING:
                 await connection.run_sync(refuse_foreign, address)
             if before.state is SchemaState.BEHIND:
@@ -106,6 +118,9 @@ def look(connection: Connection) -> SchemaCheck:
         return SchemaCheck(SchemaState.MISSING, None, known)
     if found == known:
         return SchemaCheck(SchemaState.CURRENT, found, known)
+    for mark, state in MARKS.items():
+        if found.startswith(mark):
+            return SchemaCheck(state, found, known)
     ours = {script.revision for script in scripts().walk_revisions()}
     state = SchemaState.BEHIND if found in ours else SchemaState.NEWER
     return SchemaCheck(state, found, known)
@@ -123,7 +138,15 @@ def migrate(connection: Connection) -> None:
     roles.grant_again(connection)
 
 
-def refuse_newer(found: SchemaCheck, address: Address) -> None:
+def not_in_use(state: SchemaState, place: str) -> str:
+    """Say why a database that is half of a move is not used, and the cure."""
+    return NOT_IN_USE[state].format(place=place)
+
+
+def refuse_unusable(found: SchemaCheck, address: Address) -> None:
+    """Refuse what this program must not touch: a later version's, or half of a move."""
+    if found.state in NOT_IN_USE:
+        raise StoreUnavailable(not_in_use(found.state, f"The database {address}"))
     if found.state is SchemaState.NEWER:
         raise StoreUnavailable(
             f"The database {address} was written by a newer version of tradefleet (schema"
