@@ -20,6 +20,8 @@ from venuesim.faults import Fault, FaultKind
 from venuesim.orders import Kind, NewOrder, Side
 from venuesim.units import units
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 RICH = {"USDT": "100000", "BTC": "2"}
 
 

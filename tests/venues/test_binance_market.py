@@ -22,6 +22,8 @@ from venuesim.clock import ManualClock
 from venuesim.faults import Fault, FaultKind
 from venuesim.running import Running
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 SECOND, MINUTE = Timeframe(1), Timeframe(60)
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

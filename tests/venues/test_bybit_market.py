@@ -27,6 +27,8 @@ from tradefleet.venues._ccxt.listings import Listing
 from tradefleet.venues.bybit import TIMEFRAMES, Bybit
 from venuesim.faults import Fault, FaultKind
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 MINUTE = timedelta(minutes=1)
 M1 = Timeframe(60)
 BTC_1M = Stream("bybit", BTC, M1)

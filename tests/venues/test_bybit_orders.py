@@ -25,6 +25,8 @@ from venuesim.orders import Kind, NewOrder, Reason
 from venuesim.orders import Side as VenueSide
 from venuesim.units import UNITS, units
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 EXIT = Purpose.EXIT
 WITHIN = timedelta(seconds=10)
 
