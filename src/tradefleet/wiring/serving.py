@@ -14,12 +14,15 @@ from tradefleet.alert import AlertBook
 from tradefleet.counter import Counters
 from tradefleet.counters.redis import RedisCounters
 from tradefleet.dispatcher import Dispatcher
-from tradefleet.domain.errors import StoreUnavailable
+from tradefleet.domain.errors import Refused, StoreUnavailable
+from tradefleet.domain.tally import RequestTally
 from tradefleet.fleets.local import LocalFleet
 from tradefleet.notifier import Notifier
 from tradefleet.notifiers.log import LogNotifier
 from tradefleet.operations.alarms import Alarms
+from tradefleet.operations.alert_delivery.couriers import Pouch, empty_pouch
 from tradefleet.operations.answers import AnswersForgotten
+from tradefleet.operations.doctor.configuration import warnings_of
 from tradefleet.operations.key_checks import KeyChecks
 from tradefleet.operations.logs.starting import write_logs
 from tradefleet.operations.sign_in.clearing import OldSignInsForgotten
@@ -29,7 +32,7 @@ from tradefleet.runtime.host import Host
 from tradefleet.runtime.node import Node
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.runtime.ownership import Ownership
-from tradefleet.settings import Settings, load_settings
+from tradefleet.settings import Environment, Settings, load_settings
 from tradefleet.store import Store
 from tradefleet.strategy import StrategySpec
 from tradefleet.surfaces.api.auth import auth_routes
@@ -85,19 +88,20 @@ async def serve(
     connects: messages by which demo users connect accounts and add bots there, before others.
     A database that goes away while everything runs is waited for; then all starts again.
     """
-    stop, book = asyncio.Event(), AlertBook()
+    stop, book, pouch = asyncio.Event(), AlertBook(), empty_pouch()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     while True:
         ran = asyncio.Event()
         try:
-            await serve_once(db, demo, say, connects, stop=stop, ran=ran, book=book)
+            await serve_once(db, demo, say, connects, stop=stop, ran=ran, book=book, pouch=pouch)
         except (StoreUnavailable, BaseExceptionGroup) as error:
             if not ran.is_set() or not is_all_database(error):
                 raise
             logger.error("the database went away: %s", first_words(error))
-            await wait_for_database(db, stop, book)
+            async with telling_without_database(process_name(), pouch) as couriers:
+                await wait_for_database(db, stop, book, [couriers])
         if stop.is_set():
             break
     say("Stopped; everything is written down.")
@@ -112,11 +116,16 @@ async def serve_once(
     stop: asyncio.Event,
     ran: asyncio.Event,
     book: AlertBook,
+    pouch: Pouch,
 ) -> None:
     """Run everything until it is stopped or fails; ran is set once every user was taken."""
     async with open_ground(db, DEMO_TICK if demo else timedelta(seconds=1)) as ground:
         settings = ground.settings
         write_logs(settings)
+        if demo and settings.environment is Environment.PRODUCTION:
+            raise Refused("--demo makes users who trade by themselves: not with production.")
+        for each in warnings_of(settings):
+            logger.warning("%s: %s", each.name, each.text)
         await warn_of_walls(settings, db)
         if settings.paper_market in ground.real:
             await ensure_reached(settings.paper_market, ground.paper.source)
@@ -124,16 +133,21 @@ async def serve_once(
         sign_in = await sign_in_over(ground)
         node.recovered = ran
         checkpoints = checkpoints_of(ground, process_name())
+        requests = RequestTally()
+        couriers = couriers_over(settings, ground.store, ground.clock, process_name(), pouch)
         looked = health_over(
             ground,
             node,
             db=db,
             telegram=telegram_options(settings),
+            requests=requests,
+            sinks=[couriers],
             book=book,
             more=[check_of(checkpoints)],
         )
         health = looked.report
-        dispatcher, door = ground.door(health), SignInDoor(sign_in)
+        dispatcher, door = ground.door(health, couriers.test), SignInDoor(sign_in)
+        figures = figures_over(node, ground, dispatcher, requests, looked.watch.report)
         live = live_over(ground, door)
         http = HttpSurface(
             host=settings.http_host,
@@ -145,12 +159,15 @@ async def serve_once(
             more=[
                 auth_routes(sign_in),
                 page_routes(sign_in, dispatcher),
-                *seed_routes(dispatcher, door, health),
+                *seed_routes(dispatcher, door, health, figures.gauges.told),
+                figures.routes,
                 my_data_routes(ground.archives, door),
                 *live.routes,
             ],
             quotas=ground.quotas,
             proxies=settings.proxies(),
+            tally=requests,
+            clock=ground.clock,
         )
         listener = http.listen()
         checks = key_checks(ground)
@@ -170,6 +187,8 @@ async def serve_once(
             retention_over(ground, process_name()).run,
             *alarms(ground),
             *looked.tasks,
+            couriers.run,
+            figures.gauges.run,
             *live.tasks,
         ]
         if demo:
@@ -182,8 +201,8 @@ async def serve_once(
             family = Family(ground=ground, members=members, say=say, door=ground.door())
             await family.start()
             node.others = [*node.others, family.keep_trying, family.tell_cycles]
-        await LocalFleet(node, stop).run()
-    say("Stopped; everything is written down.")
+        async with serving(ground, process_name()):
+            await LocalFleet(node, stop).run()
 
 
 def forget(file: Path) -> None:
