@@ -159,16 +159,27 @@ def tell(screen: TextIO, text: str) -> None:
 def write_logs(settings: Settings, screen: TextIO | None = None) -> Scribe:
     """Write everybody's log lines as the settings say; in place of what was said before."""
     scribe = scribe_of(settings, screen or sys.stderr)
-    root = logging.getLogger()
-    for before in [each for each in root.handlers if is_replaced(each)]:
-        root.removeHandler(before)
-        before.close()
-    root.addHandler(scribe)
+    root = give_all_to(scribe)
     root.setLevel(settings.log_level)
     logging.captureWarnings(True)
     for name in NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     return scribe
+
+
+def show_logs() -> None:
+    """Show warnings and errors on stderr, as a command does that writes no log of its own."""
+    give_all_to(Scribe(sys.stderr, shape=formatter(Masks(), as_json=False)))
+
+
+def give_all_to(scribe: Scribe) -> logging.Logger:
+    """Let all lines go to a scribe, in place of the one before; return the root of all loggers."""
+    root = logging.getLogger()
+    for before in [each for each in root.handlers if is_replaced(each)]:
+        root.removeHandler(before)
+        before.close()
+    root.addHandler(scribe)
+    return root
 
 
 def is_replaced(handler: logging.Handler) -> bool:

@@ -1,6 +1,8 @@
 """Is the database's schema the one this program knows, and how it becomes so."""
 
 import asyncio
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -80,7 +82,17 @@ async def with_engine(address: Address, act: object) -> SchemaCheck:
 async def make_folder(address: Address) -> None:
     if address.file:
         with translated(address):
-            await asyncio.to_thread(address.file.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_private, address.file)
+
+
+def make_private(file: Path) -> None:
+    """Make the folder, and the file, if it is not there, so that nobody else may read it.
+
+    What SQLite writes beside it can be read by whoever can read the file.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 async def check_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
