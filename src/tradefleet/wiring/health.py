@@ -11,7 +11,7 @@ from typing import Any
 from tradefleet import alerts
 from tradefleet.alert import AlertBook, AlertSink, AlertSpec, with_thresholds
 from tradefleet.clock import Clock
-from tradefleet.domain.errors import Refused, StoreError
+from tradefleet.domain.errors import Refused, StoreError, StoreUnavailable
 from tradefleet.domain.health import Metric
 from tradefleet.domain.limits import MAINTENANCE, Halt
 from tradefleet.domain.tally import RequestTally
@@ -92,7 +92,7 @@ def health_over(
     book: AlertBook | None = None,
     more: Sequence[Check] = (),
 ) -> Health:
-    """Put together what looks after a running service."""
+    """Put together what looks after a running service; more: checks of what only others know."""
     settings, clock = ground.settings, ground.clock
     rules, errors = rules_of(settings), ErrorCount(clock)
     pulse = TelegramPulse(telegram, clock) if telegram is not None else None
@@ -110,7 +110,7 @@ def health_over(
     checks = [
         *machine_checks(Machine(clock=clock, folders=folders)),
         *node_checks(node, settings),
-        *database_checks(ground.store, node, clock),
+        *database_checks(ground.store, node, clock, file_of(ground.database)),
         Check(metrics=("errors_logged",), measure=errors.measure),
         Check(metrics=("venue_limit_hits",), measure=Hits(ground.too_fast, clock).measure),
     ]
@@ -152,10 +152,16 @@ async def is_in_repair(store: Store) -> bool:
 def folders_of(settings: Settings, database: str) -> list[Path]:
     """Return where the service writes, the folder of its data first."""
     folders = [settings.data_dir, settings.backup_dir]
-    file = database.removeprefix("sqlite:///")
-    if file != database or "://" not in database:
-        folders.append(Path(file).parent)
+    file = file_of(database)
+    if file is not None:
+        folders.append(file.parent)
     return list(dict.fromkeys(folders))
+
+
+def file_of(database: str) -> Path | None:
+    """Return the file of an SQLite database, by its address or its path."""
+    file = database.removeprefix("sqlite:///")
+    return Path(file) if file != database or "://" not in database else None
 
 
 def watchdog_of(settings: Settings, clock: Clock) -> Watchdog | None:
@@ -195,11 +201,18 @@ def node_checks(node: Node, settings: Settings) -> list[Check]:
     ]
 
 
-def database_checks(store: Store, node: Node, clock: Clock) -> list[Check]:
+def database_checks(
+    store: Store, node: Node, clock: Clock, file: Path | None = None
+) -> list[Check]:
     queues = Queues()
 
     async def ping() -> Measured:
-        return {"database_ms": Metric(await store.ping() * 1000)}
+        """Read a little, timed; that it can be written, too, is seen by taking the lock for it."""
+        if file is not None and not await asyncio.to_thread(file.exists):
+            raise StoreUnavailable(f"the file {file} is gone")  # what is open would go on unseen
+        seconds = await store.ping()
+        await store.health.forget_report("")
+        return {"database_ms": Metric(seconds * 1000)}
 
     async def waiting() -> Measured:
         found = await store.health.standing(clock.now())

@@ -34,7 +34,9 @@ class Requests:
         now = Look(self.clock.monotonic(), self.tally.failures, tuple(self.tally.took.counts))
         while len(self._looks) > 1 and self._looks[1].at <= now.at - OVER:
             self._looks.popleft()
-        before = self._looks[0] if self._looks else Look(now.at, 0, (0,) * len(now.counts))
+        if not self._looks:
+            self._looks.append(Look(now.at, 0, (0,) * len(now.counts)))
+        before = self._looks[0]
         self._looks.append(now)
         counts = [after - earlier for after, earlier in zip(now.counts, before.counts, strict=True)]
         number, failures = sum(counts), now.failures - before.failures
