@@ -122,10 +122,10 @@ async def drill(db: str | None, say: Any) -> None:
     await drill(db, say)
 
 
-async def export_user(db: str | None, user_id: UserId, out: Path, say: Any) -> None:
+async def export_user(db: str | None, user_id: UserId, out: Path, reason: str, say: Any) -> None:
     from tradefleet.wiring.privacy import export_user
 
-    await export_user(db, user_id, out, say)
+    await export_user(db, user_id, out, reason, say)
 
 
 async def erase_user(db: str | None, user_id: UserId, reason: str, say: Any) -> None:

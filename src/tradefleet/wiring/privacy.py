@@ -5,7 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from tradefleet import __version__
+from tradefleet.domain.audit import AT_THE_MACHINE
 from tradefleet.domain.consent import RiskNotice
+from tradefleet.domain.errors import NotThere
 from tradefleet.domain.ids import UserId
 from tradefleet.operations.privacy.archive import write_archive
 from tradefleet.operations.privacy.erasure_list import NAME, ErasureList
@@ -14,6 +16,7 @@ from tradefleet.operations.privacy.notices import NoticeChanged
 from tradefleet.operations.privacy.retention import Removed, Retention
 from tradefleet.runtime.real_world import RandomIds, RealClock
 from tradefleet.settings import Settings
+from tradefleet.store import acting
 from tradefleet.stores.sql import SqlStore
 from tradefleet.wiring.ground import Ground, open_ground
 
@@ -80,20 +83,25 @@ async def erase_again(store: SqlStore, written: ErasureList) -> int:
 # ---- for the command line
 
 
-async def export_user(db: str | None, user_id: UserId, out: Path, say: Say) -> None:
+async def export_user(db: str | None, user_id: UserId, out: Path, reason: str, say: Say) -> None:
+    """Write a user's archive; they read in their own log that, and why, it was made."""
     async with open_ground(db) as ground:
+        with acting(AT_THE_MACHINE):
+            async with ground.store.open(user_id) as own:
+                if await own.user() is None:
+                    raise NotThere(f"There is no user {user_id}.")
+                await own.audit("operator_access", {"command": "privacy export", "reason": reason})
         made = await write_archive(
             ground.store.records, user_id, out, at=ground.clock.now(), version=__version__
         )
-        await ground.store.audits.note("exported", {"user": user_id, "by": CLI})
     rows = sum(made.rows.values())
     say(f"{out}: {rows} rows of {len(made.rows)} tables, {made.size} bytes, SHA-256 {made.sha256}")
 
 
 async def erase_user(db: str | None, user_id: UserId, reason: str, say: Say) -> None:
     async with open_ground(db) as ground:
-        erasures = erasures_over(ground)
-        done = await erasures.erase(user_id, by_whom=OPERATOR, reason=reason)
+        with acting(AT_THE_MACHINE):
+            done = await erasures_over(ground).erase(user_id, by_whom=OPERATOR, reason=reason)
     say(f"Erased. What is kept of their trades is kept under {done.pseudonym}.")
     say("; ".join(f"{name}: {number}" for name, number in done.rows.items()))
 

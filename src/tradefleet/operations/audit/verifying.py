@@ -102,6 +102,7 @@ class Verifier:
 
     async def verify(self, user_id: str | None = None) -> AuditReport:
         """Look at every chain, or at one user's; the service's own tells who was erased."""
+        await self._learn()
         await self._read(SYSTEM)
         self._end()
         if not self.report.lines and self.keys.are_kept:
@@ -113,6 +114,15 @@ class Verifier:
         self._explain()
         self.report.add([*self.expected.values()])
         return self.report
+
+    async def _learn(self) -> None:
+        """Learn who was erased before any line is judged: what named them stands above that."""
+        walk, after = ChainWalk(SYSTEM, self.keys, ()), None
+        while page := await self.audits.lines(after=after, limit=PAGE, user_id=SYSTEM):
+            for line in page:
+                if line.action == ERASED and walk.was_written(line, line.number):
+                    self._erased.add(str(entry_of(line).asked.get("user")))
+            after = (page[-1].user_id, page[-1].number)
 
     async def _read(self, user_id: str | None) -> None:
         after: tuple[str, int] | None = None if user_id is not None else (SYSTEM, 2**62)
@@ -127,8 +137,6 @@ class Verifier:
     def _take(self, line: Written, walk: ChainWalk) -> None:
         walk.take(line)
         self.report.lines += 1
-        if line.user_id == SYSTEM and line.action == ERASED and walk.was_written(line, line.number):
-            self._erased.add(str(entry_of(line).asked.get("user")))
         if line.user_id in self._erased:
             self.report.erased += 1
             self.expected.pop(line.hash, None)

@@ -25,7 +25,7 @@ FOUND_AT_ONCE = 2_000  # rows looked up at once, while nobody waits
 STEP_FIRST, STEP_MIN, STEP_MAX = 100, 10, 500  # rows removed in one transaction
 STEP_SECONDS = 0.025  # what a transaction is to take; others wait that long
 PAUSE = 0.02  # seconds between two, in which the others write
-MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
+MIDNIGHT = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Parts:
     ]
     drill: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, None]]
     export_user: Callable[
-        [str | None, UserId, Path, Callable[[str], None]], Coroutine[Any, Any, None]
+        [str | None, UserId, Path, str, Callable[[str], None]], Coroutine[Any, Any, None]
     ]
     erase_user: Callable[
         [str | None, UserId, str, Callable[[str], None]], Coroutine[Any, Any, None]

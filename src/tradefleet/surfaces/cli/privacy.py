@@ -48,13 +48,16 @@ def add_users(group: typer.Typer, parts: Parts) -> None:
     def export(
         user: User,
         out: Annotated[Path, typer.Option("--out", help="The ZIP file to write.")],
+        reason: Annotated[
+            str, typer.Option("--reason", help="Why; the user reads it in their own log.")
+        ],
         db: DatabaseOption = None,
     ) -> None:
         """Write all that is kept of a user into an archive."""
         with edge():
             if out.exists():
                 raise Refused(f"{out} is there already; name another file.")
-            asyncio.run(parts.export_user(db, user_id_of(user), out, typer.echo))
+            asyncio.run(parts.export_user(db, user_id_of(user), out, reason, typer.echo))
 
     @group.command()
     def erase(
