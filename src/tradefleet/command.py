@@ -136,6 +136,9 @@ HealthQuestion: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 # Makes the archive of all that is kept of a user, or says where the making stands.
 MyDataQuestion: TypeAlias = Callable[[UserId], Awaitable[MyData]]
 
+# Sends a test to everybody alerts go to: the receiver, whether it took it, what it answered.
+AlertTest: TypeAlias = Callable[[], Awaitable[Sequence[tuple[str, bool, str]]]]
+
 # What a command wants to know before its handler runs: asked of the desk, answered to the handler.
 Question: TypeAlias = Callable[[VenueDesk], Awaitable[object]]
 
@@ -146,7 +149,7 @@ class Catalog:
 
     rules raises Refused for a symbol the venue does not trade; key_rules says which keys the
     operator allows. web_url: the address of our pages for people, "" when there are none.
-    health: asks what runs how it is, None where that is out of reach.
+    health: asks what runs how it is, None where that is out of reach; so does alert_test.
     """
 
     strategies: Mapping[str, StrategySpec]
@@ -158,6 +161,7 @@ class Catalog:
     web_url: str = ""
     local_webhooks: bool = False  # this machine may be sent webhooks: for development
     health: HealthQuestion | None = None
+    alert_test: AlertTest | None = None
     my_data: MyDataQuestion | None = None  # makes a user's archive, None where there are none
     notice: RiskNotice | None = None  # what users agree to before something new is opened
 

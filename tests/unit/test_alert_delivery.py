@@ -162,7 +162,8 @@ async def test_who_is_silent_or_not_there_is_left_soon_and_never_named(monkeypat
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # by a part of the library
-async def test_apprise_delivers_in_a_thread_of_its_own():
+async def test_apprise_delivers_in_a_thread_of_its_own(caplog):
+    caplog.set_level(logging.DEBUG)
     async with local_receiver() as there:
         address = there.url.replace("http", "json") + "/hook"
         receiver = AppriseReceiver("apprise 1", Secret(address))
@@ -171,6 +172,8 @@ async def test_apprise_delivers_in_a_thread_of_its_own():
         there.answers["/hook"] = [(500, {}, "")]
         with pytest.raises(NotTaken, match="could not deliver"):
             await receiver.send([change()])
+    ours = [each.getMessage() for each in caplog.records if each.name != "aiohttp.access"]
+    assert not [text for text in ours if "hook" in text], "an address is a secret"
     with pytest.raises(NotTaken, match="knows no address") as caught:
         await AppriseReceiver("apprise 2", Secret("nonsense")).send([change()])
     assert caught.value.is_refusal

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tradefleet import commands, strategies, venues
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import Catalog, HealthQuestion, MyDataQuestion, VenueDesk
+from tradefleet.command import AlertTest, Catalog, HealthQuestion, MyDataQuestion, VenueDesk
 from tradefleet.dispatcher import Dispatcher, NoDesk
 from tradefleet.domain.consent import RiskNotice
 from tradefleet.domain.limits import TIERS, Tier
@@ -33,6 +33,7 @@ def build_dispatcher(
     web_url: str = "",
     local_webhooks: bool = False,
     health: HealthQuestion | None = None,
+    alert_test: AlertTest | None = None,
     operator_ids: Sequence[int] = (),
     my_data: MyDataQuestion | None = None,
     notice: RiskNotice | None = None,
@@ -48,6 +49,7 @@ def build_dispatcher(
         web_url=web_url,
         local_webhooks=local_webhooks,
         health=health,
+        alert_test=alert_test,
         my_data=my_data,
         notice=notice,
     )

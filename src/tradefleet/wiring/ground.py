@@ -10,7 +10,7 @@ from datetime import timedelta
 from tradefleet import __version__
 from tradefleet.charting.studio import Studio
 from tradefleet.clock import Clock, Ids
-from tradefleet.command import HealthQuestion
+from tradefleet.command import AlertTest, HealthQuestion
 from tradefleet.counter import Counters
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.counters.redis import RedisCounters
@@ -99,7 +99,9 @@ class Ground:
             raise Refused(f"{venue} is not switched on in this service.")
         return await found.market.rules(symbol)
 
-    def door(self, health: HealthQuestion | None = None) -> Dispatcher:
+    def door(
+        self, health: HealthQuestion | None = None, alert_test: AlertTest | None = None
+    ) -> Dispatcher:
         """Return the door for requests; health asks what runs in this process how it is."""
         return build_dispatcher(
             self.store,
@@ -115,6 +117,7 @@ class Ground:
             web_url=self.settings.web_url(),
             local_webhooks=self.settings.webhook_allow_local,
             health=health,
+            alert_test=alert_test,
             operator_ids=self.settings.admin_ids(),
             my_data=self.archives.ask,
             notice=RiskNotice(),

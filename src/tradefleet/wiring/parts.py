@@ -42,6 +42,7 @@ def build_parts() -> Parts:
         statement=statement,
         doctor=doctor,
         check_connections=check_connections,
+        check_alerts=check_alerts,
         replay=replay,
         backtest=backtest,
         bench_hot_path=bench_hot_path,
@@ -170,6 +171,12 @@ def doctor(db: str | None, env_file: Path) -> AbstractAsyncContextManager[Sequen
     from tradefleet.wiring.doctor import open_doctor
 
     return open_doctor(db, env_file)
+
+
+async def check_alerts(db: str | None, say: Any) -> int:
+    from tradefleet.wiring.alerts import check_alerts
+
+    return await check_alerts(db, say)
 
 
 async def check_connections(db: str | None, say: Any) -> int:

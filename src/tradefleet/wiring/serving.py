@@ -44,10 +44,12 @@ from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.surfaces.telegram.notifier import TelegramNotifier
 from tradefleet.surfaces.telegram.options import TelegramOptions, Webhook
 from tradefleet.surfaces.telegram.surface import TelegramSurface
+from tradefleet.wiring.alerts import couriers_over, telling_without_database
 from tradefleet.wiring.audit import check_of, checkpoints_of, serving
 from tradefleet.wiring.backup import schedule_of
 from tradefleet.wiring.demo import DEMO_TICK, connecting, seed_demo
 from tradefleet.wiring.family import Family, members_of
+from tradefleet.wiring.figures import figures_over
 from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.health import health_over
 from tradefleet.wiring.keys import key_rules

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SEND_SECONDS = 30.0
 TEXT_MAX = 3_000  # characters; Apprise cuts what a receiver cannot take
+NAMES_ADDRESSES = ("apprise", "urllib3", "requests_oauthlib")  # in what they log
 NOT_INSTALLED = "Apprise is not installed: pip install 'tradefleet[apprise]'"
 NOT_KNOWN = "Apprise knows no address like this one"
 
@@ -30,7 +31,8 @@ class AppriseReceiver:
         self.name = name
         self._url = url
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it may name addresses
+        for talkative in NAMES_ADDRESSES:
+            logging.getLogger(talkative).setLevel(logging.CRITICAL)
 
     async def send(self, changes: Sequence[AlertChange]) -> str:
         text = told_together(changes, TEXT_MAX)

@@ -22,3 +22,10 @@ def add(app: typer.Typer, parts: Parts) -> None:
         with edge():
             code = asyncio.run(parts.check_connections(db, typer.echo))
         raise typer.Exit(code)
+
+    @group.command()
+    def alerts(db: DatabaseOption = None) -> None:
+        """Send a test to everybody alerts go to; exit code 0 all took it, 1 some, 2 none."""
+        with edge():
+            code = asyncio.run(parts.check_alerts(db, typer.echo))
+        raise typer.Exit(code)

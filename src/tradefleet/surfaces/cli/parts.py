@@ -87,6 +87,7 @@ class Parts:
     statement: Callable[[str | None, str, datetime | None], Coroutine[Any, Any, StatementTold]]
     doctor: Callable[[str | None, Path], AbstractAsyncContextManager[Sequence[Check]]]
     check_connections: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]
+    check_alerts: Callable[[str | None, Callable[[str], None]], Coroutine[Any, Any, int]]
     replay: Callable[[PlayRequest, Callable[[int, int], None]], Coroutine[Any, Any, dict[str, Any]]]
     backtest: Callable[[PlayRequest], dict[str, Any]]
     bench_hot_path: Callable[[int, int, int], dict[str, Any]]

@@ -1,7 +1,7 @@
 """/stats, /alerts, /users/overview, /admin/maintenance: what operators look at, and a switch."""
 
 import resource
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -31,6 +31,9 @@ HERE = frozenset({"127.0.0.1", "::1"})
 LEVELS = {"degraded": "warning", "unhealthy": "critical"}
 
 
+Figures = Callable[[], Mapping[str, float]]  # of this process, by the names operators know
+
+
 class MaintenanceBody(BaseModel):
     """enabled: on or off; without it, the other way round than now."""
 
@@ -42,7 +45,9 @@ class MaintenanceBody(BaseModel):
     reason: Text = Field(default="", description="What users are told.")
 
 
-def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -> APIRouter:
+def operator_routes(
+    dispatcher: Dispatcher, door: Door | None, health: Health, figures: Figures = dict
+) -> APIRouter:
     """Return the routes; figures of the whole service are for admins and for its own machine."""
     routes, asking = APIRouter(tags=["Operator"], route_class=QuickRoute), Asking(dispatcher, door)
     known: dict[str, Any] = {
@@ -81,6 +86,7 @@ def operator_routes(dispatcher: Dispatcher, door: Door | None, health: Health) -
             },
             "monitoring_stats": {
                 "memory_mb": memory_mb(),
+                **figures(),
                 **{name: metric["value"] for name, metric in metrics.items()},
             },
         }
