@@ -9,6 +9,9 @@ JUDGE   ?= --mutants --naive
 # What pytest is given: make test TESTS="tests/unit -k ledger" COVER=0
 TESTS   ?= tests
 
+# What was compiled is kept, whatever the machine says: else each process compiles everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN     := .venv/bin
 BENCH   := .venv-bench
 READY   := .venv/.ready
