@@ -1,6 +1,6 @@
 """A watch over what a test breaks: real checks, rules and alerts, and time that a test moves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,7 @@ class Ward:
     owner: str = "a"
     ear: Ear = field(default_factory=Ear)
     more: dict[str, Any] = field(default_factory=dict)
+    beat: Callable[[], Awaitable[None]] | None = None  # what goes on before each round
 
     def __post_init__(self) -> None:
         self.store = self.store or MemoryStore(self.clock)
@@ -71,6 +72,8 @@ class Ward:
         """Let rounds pass and return what was told in them."""
         before = len(self.ear.heard)
         for _ in range(number):
+            if self.beat is not None:
+                await self.beat()
             await self.watch.turn()
             await self.clock.pass_by(EVERY)
         return self.ear.lines()[before:]
