@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -37,6 +38,7 @@ from tradefleet.identity import (
     Session,
     hash_of,
 )
+from tradefleet.operations.privacy.archives import Archives
 from tradefleet.operations.sign_in.access import AccessTokens
 from tradefleet.operations.sign_in.passwords import Passwords
 from tradefleet.operations.sign_in.sessions import SignIn
@@ -50,6 +52,7 @@ from tradefleet.surfaces.api.health import Health
 from tradefleet.surfaces.api.live import Live, live_routes
 from tradefleet.surfaces.api.live_hub import LiveHub
 from tradefleet.surfaces.api.live_ticket import Tickets
+from tradefleet.surfaces.api.my_data import my_data_routes
 from tradefleet.surfaces.api.pages import page_routes
 from tradefleet.surfaces.api.seed_routes import seed_routes
 from tradefleet.surfaces.api.seed_routes import trade as seed_trade
@@ -62,10 +65,12 @@ PUBLIC = ("/api/v1/charts/", "/api/v1/pictures/")  # of the market, whose pairs 
 SOCKET = "/api/v1/ws"  # asks the same door for each who comes in
 # For those who run the service: they are told of everybody, and change what is everybody's.
 OPERATORS = {"/stats", "/alerts", "/users/overview", "/admin/maintenance"}
-ENDING = ("sign", "session", "password", "token", "totp")  # what may end how one is signed in
+# What may end how one is signed in.
+ENDING = ("sign", "session", "password", "token", "totp", "deleteme", "/me")
 ROOT = UserId("root")
 ROLES = ("read", "trade", "user", "admin")
 SIGNATURE = re.compile(r"(?<=\.)[0-9a-f]{64}")  # of a ticket, by each database's own secret
+NUMBER = re.compile(r'(?<="request_id":")[^"]*')  # of a request, which is each one's own
 HEARD = ("event_heads", "leases")  # where it is noted that somebody listens, which readers may
 IN_PATH = re.compile(r"\{(\w+)\}")
 VERBS = ("get", "post", "put", "patch", "delete")
@@ -115,7 +120,20 @@ def more_routes(
         page_routes(sign_in, dispatcher),
         *seed_routes(dispatcher, door, health),
         live_routes(live_of(dispatcher, door)),
+        my_data_routes(no_archives(dispatcher), door),
     ]
+
+
+def no_archives(dispatcher: Dispatcher) -> Archives:
+    """Return archives none of which is made."""
+    nothing: Any = None
+    return Archives(
+        records=nothing,
+        folder=Path("nowhere"),
+        clock=dispatcher.clock,
+        counters=nothing,
+        version="1",
+    )
 
 
 def shown_by(role: str) -> str:
@@ -343,7 +361,7 @@ async def answer(app: FastAPI, asked: Asked, headers: dict[str, str]) -> tuple[i
 
     await app(scope, receive, send)
     (status,) = statuses
-    return status, SIGNATURE.sub("signed", b"".join(parts).decode())
+    return status, NUMBER.sub("one", SIGNATURE.sub("signed", b"".join(parts).decode()))
 
 
 def test_every_route_there_is_is_walked_or_known_to_be_open():
