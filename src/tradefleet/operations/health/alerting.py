@@ -60,6 +60,7 @@ class Alerting:
     on_duty: bool = False
     seen: dict[str, Metric] = field(default_factory=dict)  # what only all together show
     _epoch: int | None = None
+    _is_away: bool = False  # the database, and that was said
     _unsaved: dict[str, Alert] = field(default_factory=dict)  # by rule
 
     async def heard(self, report: HealthReport) -> None:
@@ -73,9 +74,12 @@ class Alerting:
         except (StoreError, TimeoutError) as error:
             if not self.on_duty:
                 return
-            logger.warning("alerts are judged without the database: %s", why(error))
+            if not self._is_away:
+                logger.warning("alerts are judged without the database: %s", why(error))
+            self._is_away = True
             await self._judge(report.metrics, report.measured_at, complete=False)
             return
+        self._is_away = False
         self.on_duty = duty is not None
         if duty is None:
             self.seen = {}
@@ -195,7 +199,8 @@ class Alerting:
                     await self._kept.health.keep_alert(alert)
                     self._unsaved.pop(rule)
         except (StoreError, TimeoutError) as error:
-            logger.warning("alerts are not written down now: %s", why(error))
+            if not self._is_away:
+                logger.warning("alerts are not written down now: %s", why(error))
 
     async def _tell(self, alert: Alert) -> None:
         """Tell what is to be told of an alert; what nobody took is told at the next round."""

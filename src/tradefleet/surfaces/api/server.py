@@ -96,3 +96,7 @@ class HttpSurface:
         finally:
             for taken in vars(server).get("servers", ()):
                 taken.close()
+            # Who keeps a connection open would go on speaking with what runs no more.
+            for connection in list(server.server_state.connections):
+                if connection.transport is not None:
+                    connection.transport.close()
