@@ -313,6 +313,8 @@ class Run:
         by_user = {client.user: client for client in sims.clients}
         owned = []
         for account_id, user_id, venue in await asked.rows(ACCOUNTS):
+            if venue not in VENUES:
+                continue
             client = by_user[user_id]
             self.accounts[client.api_key] = account_id
             contracts = [
@@ -342,7 +344,8 @@ class Run:
 
     # ----------------------------------------------------------------- stages
 
-    async def _chaos(self, chaos: Chaos, sims: Sims) -> None:
+    async def _plan_faults(self, sims: Sims) -> None:
+        """Tell the venues what they are to do wrong from now on."""
         rates = dict(AT_VENUES)
         if self.size.grace_s:  # shorter than what would come to light late
             rates = {
@@ -351,6 +354,9 @@ class Run:
             }
         for venue in VENUES:
             await sims.tell("POST", "/faults/plan", venue=venue, seed=self.seed, rates=rates)
+
+    async def _chaos(self, chaos: Chaos, sims: Sims) -> None:
+        await self._plan_faults(sims)
         self.say(f"{self.seconds:.0f} s of faults begin")
         if self.is_sqlite:
             await chaos.one_by_one(self.seconds)

@@ -23,7 +23,7 @@ from tradefleet.runtime.real_world import RealClock
 from tradefleet.venue import BarSeen, PriceSeen
 from tradefleet.venues import kraken
 from tradefleet.venues._ccxt import lines
-from tradefleet.venues._ccxt.dialect import BarTold, Followed, StreamNotes, Traded
+from tradefleet.venues._ccxt.dialect import BarTold, Followed, Joined, Left, StreamNotes, Traded
 from tradefleet.venues._ccxt.environment import Asker
 from tradefleet.venues._ccxt.listings import Listing
 from tradefleet.venues.kraken import TIMEFRAMES, Kraken
@@ -564,3 +564,10 @@ async def test_a_pair_the_streams_do_not_know_does_not_silence_the_others():
             at.tick("50001")
             await until(lambda: heard.last() == 50001)
             task.cancel()
+
+
+def test_an_account_that_is_subscribed_already_is_heard_like_one_that_just_was():
+    answer = {"method": "subscribe", "success": False, "error": "Already subscribed"}
+    other = {**answer, "error": "Invalid token"}
+    assert list(KRAKEN.bell(answer, StreamNotes())) == [Joined("")]
+    assert list(KRAKEN.bell(other, StreamNotes())) == [Left("", "Invalid token")]

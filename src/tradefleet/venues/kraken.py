@@ -382,7 +382,7 @@ class Kraken:
     def bell(self, message: Any, notes: StreamNotes) -> Iterable[Bell]:
         """Ring for what is told; where a message is missing, for whatever may be open."""
         if message.get("method") == "subscribe":
-            if message["success"]:
+            if message["success"] or message.get("error") == HEARD_ALREADY:
                 yield Joined("")
             else:
                 yield Left("", str(message.get("error")))
@@ -405,6 +405,7 @@ TIMEFRAMES = {
     timedelta(days=1): "1440",
     timedelta(days=7): "10080",
 }
+HEARD_ALREADY = "Already subscribed"  # its first answer was lost: on one's own line, as good
 EACH_BY_ITSELF = {"consolidate_taker": "false"}
 
 

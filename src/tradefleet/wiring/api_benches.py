@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tradefleet.domain.bot import BotSpec
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.effects import MemoryChanged, OrderPlaced, Record, TradeClosed
 from tradefleet.domain.errors import Refused, ensure
-from tradefleet.domain.ids import OrderId
+from tradefleet.domain.ids import OrderId, UserId
 from tradefleet.domain.market import Side, Symbol
 from tradefleet.domain.order import Order, OrderState, Purpose
 from tradefleet.domain.position import Trade
@@ -176,15 +176,7 @@ async def furnish(store: SqlStore, clock: Clock) -> list[Session]:
     now, found = clock.now(), []
     leases = await store.take_leases("bench", now=now, ttl=3600, limit=1_000_000)
     for lease in leases:
-        session = Session(
-            id=f"session-{lease.user_id}",
-            user_id=lease.user_id,
-            how="password",
-            address="127.0.0.1",
-            created_at=now,
-            seen_at=now,
-            expires_at=now + SESSION_LIFETIME,
-        )
+        session = session_of(lease.user_id, now)
         found.append(session)
         async with store.open(lease.user_id) as own:
             await own.identity.save_session(session)
@@ -195,6 +187,18 @@ async def furnish(store: SqlStore, clock: Clock) -> list[Session]:
         ensure(fault is None, "a past trade was refused")
     await store.release_leases("bench")
     return found
+
+
+def session_of(user_id: UserId, now: datetime) -> Session:
+    return Session(
+        id=f"session-{user_id}",
+        user_id=user_id,
+        how="password",
+        address="127.0.0.1",
+        created_at=now,
+        seen_at=now,
+        expires_at=now + SESSION_LIFETIME,
+    )
 
 
 def past(bot: BotSpec, clock: Clock) -> list[Record]:
