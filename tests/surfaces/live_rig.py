@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.surfaces.api_rig import OpenDoor, health, signed
 from tradefleet.domain.effects import Notify, Topic
+from tradefleet.quota import Quotas
 from tradefleet.runtime.real_world import RandomIds, RealClock
 from tradefleet.surfaces.api.live import Live, live_routes
 from tradefleet.surfaces.api.live_hub import LiveHub
@@ -43,7 +44,7 @@ async def notice(store: Any, user: str = "alice_id", text: str = "hello") -> Non
 
 
 @asynccontextmanager
-async def serving(store: Any) -> AsyncIterator[Service]:
+async def serving(store: Any, quotas: Quotas | None = None) -> AsyncIterator[Service]:
     clock = RealClock()
     hub = LiveHub(store, clock)
     live = Live(store=store, hub=hub, door=OpenDoor(), tickets=Tickets(store, clock, RandomIds()))
@@ -54,6 +55,7 @@ async def serving(store: Any) -> AsyncIterator[Service]:
         is_ready=lambda: True,
         door=OpenDoor(),
         more=[live_routes(live)],
+        quotas=quotas,
     )
     listener = http.listen()
     listener.listen()  # who comes before the server runs waits for it

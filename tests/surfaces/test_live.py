@@ -12,8 +12,11 @@ from tests.makers import START
 from tests.store_rig import ALICE, BOB, bot, full_memory, order_of, register, take, write
 from tests.surfaces.api_rig import failure, signed
 from tests.surfaces.live_rig import PATIENCE, notice, serving, told
+from tradefleet.counters.memory import MemoryCounters
 from tradefleet.domain.effects import MemoryChanged, OrderPlaced
+from tradefleet.domain.limits import RequestLimits
 from tradefleet.identity import SESSION_LIFETIME, PersonalToken, Right, Session
+from tradefleet.quota import Quotas
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.stores.sql import open_store
 from tradefleet.surfaces.api import live_hub
@@ -107,6 +110,38 @@ async def test_nobody_listens_who_is_not_signed_in(service):
         async with service.listen(additional_headers={}) as client:
             await client.send(said)
             assert (await closed(client))[0] == 4401
+
+
+@pytest.mark.parametrize("store_url", [""])
+async def test_whoever_opens_streams_again_and_again_is_refused_like_other_calls(store, clock):
+    await register(store, ALICE)
+    limits = RequestLimits(signed_in_per_hour=3, anonymous_per_hour=2)
+    quotas = Quotas(counters=MemoryCounters(clock), limits=limits)
+    async with serving(store, quotas) as service:
+        for _ in range(3):
+            async with service.listen() as client:
+                assert (await told(client))["type"] == "hello"
+        async with service.listen() as client:
+            code, reason = await closed(client)
+            assert code == 4429 and "Try again in 60 min" in reason
+        for _ in range(2):  # of those who do not say who they are, the address is counted
+            async with service.listen(additional_headers={}) as client:
+                await client.send(orjson.dumps({"token": f"{ALICE} read"}).decode())
+                assert (await told(client))["type"] == "hello"
+        async with service.listen(additional_headers={}) as client:
+            assert (await closed(client))[0] == 4429
+
+
+@pytest.mark.parametrize("store_url", [""])
+async def test_whoever_has_not_said_who_they_are_is_no_error_when_the_service_stops(store, caplog):
+    async with serving(store) as service:
+        await service.listen(additional_headers={})
+        while not (listening := [t for t in asyncio.all_tasks() if "run_asgi" in str(t)]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for task in listening:
+            task.cancel()
+        await asyncio.wait(listening, timeout=PATIENCE)
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 async def test_a_browser_says_who_it_is_in_its_first_message(service):

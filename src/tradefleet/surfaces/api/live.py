@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
 from pydantic import BaseModel, Field
+from starlette.requests import HTTPConnection
 from starlette.responses import StreamingResponse
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
@@ -28,7 +30,7 @@ from tradefleet.surfaces.api.errors import RESPONSES, json_response
 from tradefleet.surfaces.api.live_hub import SLOW_SECONDS, Ending, Frame, LiveHub, Stream
 from tradefleet.surfaces.api.live_ticket import LENGTH_MAX, TICKET_SECONDS, Tickets
 from tradefleet.surfaces.api.routes import check_right
-from tradefleet.surfaces.api.visits import caller_of
+from tradefleet.surfaces.api.visits import caller_of, check_visit
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ class Live:
     door: Door
     tickets: Tickets
 
-    async def visitor(self, request: Request) -> Caller:
+    async def visitor(self, request: HTTPConnection) -> Caller:
         """Return who asks, as `caller` does, unless they ask too often."""
         caller = await caller_of(request, self.door)
         check_right(caller, Right.READ)
@@ -127,7 +129,8 @@ def live_routes(live: Live) -> APIRouter:
 
     # Not FastAPI's own kind of route, which keeps some KiB for as long as a client is there.
     async def listen(socket: WebSocket) -> None:
-        await serve_socket(live, socket)
+        with suppress(asyncio.CancelledError):  # the service stops, and this task with it
+            await serve_socket(live, socket)
 
     routes.add_websocket_route(f"{PREFIX}/ws", listen)
     return routes
@@ -306,9 +309,9 @@ async def greeted(live: Live, socket: WebSocket) -> tuple[Caller, int | None]:
     """Return who opened a WebSocket, and the number of the last event they have."""
     after = number_of(socket.query_params.get("after"))
     address = socket.client.host if socket.client else ""
-    authorization = socket.headers.get("authorization", "")
-    if authorization:
-        return await live.caller(authorization, "", address), after
+    if socket.headers.get("authorization", ""):
+        return await live.visitor(socket), after
+    check_visit(socket)
     async with asyncio.timeout(GREETING_SECONDS):
         said = await socket.receive_text()
     try:

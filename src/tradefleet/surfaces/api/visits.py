@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradefleet.domain.errors import NotSignedIn, StoreError, TooMany
@@ -50,6 +50,10 @@ class Counted:
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # whoever greets it looks whether it was once too often
+            scope[VISIT] = await self._visit(scope)
+            await self.app(scope, receive, send)
+            return
         if scope["type"] != "http" or is_monitor(scope):
             await self.app(scope, receive, send)
             return
@@ -91,7 +95,7 @@ class Counted:
         return Visit(None, fault, await self._quotas.visit(address))
 
 
-async def caller_of(request: Request, door: Door, *, is_exit: bool = False) -> Caller:
+async def caller_of(request: HTTPConnection, door: Door, *, is_exit: bool = False) -> Caller:
     """Return who calls; raise NotSignedIn, or TooMany but for what only takes risk away."""
     visit: Visit | None = request.scope.get(VISIT)
     if visit is None or (visit.caller is None and visit.fault is None):
@@ -104,6 +108,13 @@ async def caller_of(request: Request, door: Door, *, is_exit: bool = False) -> C
     if not is_exit:
         visit.asked.check()
     return visit.caller
+
+
+def check_visit(connection: HTTPConnection) -> None:
+    """Raise TooMany when a connection of nobody who is known yet was one too many."""
+    visit: Visit | None = connection.scope.get(VISIT)
+    if visit is not None:
+        visit.asked.check()
 
 
 def is_monitor(scope: Scope) -> bool:
