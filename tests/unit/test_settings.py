@@ -318,7 +318,7 @@ def test_no_secret_is_shown_when_something_is_wrong():
 
 def test_every_setting_that_sounds_secret_is_one():
     sounding = {name for name in NAMES if re.search("(TOKEN|SECRET|KEY|PASSWORD)(_|$)", name)}
-    addresses = {"APPRISE_URLS", "DATABASE_URL", "REDIS_URL"}
+    addresses = {"APPRISE_URLS", "AUDIT_CHECKPOINT_URL", "DATABASE_URL", "REDIS_URL"}
     addresses |= {"DISCORD_WEBHOOK_URL", "SLACK_WEBHOOK_URL", "WEBHOOK_URL"}
     assert {name for name in NAMES if is_secret(name)} == sounding | addresses
 
