@@ -201,6 +201,12 @@ class UserStore(Protocol):
         """Take a universe off the list; it has no bots any more."""
 
     async def memories(self) -> Mapping[BotId, BotMemory]: ...
+    async def adopt(self, memory: BotMemory, trades: Sequence[Trade]) -> None:
+        """Give a bot that was just added what it held and traded before it came here.
+
+        Conflict while a host runs its user: it would not know. Trades that are there stay so.
+        """
+
     async def guard(self) -> GuardMemory | None: ...
     async def orders(self, bot_id: BotId | None = None, limit: int = 100) -> Sequence[Order]:
         """Return the latest orders, oldest first."""

@@ -11,6 +11,8 @@ from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import UserId
 from tradefleet.operations.doctor.finding import Check
 from tradefleet.operations.sign_in.register import Register
+from tradefleet.operations.single_user.importing import Choices
+from tradefleet.operations.single_user.shapes import OldBot
 from tradefleet.settings import load_settings
 from tradefleet.surfaces.cli.parts import AuditTold, Parts, StatementTold, VaultReport
 from tradefleet.surfaces.cli.play_request import PlayRequest
@@ -25,6 +27,7 @@ def build_parts() -> Parts:
         reopen_database=reopen_database,
         set_up_role=set_up_role,
         move_database=move_database,
+        import_single_user=import_single_user,
         rotate_vault=rotate_vault,
         check_vault=check_vault,
         verify_audit=verify_audit,
@@ -266,6 +269,14 @@ async def move_database(source: str, target: str, say: Any) -> None:
     from tradefleet.wiring.moving import move
 
     await move(source, target, say)
+
+
+async def import_single_user(
+    db: str | None, user_id: UserId, old: OldBot, choices: Choices, apply: bool
+) -> Sequence[str]:
+    from tradefleet.wiring.single_user import import_single_user
+
+    return await import_single_user(db, user_id, old, choices, apply)
 
 
 async def check_database(db: str | None) -> str:

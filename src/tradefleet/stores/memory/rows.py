@@ -143,6 +143,7 @@ class Draft:
         self.deliveries = ChainMap({}, rows.deliveries)
         self.consents = ChainMap({}, rows.consents)
         self.erasure = ChainMap({}, rows.erasure)
+        self.trades: dict[str, Trade] = {}  # that bots brought with them
         self.news: list[Data] = []
         self.audit: list[AuditLine] = []
         self.notices: list[Notify] = []

@@ -95,6 +95,7 @@ class MemoryStore:
                 expires_at=user.created_at,
                 kill_version=0,
             )
+        draft.rows.trades = {**draft.trades, **draft.rows.trades}
         if draft.kill_raised:
             shared.raise_kill_version(user_id)
         if rows.record(draft.news, self._clock.now()):

@@ -9,7 +9,7 @@ from tradefleet.domain.audit import Entry
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Decided, Notify, Topic
-from tradefleet.domain.errors import Refused, ensure
+from tradefleet.domain.errors import Conflict, Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, OrderId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import GuardMemory, RiskLimits, Scope, Switch
@@ -143,6 +143,17 @@ class MemoryUserStore:
             bot_id=spec.id, user_id=spec.user_id, cash=spec.allocation
         )
         self.draft.news.append(BotNews.of(spec))
+
+    async def adopt(self, memory: BotMemory, trades: Sequence[Trade]) -> None:
+        self._check_owner(memory.user_id)
+        self._check_bot(memory.bot_id)
+        lease = self._shared.leases.get(self._user_id)
+        if lease is not None and lease.owner and lease.expires_at > self._clock.now():
+            raise Conflict(f"{lease.owner} runs this user's bots now: stop the service first.")
+        self.draft.memories[memory.bot_id] = memory
+        for trade in trades:
+            ensure(trade.bot_id == memory.bot_id, "a trade of another bot")
+            self.draft.trades[trade.id] = trade
 
     async def save_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)

@@ -12,12 +12,13 @@ from tradefleet.domain.audit import Entry
 from tradefleet.domain.bot import BotMemory, BotSpec
 from tradefleet.domain.consent import Consent
 from tradefleet.domain.effects import Notify, Topic
-from tradefleet.domain.errors import BrokenInvariant, Refused, ensure
+from tradefleet.domain.errors import BrokenInvariant, Conflict, Refused, ensure
 from tradefleet.domain.ids import AccountId, BotId, UniverseId, UserId
 from tradefleet.domain.ledger import LedgerEntry
 from tradefleet.domain.limits import RiskLimits, Scope, Switch
 from tradefleet.domain.live import BotNews, Data, NoticeNews
 from tradefleet.domain.notices import Loudness
+from tradefleet.domain.position import Trade
 from tradefleet.domain.universe import UniverseSpec
 from tradefleet.domain.user import Account, User
 from tradefleet.store import Answer, ErasureRequest, PendingKey, SealedKey
@@ -34,6 +35,7 @@ from tradefleet.stores.sql.user_reads import UserReads
 from tradefleet.stores.sql.webhooks import SqlUserWebhooks
 
 NOBODY = ""
+RUNS = "{owner} runs this user's bots now: stop the service first."
 LEASES = tables.leases.c
 RAISED = known(
     update(tables.leases)
@@ -195,6 +197,26 @@ class SqlUserStore(UserReads):
         self._changes.saved("pair", spec.id, None, spec)
         self._seen[spec.id] = spec
         self.news.append(BotNews.of(spec))
+
+    async def adopt(self, memory: BotMemory, trades: Sequence[Trade]) -> None:
+        self._check_owner(memory.user_id)
+        query = select(LEASES.owner, LEASES.expires_at).where(LEASES.user_id == self._user_id)
+        (lease,) = await queries.rows(self._writing, query.with_for_update())
+        if lease["owner"] != NOBODY and lease["expires_at"] > self._clock.now():
+            raise Conflict(RUNS.format(owner=lease["owner"]))
+        await save(self._writing, tables.bot_memories, shapes.MEMORY.columns(memory))
+        if memory.position is not None:
+            row = {
+                **shapes.POSITION.columns(memory.position),
+                "user_id": self._user_id,
+                "bot_id": memory.bot_id,
+                "quantity": memory.position.quantity,
+            }
+            await save(self._writing, tables.positions, row)
+        for trade in trades:
+            ensure(trade.bot_id == memory.bot_id, "a trade of another bot")
+            row = {**shapes.TRADE.columns(trade), "pnl": trade.pnl}
+            await insert_missing(self._writing, tables.trades, row)
 
     async def save_bot(self, spec: BotSpec) -> None:
         self._check_owner(spec.user_id)

@@ -14,6 +14,8 @@ from tradefleet.dispatcher import Dispatcher
 from tradefleet.domain.ids import UserId
 from tradefleet.operations.doctor.finding import Check
 from tradefleet.operations.sign_in.register import Register
+from tradefleet.operations.single_user.importing import Choices
+from tradefleet.operations.single_user.shapes import OldBot
 from tradefleet.surfaces.cli.play_request import PlayRequest
 
 DatabaseOption: TypeAlias = Annotated[
@@ -63,6 +65,9 @@ class Parts:
     check_database: Callable[[str | None], Awaitable[str]]
     reopen_database: Callable[[str | None], Awaitable[str]]
     set_up_role: Callable[[str | None, str, str | None], Coroutine[Any, Any, Sequence[str]]]
+    import_single_user: Callable[
+        [str | None, UserId, OldBot, Choices, bool], Coroutine[Any, Any, Sequence[str]]
+    ]
     move_database: Callable[[str, str, Callable[[str], None]], Coroutine[Any, Any, None]]
     rotate_vault: Callable[[str | None], Awaitable[VaultReport]]
     check_vault: Callable[[str | None], Awaitable[VaultReport]]
