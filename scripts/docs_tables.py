@@ -50,6 +50,7 @@ from tradefleet.domain.tiers import LIMITS
 from tradefleet.engine import order_life
 from tradefleet.plugins import find_plugins
 from tradefleet.simulation.options import MARKET_PARAMETERS
+from tradefleet.stores.sql.privacy.rules import RULES, Fate
 from tradefleet.surfaces.cli.app import build_app
 from tradefleet.surfaces.cli.parts import Parts
 
@@ -241,6 +242,15 @@ def next_state(state: OrderState, event: OrderEvent) -> OrderState | None:
         return None
 
 
+# ---- what is kept of users
+
+
+def kept_data() -> Table:
+    whose = {Fate.DELETED: "deleted", Fate.RENAMED: "pseudonym", Fate.NOBODYS: "of no user"}
+    rows = [(code(rule.name), whose[rule.fate], rule.why) for rule in RULES]
+    return drawn(("Table", "When its user is erased", "Kept"), rows)
+
+
 # ---- all of them
 
 
@@ -251,6 +261,7 @@ def tables() -> dict[str, Callable[[], Table]]:
         "market parameters": partial(parameters, MARKET_PARAMETERS),
         "tiers": tiers,
         "order states": order_states,
+        "kept data": kept_data,
     }
     for name, spec in find_plugins(strategies, "STRATEGY").items():
         found[f"parameters of {name}"] = partial(parameters, spec.parameters)
