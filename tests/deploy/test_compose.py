@@ -19,14 +19,16 @@ BOT = SERVICES["trading-bot"]
 KNOWN = {
     "build", "image", "command", "env_file", "environment", "depends_on", "networks", "ports",
     "volumes", "init", "restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop",
-    "security_opt", "mem_limit", "pids_limit", "logging", "healthcheck", "shm_size",
+    "security_opt", "mem_limit", "pids_limit", "logging", "healthcheck", "shm_size", "profiles",
 }  # fmt: skip
 
 every_one = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_the_services_are_those_of_the_guide():
-    assert SERVICES.keys() == {"migrate", "trading-bot", "postgres", "redis", "nginx"}
+    usual = {name for name, service in SERVICES.items() if "profiles" not in service}
+    assert usual == {"migrate", "trading-bot", "postgres", "redis", "nginx"}
+    assert SERVICES.keys() - usual == {"prometheus", "grafana"}
 
 
 @every_one

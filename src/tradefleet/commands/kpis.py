@@ -54,7 +54,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceKpis:
+class FleetKpis:
     """new: users who came in the last 1, 7 and 30 days. converted: percent of users beyond free.
 
     sent and filled: from the decision to sending, and from sending to the venue's first fill.
@@ -87,7 +87,7 @@ async def ask(request: Kpis, context: Context) -> Question | None:
     return put
 
 
-def measured(found: Dealings, census: Census, now: datetime) -> ServiceKpis:
+def measured(found: Dealings, census: Census, now: datetime) -> FleetKpis:
     """Return the figures of what the database knows."""
     users = found.users.values()
     number, free = sum(found.tiers.values()), found.tiers.get(FREE, 0)
@@ -96,7 +96,7 @@ def measured(found: Dealings, census: Census, now: datetime) -> ServiceKpis:
     waits = [(each.sent - each.decided).total_seconds() for each in found.orders]
     fills = [(o.filled - o.sent).total_seconds() for o in found.orders if o.filled is not None]
     one, seven, thirty = (sum(u.came > now - days * DAY for u in users) for days in RETENTION_DAYS)
-    return ServiceKpis(
+    return FleetKpis(
         users=number,
         new=(one, seven, thirty),
         active=census.active,
@@ -195,5 +195,5 @@ COMMAND = CommandSpec(
     role=Role.ADMIN,
     refreshes=True,
     route=Route("GET", "/admin/kpis"),
-    data=ServiceKpis,
+    data=FleetKpis,
 )
