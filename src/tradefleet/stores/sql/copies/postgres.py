@@ -253,8 +253,8 @@ async def picture_of(connection: Any) -> Picture:
     if not counts.get("users") and await connection.fetchval(HIDDEN):
         raise BackupFault(ROWS_HIDDEN)
     times = [
-        await connection.fetchval(f"SELECT max({column}) FROM public.{table}")
-        for table, column in sums.FACTS
+        await connection.fetchval(f"SELECT max({column}) FROM public.{table}{which}")
+        for table, column, which in sums.FACTS
         if table in names
     ]
     grouped = await connection.fetch(

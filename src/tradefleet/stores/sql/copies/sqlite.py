@@ -153,8 +153,8 @@ def picture_of(connection: sqlite3.Connection) -> Picture:
     }
     (schema,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     times = [
-        connection.execute(f"SELECT max({column}) FROM {table}").fetchone()[0]
-        for table, column in sums.FACTS
+        connection.execute(f"SELECT max({column}) FROM {table}{which}").fetchone()[0]
+        for table, column, which in sums.FACTS
         if table in names
     ]
     digest, number = sums.digest_of(ledger_sums(connection))
