@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
+from importlib import import_module
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -21,6 +23,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tradefleet import alerts
+from tradefleet.alert import AlertSpec, with_thresholds
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.limits import TIERS, RequestLimits, Tier
@@ -318,6 +322,12 @@ class Settings(BaseSettings):
                 raise Refused(JWT_SECRET_CURE)
         return tuple(Secret(text) for text in said)
 
+    def alert_rules(self) -> Mapping[str, AlertSpec]:
+        """Return the rules with the operator's thresholds; Refused says which of them is wrong."""
+        files = sorted(each.name for each in iter_modules(alerts.__path__, f"{alerts.__name__}."))
+        known = [import_module(file).ALERT for file in files]
+        return with_thresholds({rule.name: rule for rule in known}, self.alert_thresholds)
+
     def web_url(self) -> str:
         """Return the address of our pages, as people reach it."""
         if self.public_url:
@@ -332,6 +342,10 @@ class Settings(BaseSettings):
             self.tiers()
         except Refused as refusal:
             found.append(Fault("TIERS_FILE", str(refusal)))
+        try:
+            self.alert_rules()
+        except Refused as refusal:
+            found.append(Fault("ALERT_THRESHOLDS", str(refusal)))
         return found
 
     def _fault_texts(self) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ from tradefleet.plugins import find_plugins
 CPU = AlertSpec(
     name="cpu", metric="cpu_usage", summary="Busy", cure="Rest.", unit="%", warning=70, critical=90
 )
+RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 RULES = find_plugins(alerts, "ALERT")
 
 
@@ -226,7 +228,10 @@ def test_every_rule_says_what_is_wrong_and_what_to_do(rule):
     with_thresholds({rule.name: rule}, f"{rule.name}=0")
     assert rule.summary[0].isupper() and not rule.summary.endswith(".")
     assert rule.cure.endswith(".") and rule.cure.count(". ") == 0, "one sentence"
-    assert re.search(r"runbook '|[A-Z]{3,}_", rule.cure), "a runbook, or a setting"
+    named = re.search(r"runbook '([^']+)'", rule.cure)
+    assert named or re.search(r"[A-Z]{3,}_", rule.cure), "a runbook, or a setting"
+    page = f"{named[1].lower().replace(' ', '-')}.md" if named else "README.md"
+    assert (RUNBOOKS / page).exists()
 
 
 def test_no_two_rules_judge_the_same_metric():

@@ -167,6 +167,8 @@ def test_each_value_says_where_it_comes_from(monkeypatch):
         ({"OPERATOR_USER": "The Boss"}, ["OPERATOR_USER"]),
         ({"TELEGRAM_MODE": "webhook"}, ["TELEGRAM_WEBHOOK_URL", "TELEGRAM_WEBHOOK_SECRET"]),
         ({"TIERS_FILE": "nowhere.toml"}, ["TIERS_FILE"]),
+        ({"ALERT_THRESHOLDS": "cpus=70/90"}, ["ALERT_THRESHOLDS"]),
+        ({"ALERT_THRESHOLDS": "cpu=90/70"}, ["ALERT_THRESHOLDS"]),
         ({"REDIS_URL": "127.0.0.1:6379"}, ["REDIS_URL"]),
         ({"TRUSTED_PROXIES": "10.0.0.1/8"}, ["TRUSTED_PROXIES"]),
         ({"TRUSTED_PROXIES": "nginx"}, ["TRUSTED_PROXIES"]),

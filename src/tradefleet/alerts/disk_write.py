@@ -11,7 +11,7 @@ ALERT = AlertSpec(
     summary="Writing to the disk of the data folder fails or is slow",
     cure=(
         "Free space, or see whether the disk became read-only or is dying, as the runbook "
-        "'High load' says."
+        "'Full disk' says."
     ),
     unit="ms",
     warning=1000,

@@ -8,7 +8,7 @@ ALERT = AlertSpec(
     summary="The event loop is late",
     cure=(
         "Look for what the watchdog wrote to the log and move users to another host, as the "
-        "runbook 'High load' says."
+        "runbook 'Hung process' says."
     ),
     unit="ms",
     warning=100,

@@ -11,7 +11,7 @@ ALERT = AlertSpec(
     summary="A host is silent",
     cure=(
         "See whether it runs and start it again; others take its users meanwhile, as the "
-        "runbook 'High load' says."
+        "runbook 'Lost host' says."
     ),
     unit="s",
     warning=15,

@@ -8,7 +8,7 @@ ALERT = AlertSpec(
     summary="A queue does not move",
     cure=(
         "See in the log what its worker does and start the process again, as the runbook "
-        "'High load' says."
+        "'Hung process' says."
     ),
     unit="s",
     warning=25,

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tradefleet import alerts
-from tradefleet.alert import AlertBook, AlertSink, AlertSpec, with_thresholds
+from tradefleet.alert import AlertBook, AlertSink
 from tradefleet.clock import Clock
-from tradefleet.domain.errors import Refused, StoreError, StoreUnavailable
+from tradefleet.domain.errors import StoreError, StoreUnavailable
 from tradefleet.domain.health import Metric
 from tradefleet.domain.limits import MAINTENANCE, Halt
 from tradefleet.domain.tally import RequestTally
@@ -22,7 +21,6 @@ from tradefleet.operations.health.errors import ErrorCount
 from tradefleet.operations.health.queues import Queue, Queues
 from tradefleet.operations.health.requests import Requests
 from tradefleet.operations.health.watchdog import Watchdog
-from tradefleet.plugins import find_plugins
 from tradefleet.runtime.node import Node
 from tradefleet.settings import Settings
 from tradefleet.store import Store
@@ -37,15 +35,6 @@ LOOKS_MAX = 1000
 METAAPI = "metaapi"
 HANG_TOLD_SHARE = 6  # the log is told after a sixth of the time after which the process ends
 GOODBYE_SECONDS = 2.0
-
-
-def rules_of(settings: Settings) -> dict[str, AlertSpec]:
-    """Return the rules with the operator's thresholds; Refused says which of them is wrong."""
-    rules: dict[str, AlertSpec] = find_plugins(alerts, "ALERT")
-    try:
-        return with_thresholds(rules, settings.alert_thresholds)
-    except Refused as refusal:
-        raise Refused(f"ALERT_THRESHOLDS: {refusal}") from None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -94,7 +83,7 @@ def health_over(
 ) -> Health:
     """Put together what looks after a running service; more: checks of what only others know."""
     settings, clock = ground.settings, ground.clock
-    rules, errors = rules_of(settings), ErrorCount(clock)
+    rules, errors = settings.alert_rules(), ErrorCount(clock)
     pulse = TelegramPulse(telegram, clock) if telegram is not None else None
     watchdog = watchdog_of(settings, clock)
     alerting = Alerting(

@@ -270,6 +270,9 @@ async def let_go_of_the_dead(store: Store) -> None:
     for duty in await store.duties.held():
         if is_dead(duty.owner):
             await store.duties.release(duty)
+    for report in await store.health.reports():
+        if is_dead(report.owner):
+            await store.health.forget_report(report.owner)
 
 
 def is_dead(owner: str) -> bool:

@@ -18,7 +18,7 @@ from tradefleet.settings import load_settings
 from tradefleet.stores.sql import check
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.wiring.ground import without_password
-from tradefleet.wiring.health import folders_of, machine_checks, rules_of
+from tradefleet.wiring.health import folders_of, machine_checks
 from tradefleet.wiring.machine import Machine
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ async def wait_for_database(
         there.set()
         return {"database_ms": Metric((clock.monotonic() - began) * 1000)}
 
-    rules, every = rules_of(settings), min(settings.health_seconds, LOOK_SECONDS)
+    rules, every = settings.alert_rules(), min(settings.health_seconds, LOOK_SECONDS)
     alerting = Alerting(
         store=None,
         clock=clock,

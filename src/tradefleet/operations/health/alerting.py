@@ -48,7 +48,7 @@ class LogSink:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Alerting:
-    """store: None while the database is away. book: what is known of alerts; it may outlive both."""
+    """store: None while the database is away. book: all known alerts; it may outlive both."""
 
     store: Store | None
     clock: Clock
