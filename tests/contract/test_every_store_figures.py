@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from tests.makers import START, after_start, fill, trade
 from tests.store_rig import ALICE, BOB, booked, bot, order_of, register, take, write
+from tradefleet.domain.audit import Acting
 from tradefleet.domain.effects import Notify, OrderPlaced, Topic, TradeClosed
 from tradefleet.figures import Backlog, Presence, Timed, percentile, retention
+from tradefleet.store import acting
 
 NOTHING = Backlog(
     notices=0,
@@ -60,9 +62,11 @@ async def test_what_success_is_measured_by(store):
     assert found.orders == [Timed(after_start(hours=2), sent.sent_at, at)]
     assert found.users[ALICE].seen == after_start(hours=3)
     assert found.users[BOB] == Presence(found.users[BOB].came, None)
-    async with store.open(BOB) as own:
-        await own.audit("pause", {})
-    assert (await store.figures.dealings(START)).users[BOB].seen is not None
+    for who, is_seen in ((Acting(), False), (Acting(actor=BOB, role="user"), True)):
+        with acting(who):
+            async with store.open(BOB) as own:
+                await own.audit("pause", {})
+        assert ((await store.figures.dealings(START)).users[BOB].seen is not None) is is_seen
     late = await store.figures.dealings(after_start(days=9))
     assert (late.trades, late.orders) == ({}, [])
 

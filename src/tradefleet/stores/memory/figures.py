@@ -52,7 +52,7 @@ class MemoryFigures:
 
 def seen(rows: Rows) -> datetime | None:
     """Return when a user or a bot of theirs did something last."""
-    acted = [line.at for line in rows.audit]
+    acted = [line.at for line in rows.audit if line.written.actor == line.written.user_id]
     return max(acted + [order.decided_at for order in rows.orders.values()], default=None)
 
 
