@@ -2,16 +2,22 @@
 
 import json
 import random
+import re
 import sqlite3
-from datetime import timedelta
+import sys
+from datetime import datetime, timedelta
+from subprocess import PIPE, Popen
 
 import pytest
 from aiohttp import web
+from alembic import command
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from tests.key_rig import MASTERS, vault_under
 from tests.postgres_server import execute
 from tests.store_rig import register
+from tests.unit.test_audit import plain_chain
 from tradefleet.domain.audit import ChainKeys
 from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.domain.ids import UserId
@@ -20,6 +26,9 @@ from tradefleet.operations.audit.keys import begin, chain_keys, keep_keys
 from tradefleet.operations.audit.sinks import FileSink, SinkFault, UrlSink
 from tradefleet.operations.audit.verifying import AuditReport, Verifier
 from tradefleet.stores.memory import MemoryStore
+from tradefleet.stores.sql.address import read_address
+from tradefleet.stores.sql.engine import make_engine
+from tradefleet.stores.sql.schema import alembic_config
 from tradefleet.vault import audit_key
 from tradefleet.wiring.audit import verified
 
@@ -451,3 +460,108 @@ def test_verify_says_what_is_wrong_and_ends_with_one(program, tmp_path):
     bad = program("audit", "verify")
     assert bad.exit_code == 1
     assert "❌ the service's own chain, line 1: there is none" in bad.output
+
+
+def test_a_backup_and_its_restore_stand_in_the_services_own_log(program, monkeypatch):
+    assert program("users", "add", "alice", "--admin").exit_code == 0
+    assert program("backup").exit_code == 0
+    assert program("restore", "latest", "--no-compare").exit_code == 0
+    assert program("audit", "verify").exit_code == 0
+    told = program("chat", "--user", "alice", "/audit_user *").output
+    assert re.search(r"operator \(cli\) +restored why=", told)
+    assert "backup" not in told, "that line is younger than the backup"
+    assert program("vault", "rotate").exit_code == 0
+    told = program("chat", "--user", "alice", "/audit_user *").output
+    assert "master_key_rotated" in told
+
+
+# ---- from an older database
+
+
+def to_revision(connection, revision):
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+OLD_COLUMNS = "id, user_id, at, actor, action, detail, prev_hash, hash"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_lines_of_an_older_database_are_carried_over_and_anchored(
+    kind, request, tmp_path, clock, open_sql_store
+):
+    url = (
+        str(tmp_path / "x.db") if kind == "sqlite" else request.getfixturevalue("bare_postgres_url")
+    )
+    engine = make_engine(read_address(url))
+    async with engine.begin() as connection:
+        await connection.run_sync(to_revision, "0013")
+        id = 0
+        for user_id in ("alice", "bob"):
+            for line in plain_chain(user_id, 3):
+                id += 1
+                at = line.at if kind == "sqlite" else datetime.fromisoformat(line.at)
+                values = {"id": id, "u": user_id, "at": at, "d": line.detail}
+                values |= {"p": line.previous, "h": line.hash}
+                json_of = ":d" if kind == "sqlite" else "CAST(:d AS json)"
+                await connection.execute(
+                    text(
+                        f"INSERT INTO audit_log ({OLD_COLUMNS})"
+                        f" VALUES (:id, :u, :at, :u, 'set', {json_of}, :p, :h)"
+                    ),
+                    values,
+                )
+    await engine.dispose()
+    store = await open_sql_store(url, clock=clock)
+    store.audits.keys = KEYS
+    assert (await Verifier(store.audits, KEYS).verify()).count["weak"] == 3
+    assert await begin(store) is not None
+    report = await Verifier(store.audits, KEYS).verify()
+    assert (report.faults, report.lines) == ([], 9)
+    Database(store, url).tamper("UPDATE audit_log SET action = 'x' WHERE number = 2")
+    found = {(f.user_id, f.number) for f in (await Verifier(store.audits, KEYS).verify()).faults}
+    assert {("alice", 2), ("bob", 2)} <= found
+
+
+# ---- a process that is killed
+
+WRITING = """
+import asyncio, sys
+from tradefleet.domain.audit import ChainKeys
+from tradefleet.domain.ids import UserId
+from tradefleet.stores.sql import open_store
+
+async def write():
+    store = await open_store(sys.argv[1], create=False)
+    store.audits.keys = ChainKeys("k1", {"k1": b"1" * 32})
+    async def act(user_id):
+        while True:
+            async with store.open(UserId(user_id)) as own:
+                await own.audit("act", {})
+            await store.audits.note("noted", {})
+            print("written", flush=True)
+    await asyncio.gather(act("alice"), act("bob"))
+
+asyncio.run(write())
+"""
+
+
+def write_until_killed(url):
+    with Popen([sys.executable, "-c", WRITING, url], stdout=PIPE, text=True) as process:
+        for _ in range(10):
+            assert process.stdout.readline() == "written\n"
+        process.kill()
+
+
+async def test_a_process_that_is_killed_leaves_whole_chains(sqlite_url, open_sql_store):
+    store = await open_sql_store(sqlite_url)
+    store.audits.keys = KEYS
+    for name in ("alice", "bob"):
+        await register(store, UserId(name))
+    write_until_killed(sqlite_url)
+    async with store.open(UserId("alice")) as own:
+        await own.audit("after", {})
+    report = await Verifier(store.audits, KEYS).verify()
+    assert (report.faults, report.chains) == ([], 3)
+    assert report.lines >= 20
