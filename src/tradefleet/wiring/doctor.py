@@ -91,7 +91,7 @@ class Patient:
             Check("outbox", self.backlog),
             Check("alerts", self.alerts),
             Check("backup", self.backup),
-            Check("service", self.service),
+            Check("service", self.running),
             Check("redis", self.redis),
             Check("telegram", self.telegram),
             Check("venues", self.venues),
@@ -263,7 +263,7 @@ class Patient:
 
     # ---- what is spoken to
 
-    async def service(self) -> list[Finding]:
+    async def running(self) -> list[Finding]:
         host = self.settings.http_host
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
         address = f"http://{host}:{self.settings.http_port}"
