@@ -469,7 +469,7 @@ def test_a_backup_and_its_restore_stand_in_the_services_own_log(program, monkeyp
     assert program("audit", "verify").exit_code == 0
     told = program("chat", "--user", "alice", "/audit_user *").output
     assert re.search(r"operator \(cli\) +restored why=", told)
-    assert "backup" not in told, "that line is younger than the backup"
+    assert "backup reason" not in told, "that line is younger than the backup"
     assert program("vault", "rotate").exit_code == 0
     told = program("chat", "--user", "alice", "/audit_user *").output
     assert "master_key_rotated" in told
@@ -565,3 +565,27 @@ async def test_a_process_that_is_killed_leaves_whole_chains(sqlite_url, open_sql
     report = await Verifier(store.audits, KEYS).verify()
     assert (report.faults, report.chains) == ([], 3)
     assert report.lines >= 20
+
+
+# ---- erased users
+
+
+async def test_after_an_erasure_all_that_is_left_is_still_proven(database, clock, tmp_path):
+    file, store = tmp_path / "c.jsonl", database.store
+    await over(store, clock, FileSink(file)).turn()
+    pseudonym = UserId("erased-0123456789abcdef")
+    await store.audits.note("erased", {"user": pseudonym})
+    given = {"at": clock.now(), "by_whom": "operator", "reason": ""}
+    await store.records.erase(USERS[2], pseudonym, **given)
+    report = await database.report(file)
+    assert (report.faults, report.erased, report.records) == ([], LINES, 1)
+    assert f"({LINES} of erased users: their place, time and action only)" in report.told()[0]
+    database.tamper(
+        f"UPDATE audit_log SET action = 'x' WHERE user_id = '{pseudonym}' AND number = 3",
+        """UPDATE audit_log SET detail = '{"erased": "erased-nobody"}' WHERE user_id = 'user3'""",
+    )
+    found = await database.found()
+    assert (pseudonym, "changed", 3, 3) in found
+    assert [each[2] for each in found if each[0] == "user3" and each[1] == "changed"] == [
+        *range(1, LINES + 1)
+    ], "nobody says that such a one was erased"
