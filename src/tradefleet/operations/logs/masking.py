@@ -14,7 +14,8 @@ from urllib.parse import quote
 
 HIDDEN = "***"
 KNOWN_MIN = 8  # letters of a secret, or of a part of one: less is found in any text
-HEAD = 6  # letters by which forms of known secrets are looked for
+STEP = 3  # of so many places in a text, one is looked at for a known secret
+HEAD = KNOWN_MIN - STEP + 1  # letters that are compared there
 DRAWN_MIN = 16  # letters of what looks drawn at random
 TURNS_MIN = 0.4  # of letters that are of another kind than the one before
 DIGITS_MIN, TURNS_WITH_DIGITS = 2, 0.25  # with digits among them, fewer will do
@@ -24,32 +25,37 @@ NAMES = (
     r"|private[_-]?key|encryption[_-]?key|listen[_-]?key|cookie|credential|x-mbx-apikey"
     r"|x-bapi-sign|init_?data|jwt"
 )
-# What each finds, and what is written instead; the first group is kept.
-LOOKS: tuple[tuple[re.Pattern[str], str], ...] = (
+NAMES_HINTS = (
+    "key", "secret", "passw", "passphrase", "pwd", "token", "sign", "cookie", "credential", "init",
+    "jwt", "code", "hash", "auth",
+)  # fmt: skip
+PEM = r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}-----|\Z)"
+CHATS = r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]+"
+IN_QUERY = rf"(?i)([?&;](?:[\w-]*(?:{NAMES}|sign|key|code|hash|auth)[\w-]*)=)[^&\s\"'#]+"
+NAMED = rf"(?i)((?:{NAMES})\w*[\"']?\s*[:=]\s*(?:b?[\"'])?)[^\s\"'&,;)}}\]]{{4,}}"
+# What each finds, and what is written instead; the first group is kept. It is looked for only where
+# one of the words before it is, in small letters, which is sooner seen.
+_LOOKS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
+    (("private key",), re.compile(PEM, re.S), HIDDEN),
+    ((":",), re.compile(r"(?<![0-9])\d{6,12}:[A-Za-z0-9_-]{30,}"), HIDDEN),
+    (("eyj",), re.compile(r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),
     (
-        re.compile(
-            r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}-----|\Z)", re.S
-        ),
-        HIDDEN,
-    ),
-    (re.compile(r"(?<![0-9])\d{6,12}:[A-Za-z0-9_-]{30,}"), HIDDEN),
-    (re.compile(r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),
-    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n,}]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),
-    (re.compile(r"(://[^\s/@\"':]*):[^\s/\"']+@"), rf"\1:{HIDDEN}@"),
-    (
-        re.compile(r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]+"),
+        ("authorization",),
+        re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\r\n,}]+"),
         rf"\1{HIDDEN}",
     ),
     (
-        re.compile(rf"(?i)([?&;](?:[\w-]*(?:{NAMES}|sign|key|code|hash|auth)[\w-]*)=)[^&\s\"'#]+"),
-        rf"\1{HIDDEN}",
+        ("bearer", "basic"),
+        re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"),
+        rf"\1 {HIDDEN}",
     ),
-    (
-        re.compile(rf"(?i)((?:{NAMES})\w*[\"']?\s*[:=]\s*(?:b?[\"'])?)[^\s\"'&,;)}}\]]{{4,}}"),
-        rf"\1{HIDDEN}",
-    ),
+    (("://",), re.compile(r"(://[^\s/@\"':]*):[^\s/\"']+@"), rf"\1:{HIDDEN}@"),
+    (("hooks.slack", "/webhooks/"), re.compile(CHATS), rf"\1{HIDDEN}"),
+    (NAMES_HINTS, re.compile(IN_QUERY), rf"\1{HIDDEN}"),
+    (NAMES_HINTS, re.compile(NAMED), rf"\1{HIDDEN}"),
 )
+LOOKS = tuple((frozenset(words), pattern, instead) for words, pattern, instead in _LOOKS)
+WORDS = sorted({word for words, _, _ in LOOKS for word in words})
 BASE64 = re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{40,}={0,2}")
 RUN = re.compile(r"(?<![A-Za-z0-9+_%=-])[A-Za-z0-9+_%=-]{16,}")
 HEX = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9a-f]{33,}|[0-9A-F]{33,})")  # our ids have 32
@@ -62,7 +68,8 @@ class Masks:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         forms = {form for secret in known for form in forms_of(secret)}
-        self._heads = frozenset(form[:HEAD] for form in forms)
+        # Wherever a form stands, one of every STEP places of a text is at one of its heads.
+        self._heads = frozenset(form[at : at + HEAD] for form in forms for at in range(STEP))
         found = "|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))
         self._known = re.compile(found) if found else None
 
@@ -70,15 +77,18 @@ class Masks:
         """Return a text with stars in place of what is or looks secret."""
         if self._known is not None and self._may_hold_known(text):
             text = self._known.sub(HIDDEN, text)
-        for pattern, instead in LOOKS:
-            text = pattern.sub(instead, text)
+        small = text.lower()
+        there = [word for word in WORDS if word in small]
+        for words, pattern, instead in LOOKS:
+            if not words.isdisjoint(there):
+                text = pattern.sub(instead, text)
         text = HEX.sub(HIDDEN, text)
         text = BASE64.sub(_hidden_if_drawn, text)
         return RUN.sub(_hidden_if_drawn, text)
 
     def _may_hold_known(self, text: str) -> bool:
-        heads = self._heads
-        return any(text[at : at + HEAD] in heads for at in range(len(text) - HEAD + 1))
+        heads = [text[at : at + HEAD] for at in range(0, len(text) - HEAD + 1, STEP)]
+        return not self._heads.isdisjoint(heads)
 
 
 def forms_of(secret: str) -> Iterator[str]:
