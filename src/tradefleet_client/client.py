@@ -478,6 +478,12 @@ class WebhookRemoved(TypedDict):
     url: str
 
 
+class WebhookResumed(TypedDict):
+    id: str
+    url: str
+    last: int
+
+
 class Registered(TypedDict):
     user_id: str
     username: str
@@ -579,6 +585,7 @@ class UserSettings(TypedDict):
     tier: str
     limits: dict[str, str]
     is_default: bool
+    notice_agreed: int
 
 
 class SettingChanged(TypedDict):
@@ -1012,6 +1019,15 @@ class Client(Talk):
         In chat: /removewebhook <webhook>
         """
         return await self._write("removewebhook", key, webhook=webhook)
+
+    async def resumewebhook(
+        self, webhook: str, *, key: str | None = None
+    ) -> Answer[WebhookResumed]:
+        """Send to an address again that was given up.
+
+        In chat: /resumewebhook <webhook>
+        """
+        return await self._write("resumewebhook", key, webhook=webhook)
 
     async def start(
         self, *, payload: str | None = None, key: str | None = None

@@ -152,7 +152,8 @@ async def test_most_commands_have_something_to_say_to_who_has_traded():
     # nothing was ordered by hand, and the coins are the pair's; there is no vault for what signs
     # webhooks, nobody who makes archives, and no risk notice; the rest is the operator's.
     there = {"addpair", "adduniverse", "disconnect", "external", "order", "ordered"}
-    there |= {"addwebhook", "removepair", "removewebhook", "sell", "signout"}
+    there |= {"addwebhook", "removepair", "removewebhook", "resumewebhook"}
+    there |= {"sell", "signout"}
     there |= {"deleteme", "mydata", "risk"}
     admins = {command.name for command in COMMANDS if command.role is Role.ADMIN}
     assert set(refused) == there | admins

@@ -236,12 +236,26 @@ async def test_an_event_is_given_up_and_a_webhook_that_never_answers_is_disabled
     assert "disabled" in await service.door.say("/webhooks")
 
 
-async def test_a_webhook_that_is_gone_is_disabled_at_once(service, receiver):
+async def test_a_webhook_that_is_gone_is_disabled_at_once_and_may_be_resumed(service, receiver):
     await service.add(receiver.url)
     receiver.status = 410
-    await notice(service.store, ALICE)
+    await notice(service.store, ALICE, "one")
     await service.sender.turn()
-    assert (await service.one()).disabled_because == "it answered that it is gone"
+    gone = await service.one()
+    assert gone.disabled_because == "it answered that it is gone"
+    async with service.store.open(ALICE, reading=True) as own:
+        assert f"/resumewebhook {gone.id}" in (await own.live.after(0, 1000))[-1].data
+
+    receiver.status = 200
+    receiver.got.clear()
+    unknown = "You have no such webhook; /webhooks shows yours."
+    assert await service.door.say(f"/resumewebhook {gone.id}", BOB) == unknown
+    assert "tried again now" in await service.door.say(f"/resumewebhook {gone.id}")
+    assert (await service.one()).disabled_because == ""
+    service.later(seconds=1)
+    await service.sender.turn()
+    assert receiver.events[0]["data"]["text"] == "one", "it goes on where it stopped"
+    assert "nothing failed" in await service.door.say(f"/resumewebhook {gone.id}")
 
 
 async def test_who_was_away_longer_than_events_are_kept_is_told_so(service, receiver):

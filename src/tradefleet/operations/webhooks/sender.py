@@ -40,8 +40,8 @@ RETRY = Backoff(first=5, factor=3, most=3600)
 GONE = 410
 AGENT = "Tradefleet-Webhook/1"
 DISABLED = (
-    "⚠️ Your webhook {id} is disabled: {why}. Nothing is sent there any more; /removewebhook takes "
-    "it away, /addwebhook makes a new one."
+    "⚠️ Your webhook {id} is disabled: {why}. Nothing is sent there any more. Once that is mended, "
+    "/resumewebhook {id} goes on where it stopped; /removewebhook {id} takes it away."
 )
 
 
