@@ -15,7 +15,7 @@ from tradefleet.domain.errors import VenueRejected
 from tradefleet.operations.logs import starting
 from tradefleet.operations.logs.berth import Berth
 from tradefleet.operations.logs.log_file import READABLE, Line, LogFile
-from tradefleet.operations.logs.starting import NOISY, Scribe, write_logs
+from tradefleet.operations.logs.starting import NOISY, Scribe, show_logs, write_logs
 from tradefleet.settings import Settings
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -340,6 +340,15 @@ def test_a_warning_of_a_library_is_not_louder_than_is_asked_for(begin):
     screen = begin(log_level="ERROR", log_file="")
     logging.getLogger("httpx").warning("something")
     assert screen.getvalue() == ""
+
+
+def test_commands_show_warnings_with_secrets_hidden(root, capsys):
+    show_logs()
+    logger.info("not this")
+    logger.warning("Authorization: Bearer %s", SAID)
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "Authorization: ***" in shown
 
 
 def test_to_begin_again_replaces_what_was_begun(begin, root, tmp_path):

@@ -123,8 +123,10 @@ def looks_drawn(text: str) -> bool:
 
     Words, names of classes, paths, times and our own ids are written.
     """
+    if len(text) < DRAWN_MIN or text.islower() or text.isupper():
+        return False
     kinds = [_kind(letter) for letter in text]
-    if len(text) < DRAWN_MIN or not {"l", "u"} <= set(kinds):
+    if not {"l", "u"} <= set(kinds):
         return False
     turns = sum(one != other for one, other in pairwise(kinds)) / len(text)
     return turns >= (TURNS_WITH_DIGITS if kinds.count("d") >= DIGITS_MIN else TURNS_MIN)
