@@ -1,5 +1,6 @@
 """Figures of the running process, put together: who reads them, and where they are asked for."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +13,15 @@ from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import StoreError
 from tradefleet.domain.health import HealthReport
 from tradefleet.domain.tally import RequestTally
-from tradefleet.runtime.gauges import Gauges
+from tradefleet.runtime.gauges import BACKLOG_PATIENCE, Gauges
 from tradefleet.runtime.node import Node
 from tradefleet.surfaces.api.exposition import Around, Families, families
 from tradefleet.surfaces.api.metrics import Gate, metrics_routes
 from tradefleet.webhook import Outcome
 from tradefleet.wiring.ground import Ground
 from tradefleet.wiring.machine import memory_bytes
+
+ALERTS_MAX = 1000  # open at once
 
 Report = Callable[[], Awaitable[HealthReport]]
 
@@ -56,10 +59,11 @@ def figures_over(
         deliveries: Mapping[tuple[str, Outcome], int] | None = None
         if backlog is not None:
             try:
-                found = await store.health.alerts(ALERTS_MAX, only_open=True)
-                alerts = {(alert.rule, alert.level): 1 for alert in found}
-                deliveries = await store.alert_deliveries.counts()
-            except StoreError:
+                async with asyncio.timeout(BACKLOG_PATIENCE):
+                    found = await store.health.alerts(ALERTS_MAX, only_open=True)
+                    alerts = {(alert.rule, alert.level): 1 for alert in found}
+                    deliveries = await store.alert_deliveries.counts()
+            except (StoreError, TimeoutError):
                 backlog = None
         latest = None if report is None else await report()
         around = Around(report=latest, alerts=alerts, deliveries=deliveries, backlog=backlog)
@@ -68,9 +72,6 @@ def figures_over(
     said = ground.settings.metrics_token
     token = None if said is None else Secret(said.get_secret_value())
     return FigureParts(gauges=gauges, routes=metrics_routes(gather, Gate(token)))
-
-
-ALERTS_MAX = 1000  # open at once
 
 
 def cpu_seconds() -> float:
