@@ -18,13 +18,16 @@ from tradefleet.domain.position import Trade
 from tradefleet.store import Answer, ErasureRequest, SignalNote
 from tradefleet.stores.sql import queries, shapes, tables
 from tradefleet.stores.sql.glance import known
-from tradefleet.stores.sql.queries import WHOSE, Reading, entries_of, rows
+from tradefleet.stores.sql.queries import WHOSE, Reading, entries_of, own, rows
 
 ANSWER = known(
     select(tables.idempotency).where(
         tables.idempotency.c.user_id == WHOSE, tables.idempotency.c.key == bindparam("key")
     )
 )
+LEDGER = tables.ledger_entries.c
+ENTRIES = own(tables.ledger_entries, LEDGER.booked_at, LEDGER.entry_id, LEDGER.line)
+ENTRIES_OF_ACCOUNT = known(ENTRIES.where(LEDGER.account_id == bindparam("account")))
 CONSENTS = known(
     select(tables.consents)
     .where(tables.consents.c.user_id == WHOSE)
@@ -153,12 +156,9 @@ class UserReads:
         return [shapes.TRADE.read(row) for row in reversed(found)]
 
     async def entries(self, account_id: AccountId | None = None) -> Sequence[LedgerEntry]:
-        table = tables.ledger_entries
-        query = select(table).where(table.c.user_id == self._user_id)
-        if account_id is not None:
-            query = query.where(table.c.account_id == account_id)
-        query = query.order_by(table.c.booked_at, table.c.entry_id, table.c.line)
-        return entries_of(await rows(self._connection, query, beside=True))
+        query = ENTRIES if account_id is None else ENTRIES_OF_ACCOUNT
+        given = {"whose": self._user_id, "account": account_id}
+        return entries_of(await rows(self._connection, query, given, beside=True))
 
     async def decisions(self, bot_id: BotId, limit: int = 20) -> Sequence[Decided]:
         table = tables.decisions

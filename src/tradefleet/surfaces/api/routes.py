@@ -4,7 +4,7 @@ No command is named here: what a route is called, takes and gives is declared by
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ from tradefleet.domain.user import Role
 from tradefleet.surfaces.api.bodies import body_of, example_in, inner_of, query_of
 from tradefleet.surfaces.api.caller import Caller, Door, Right
 from tradefleet.surfaces.api.errors import RESPONSES, json_response
-from tradefleet.surfaces.api.matching import QuickRoute
+from tradefleet.surfaces.api.matching import QUICK, QuickRoute, read_query
 from tradefleet.surfaces.api.visits import address_of, caller_of
 
 PREFIX = "/api/v1"
@@ -151,6 +151,7 @@ class RouteMaker:
         parameters += [self.path_parameter(field) for field in in_path]
         fixed = dict(route.fixed)
         left_out = (*in_path, *route.without, *fixed)
+        query = query_of(self.command, f"{name}Query", left_out)
         if route.method in BODIES:
             body = body_of(self.command, f"{name}Body", left_out)
             needed = any(field.is_required() for field in body.model_fields.values())
@@ -158,10 +159,8 @@ class RouteMaker:
             parameters.append(
                 parameter("given", Annotated[kind, Body()], *([] if needed else [None]))
             )
-        else:
-            query = query_of(self.command, f"{name}Query", left_out)
-            if query.model_fields:
-                parameters.append(parameter("given", Annotated[query, Query()]))
+        elif query.model_fields:
+            parameters.append(parameter("given", Annotated[query, Query()]))
         if route.method == READING:
             parameters = [each for each in parameters if each.name != "key"]
 
@@ -174,21 +173,35 @@ class RouteMaker:
         ) -> Response:
             values = {} if given is None else given.model_dump(exclude_none=True)
             values |= fixed | {field: self.in_path(field, text) for field, text in named.items()}
-            reply = await self.dispatcher.run(
-                caller.user_id,
-                self.command.name,
-                values,
-                key=key or "",
-                proof=proof or "",
-                proven=caller.strong,
-                surface="api",
-                address=caller.address,
-            )
+            reply = await self.run(caller, values, key or "", proof or "")
             return picture_of(reply) if route.is_picture else answer(reply)
+
+        async def quick(request: Request) -> Response | None:
+            values = read_query(request, query)
+            if values is None:
+                return None
+            return answer(await self.run(await self.caller(request), {**values, **fixed}))
 
         serve.__name__ = name
         vars(serve)["__signature__"] = Signature(parameters)
+        names = {each.name for each in parameters}
+        if route.method == READING and names <= {"caller", "given"} and not route.is_picture:
+            vars(serve)[QUICK] = quick
         return serve
+
+    async def run(
+        self, caller: Caller, values: Mapping[str, object], key: str = "", proof: str = ""
+    ) -> Reply:
+        return await self.dispatcher.run(
+            caller.user_id,
+            self.command.name,
+            values,
+            key=key,
+            proof=proof,
+            proven=caller.strong,
+            surface="api",
+            address=caller.address,
+        )
 
     async def caller(self, request: Request) -> Caller:
         """Return who calls; raise unless they may."""
