@@ -21,7 +21,7 @@ from tests.key_rig import LIVE_ALLOWED, Exchange, vault_under
 from tests.postgres_server import execute
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.domain.effects import MemoryChanged, Notify, OrderPlaced, Topic, TradeClosed
-from tradefleet.domain.errors import NotThere, Refused
+from tradefleet.domain.errors import LeaseLost, NotThere, Refused
 from tradefleet.domain.ids import OrderId, UserId
 from tradefleet.domain.ledger import Balances
 from tradefleet.domain.limits import Halt, Scope, Switch
@@ -326,6 +326,24 @@ async def test_nobody_is_erased_while_an_order_is_on_its_way(service):
     async with service.store.open(GONE, reading=True) as own:
         assert await own.user() is not None
         assert await own.accounts()
+
+
+async def test_a_host_that_still_holds_an_erased_user_writes_nothing_more(service):
+    store = service.store
+    await settled(service)
+    now = service.still.now()
+    (lease,) = [
+        each
+        for each in await store.take_leases("late host", now=now, ttl=600, limit=10)
+        if each.user_id == GONE
+    ]
+    async with store.open(GONE, reading=True) as own:
+        (memory, *_) = (await own.memories()).values()
+    await service.erasures.erase(GONE, by_whom="operator", reason="")
+    late = Batch(user_id=GONE, epoch=lease.epoch, records=(MemoryChanged(memory),))
+    (error,) = await store.write([late])
+    assert isinstance(error, LeaseLost)
+    assert await store.renew_leases("late host", now=now, ttl=600) == []
 
 
 async def test_an_erasure_that_fails_half_way_leaves_all_as_it_was(service, monkeypatch):

@@ -43,6 +43,9 @@ async def test_who_registers_is_shown_the_risk_notice_and_it_is_written_down():
     assert (given.version, given.at, given.surface) == (1, door.still.now(), "telegram")
     assert given.text_hash == RiskNotice().text_hash
     assert "You agreed to version 1" in await door.say("/risk")
+    assert "Risk notice: version 1, agreed to at 2026-01-01T00:00:00Z" in await door.say(
+        "/settings"
+    )
     again = await door.say("/start")
     assert TEXT not in again
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 from tradefleet.command import CommandSpec, Context, Reply, Route
 from tradefleet.domain.limits import RiskLimits
-from tradefleet.drawing import limit_text
+from tradefleet.drawing import limit_text, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,28 @@ class UserSettings:
     tier: str
     limits: Mapping[str, str]
     is_default: bool
+    notice_agreed: int = 0  # the version of the risk notice that was agreed to, 0: none
 
 
 async def settings(request: Settings, context: Context) -> Reply:
     limits = (await context.store.limits()) or RiskLimits.default()
+    agreed = (await context.store.consents())[-1:]
+    text = "⚙️ Your limits (/set changes one)"
+    for consent in agreed:
+        text += (
+            f"\nRisk notice: version {consent.version}, agreed to at {moment(consent.at)} (/risk)"
+        )
     values = {field.name: limit_text(getattr(limits, field.name)) for field in fields(limits)}
     return Reply(
-        text="⚙️ Your limits (/set changes one)",
+        text=text,
         columns=("Setting", "Value"),
         rows=tuple(values.items()),
-        data=UserSettings(context.user.tier, values, limits == RiskLimits.default()),
+        data=UserSettings(
+            context.user.tier,
+            values,
+            limits == RiskLimits.default(),
+            notice_agreed=agreed[0].version if agreed else 0,
+        ),
     )
 
 

@@ -142,7 +142,9 @@ class Family:
     ) -> bool:
         what = words.get("symbols") if isinstance(words, Mapping) else words[0]
         try:
-            reply = await self.door.run(member.id, command, words, username=member.id)
+            # On their behalf: nobody is there to read the risk notice.
+            door = replace(self.door, catalog=replace(self.door.catalog, notice=None))
+            reply = await door.run(member.id, command, words, username=member.id)
         except Refused as refusal:
             self.say(f"   ⚠️  {member.short} {what}: {refusal}")
             return False
