@@ -8,7 +8,7 @@ the secrets of this process's own settings, in any form in which they could be f
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ HIDDEN = "***"
 KNOWN_MIN = 8  # letters of a secret, or of a part of one: less is found in any text
 STEP = 3  # of so many places in a text, one is looked at for a known secret
 HEAD = KNOWN_MIN - STEP + 1  # letters that are compared there
+WORD_MAX = 12  # letters of a word in a sentence
 DRAWN_MIN = 16  # letters of what looks drawn at random
 TURNS_MIN = 0.4  # of letters that are of another kind than the one before
 DIGITS_MIN, TURNS_WITH_DIGITS = 2, 0.25  # with digits among them, fewer will do
@@ -32,10 +33,19 @@ NAMES_HINTS = (
 PEM = r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}-----|\Z)"
 CHATS = r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]+"
 IN_QUERY = rf"(?i)([?&;](?:[\w-]*(?:{NAMES}|sign|key|code|hash|auth)[\w-]*)=)[^&\s\"'#]+"
-NAMED = rf"(?i)((?:{NAMES})\w*[\"']?\s*[:=]\s*(?:b?[\"'])?)[^\s\"'&,;)}}\]]{{4,}}"
+NAMED = rf"(?i)((?:{NAMES})\w*[\"']?\s*[:=]\s*(?:b?[\"'])?)([^\s\"'&,;)}}\]]{{4,}})"
+
+
+def _hidden_if_said(found: re.Match[str]) -> str:
+    """Hide what a name is given; after a colon in a sentence, no word of the sentence."""
+    is_word = found[2].isalpha() and found[2].islower() and len(found[2]) <= WORD_MAX
+    return found[0] if is_word and found[1][-1].isspace() else found[1] + HIDDEN
+
+
 # What each finds, and what is written instead; the first group is kept. It is looked for only where
 # one of the words before it is, in small letters, which is sooner seen.
-_LOOKS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
+Instead = str | Callable[[re.Match[str]], str]
+_LOOKS: tuple[tuple[tuple[str, ...], re.Pattern[str], Instead], ...] = (
     (("private key",), re.compile(PEM, re.S), HIDDEN),
     ((":",), re.compile(r"(?<![0-9])\d{6,12}:[A-Za-z0-9_-]{30,}"), HIDDEN),
     (("eyj",), re.compile(r"eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),
@@ -52,7 +62,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (("://",), re.compile(r"(://[^\s/@\"':]*):[^\s/\"']+@"), rf"\1:{HIDDEN}@"),
     (("hooks.slack", "/webhooks/"), re.compile(CHATS), rf"\1{HIDDEN}"),
     (NAMES_HINTS, re.compile(IN_QUERY), rf"\1{HIDDEN}"),
-    (NAMES_HINTS, re.compile(NAMED), rf"\1{HIDDEN}"),
+    (NAMES_HINTS, re.compile(NAMED), _hidden_if_said),
 )
 LOOKS = tuple((frozenset(words), pattern, instead) for words, pattern, instead in _LOOKS)
 WORDS = sorted({word for words, _, _ in LOOKS for word in words})
