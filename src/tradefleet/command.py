@@ -386,7 +386,8 @@ class Route:
 
     Parts of the path in braces are fields of the request: GET /bots/{symbol}. without: fields
     that cannot be given at this place. fixed: fields that are what this place stands for.
-    is_picture: the answer is the reply's picture.
+    is_picture: the answer is the reply's picture. or_file: the media type of the reply's file,
+    which is the answer for whoever accepts that rather than JSON.
     """
 
     method: str
@@ -394,6 +395,7 @@ class Route:
     without: tuple[str, ...] = ()
     fixed: tuple[tuple[str, str], ...] = ()
     is_picture: bool = False
+    or_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,25 @@ async def test_orders_are_told_page_by_page(client, door):
     assert failure(await client.get("/api/v1/orders?state=lost"))[0] == 400
 
 
+@pytest.mark.parametrize("accept", ["text/csv", "TEXT/CSV;q=0.9, */*", "text/csv,application/json"])
+async def test_closed_trades_are_a_file_for_who_wants_one(client, door, accept):
+    await trade(door)
+    told = (await client.get("/api/v1/trades/export")).json()["data"]
+    asked = {"headers": {"Accept": accept}}
+    answer = await client.get("/api/v1/trades/export?since=2025-01-01", **asked)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert answer.headers["content-disposition"] == f'attachment; filename="{told["name"]}"'
+    assert answer.text == told["csv"]
+    assert "BTC/USDT" in answer.text
+    assert failure(await client.get("/api/v1/trades/export?since=soon", **asked))[0] == 400
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json, text/csv", "text/*", "image/png", ""])
+async def test_closed_trades_are_json_for_everybody_else(client, accept):
+    answer = await client.get("/api/v1/trades/export", headers={"Accept": accept})
+    assert answer.json()["data"]["trades"] == 0
+
+
 async def test_a_limit_is_changed_and_shown(client, door):
     told = (await client.put("/api/v1/settings/daily_loss_share", json={"value": "0.04"})).json()
     assert told["data"] == {"name": "daily_loss_share", "value": "0.04"}

@@ -10,6 +10,8 @@ from tradefleet.command import TRADES_MAX, Attachment, CommandSpec, Context, Rep
 from tradefleet.domain.position import Trade
 from tradefleet.drawing import TRADE_COLUMNS, count, trade_line
 
+CSV = "text/csv"
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -32,7 +34,7 @@ async def export(request: Export, context: Context) -> Reply:
     text = f"📎 {name}: {count(len(trades), 'closed trade')}, net of fees, times in UTC."
     if len(trades) == TRADES_MAX:
         text += f"\nThese are the latest {TRADES_MAX}."
-    file = Attachment(name, "text/csv", written.encode())
+    file = Attachment(name, CSV, written.encode())
     return Reply(text=text, attachments=(file,), data=Exported(name, len(trades), written))
 
 
@@ -53,6 +55,6 @@ COMMAND = CommandSpec(
     handler=export,
     place=13,
     for_banned=True,
-    route=Route("GET", "/trades/export"),
+    route=Route("GET", "/trades/export", or_file=CSV),
     data=Exported,
 )

@@ -138,7 +138,7 @@ class RouteMaker:
             response_model=None if route.is_picture else self.done,
             response_class=PngResponse if route.is_picture else JSONResponse,
             response_description="A picture" if route.is_picture else "Done",
-            responses=RESPONSES,
+            responses=responses_of(route),
             openapi_extra={"security": [{"bearer": []}]},
         )
 
@@ -148,6 +148,8 @@ class RouteMaker:
         parameters = [parameter("caller", caller_first), parameter("key", Key, None)]
         if self.command.needs_proof is not None:
             parameters.append(parameter("proof", Proof, None))
+        if route.or_file:
+            parameters.append(parameter("accept", Annotated[str, Depends(accepted)]))
         parameters += [self.path_parameter(field) for field in in_path]
         fixed = dict(route.fixed)
         left_out = (*in_path, *route.without, *fixed)
@@ -168,13 +170,16 @@ class RouteMaker:
             caller: Caller,
             key: str | None = None,
             proof: str | None = None,
+            accept: str = "",
             given: BaseModel | None = None,
             **named: str,
         ) -> Response:
             values = {} if given is None else given.model_dump(exclude_none=True)
             values |= fixed | {field: self.in_path(field, text) for field, text in named.items()}
             reply = await self.run(caller, values, key or "", proof or "")
-            return picture_of(reply) if route.is_picture else answer(reply)
+            if route.is_picture:
+                return picture_of(reply)
+            return file_of(reply, accept) if accept and accept == route.or_file else answer(reply)
 
         async def quick(request: Request) -> Response | None:
             values = read_query(request, query)
@@ -233,6 +238,35 @@ def parameter(name: str, kind: Any, *default: Any) -> Parameter:
         annotation=kind,
         default=default[0] if default else Parameter.empty,
     )
+
+
+def responses_of(route: Route) -> dict[int | str, dict[str, Any]]:
+    if not route.or_file:
+        return RESPONSES
+    there = {route.or_file: {"schema": {"type": "string"}}}
+    described = f"Done; or the file, for who accepts {route.or_file}"
+    return {**RESPONSES, 200: {"description": described, "content": there}}
+
+
+def accepted(request: Request) -> str:
+    """Return the first media type that a caller accepts by its name, "" when they name none."""
+    for each in request.headers.get("accept", "").split(","):
+        name = each.partition(";")[0].strip().lower()
+        if name and "*" not in name:
+            return name
+    return ""
+
+
+def file_of(reply: Reply, media_type: str) -> Response:
+    """Return a reply's file, to be kept under its name; without one, the reply."""
+    for each in reply.attachments:
+        if each.media_type == media_type:
+            headers = {
+                "Content-Disposition": f'attachment; filename="{each.name}"',
+                "Cache-Control": "private, no-store",
+            }
+            return Response(each.content, media_type=media_type, headers=headers)
+    return answer(reply)
 
 
 def picture_of(reply: Reply) -> Response:
