@@ -19,3 +19,10 @@ def test_requests_are_counted_by_route_and_the_kind_of_their_answer():
     assert tally.routes["GET", "/stats"].answers == {2: 1, 4: 1}
     assert tally.routes["GET", "/stats"].seconds == 0.5
     assert (tally.failures, tally.took.count, tally.took.total) == (1, 3, 2.0)
+
+
+def test_what_monitors_are_told_is_neither_a_failure_nor_of_users():
+    tally = RequestTally()
+    tally.add("GET", "/readyz", 503, 0.25, of_monitor=True)
+    assert tally.routes["GET", "/readyz"].answers == {5: 1}
+    assert (tally.failures, tally.took.count) == (0, 0)

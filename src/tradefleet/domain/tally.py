@@ -84,12 +84,16 @@ class RequestTally:
     took: Spread = field(default_factory=answer_spread)
     failures: int = 0  # answered with 5xx
 
-    def add(self, method: str, route: str, status: int, seconds: float) -> None:
+    def add(
+        self, method: str, route: str, status: int, seconds: float, *, of_monitor: bool = False
+    ) -> None:
+        """Count a request; of_monitor: its 503 is an answer, and no failure to answer."""
         of_route = self.routes[method, route]
         of_route.answers[status // 100] += 1
         of_route.seconds += seconds
-        self.took.add(seconds)
-        self.failures += status >= 500
+        if not of_monitor:
+            self.took.add(seconds)
+            self.failures += status >= 500
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from tradefleet.domain.errors import NotAllowed, NotSignedIn
 from tradefleet.domain.tally import RequestTally
 from tradefleet.surfaces.api.exposition import Families
 from tradefleet.surfaces.api.matching import QuickRoute
-from tradefleet.surfaces.api.visits import address_of, header
+from tradefleet.surfaces.api.visits import UNCOUNTED, address_of, header
 
 ELSEWHERE = "other"  # the route of a request that none takes
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -74,7 +74,8 @@ class Measured:
         method: str = scope["method"]
         path = getattr(scope.get("route"), "path", ELSEWHERE)
         known = method if method in METHODS else ELSEWHERE
-        self._tally.add(known, path, status, self._clock.monotonic() - began)
+        took = self._clock.monotonic() - began
+        self._tally.add(known, path, status, took, of_monitor=path in UNCOUNTED)
 
 
 @dataclass(frozen=True, slots=True)
