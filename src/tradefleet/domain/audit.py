@@ -314,7 +314,9 @@ class ChainWalk:
             return self._plain_place(line)
         if line.key_id in WEAK and self._is_keyed:
             return None
-        return next((n for n in (line.number, self._next) if self.was_written(line, n)), None)
+        if self.was_written(line, line.number):
+            return line.number
+        return self._next if self.was_written(line, self._next) else None
 
     def _plain_place(self, line: Written) -> int | None:
         is_bare = not (line.role or line.surface or line.request_id or line.digest)

@@ -1,18 +1,17 @@
 """The audit log, put together: its checkpoints, what the service itself did, and verifying it."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tradefleet import __version__
 from tradefleet.domain.audit import SYSTEM
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import NotThere, Refused, StoreError
 from tradefleet.domain.health import Metric
-from tradefleet.drawing import as_json
 from tradefleet.operations.audit.checkpoints import Checkpoints, hold_to
 from tradefleet.operations.audit.keys import chain_keys
 from tradefleet.operations.audit.sinks import FileSink, Sink, UrlSink
@@ -27,6 +26,8 @@ from tradefleet.wiring.ground import Ground
 from tradefleet.wiring.keys import Masters, open_vault
 
 LAG = "audit_checkpoint_lag_s"
+STARTED = "service_started"
+LOOKED_BACK = 500  # lines of the service's own
 
 
 def checkpoints_of(ground: Ground, owner: str) -> Checkpoints:
@@ -56,8 +57,12 @@ def check_of(checkpoints: Checkpoints) -> Check:
 @asynccontextmanager
 async def serving(ground: Ground, owner: str) -> AsyncIterator[None]:
     """Note in the service's own chain that it started, and that it stopped."""
-    said = {"process": owner, "version": __version__, "tiers": tiers_digest(ground.settings)}
-    await ground.store.audits.note("service_started", said)
+    tiers = tiers_told(ground.settings)
+    before = await tiers_before(ground.store)
+    if before not in (None, tiers):
+        await ground.store.audits.note("tiers_changed", {"before": before, "after": tiers})
+    said = {"process": owner, "version": __version__, "tiers": tiers}
+    await ground.store.audits.note(STARTED, said)
     try:
         yield
     finally:
@@ -65,12 +70,18 @@ async def serving(ground: Ground, owner: str) -> AsyncIterator[None]:
             await ground.store.audits.note("service_stopped", {"process": owner})
 
 
-def tiers_digest(settings: Settings) -> str:
-    """Return what tells one set of tiers from another."""
-    tiers = {name: asdict(tier) for name, tier in settings.tiers().items()}
-    for tier in tiers.values():
-        tier.pop("larger")
-    return hashlib.sha256(as_json(tiers)).hexdigest()[:16]
+def tiers_told(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the tiers in force, as a line keeps them."""
+    found = {name: asdict(tier) for name, tier in settings.tiers().items()}
+    return {name: {k: v for k, v in tier.items() if k != "larger"} for name, tier in found.items()}
+
+
+async def tiers_before(store: SqlStore) -> object:
+    """Return the tiers that the latest process started with, None when that is long ago."""
+    for entry in await store.audits.page(LOOKED_BACK):
+        if entry.action == STARTED:
+            return entry.asked.get("tiers")
+    return None
 
 
 async def verify_audit(db: str | None, user: str | None, checkpoint: Path | None) -> AuditReport:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
+from tradefleet.domain.audit import Acting
 from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import NeedsProof, NotSignedIn, Refused, TooMany
 from tradefleet.domain.ids import UserId
@@ -31,7 +32,7 @@ from tradefleet.operations.sign_in.access import LIFETIME, NOT_VALID, AccessToke
 from tradefleet.operations.sign_in.passwords import Passwords, check_new
 from tradefleet.operations.sign_in.telegram import Telling, read_mini_app, read_widget
 from tradefleet.operations.sign_in.throttle import Throttle
-from tradefleet.store import Store, UserStore
+from tradefleet.store import Store, UserStore, acting
 from tradefleet.vault import CannotOpen, Vault
 
 STRONG_FOR = timedelta(minutes=5)
@@ -159,7 +160,8 @@ class SignIn:
             await end_oldest(store, self.clock)
             await store.identity.save_session(session)
             await store.identity.save_renewal(session.id, hash_of(renewal.reveal()), now)
-            await store.audit("signed_in", {"how": how, "address": address})
+            with acting(themselves(user_id, address)):
+                await store.audit("signed_in", {"how": how})
         return SignedIn(self.access.sign(session, now), renewal, session)
 
     # ---- what goes on
@@ -279,7 +281,8 @@ class SignIn:
                 raise Refused(LINK_CLOSED)
             now = self.clock.now()
             await store.identity.save_second_factor(replace(factor, confirmed_at=now))
-            await store.audit("second_factor_on", {})
+            with acting(themselves(user_id)):
+                await store.audit("second_factor_on", {})
 
     # ---- links and passwords
 
@@ -319,8 +322,14 @@ class SignIn:
         check_new(password, (user.id, user.username))
         hash = await self.passwords.hash(password)
         await self._open_link(code, LinkUse.PASSWORD)
-        await keep_password(self.store, self.clock, user.id, hash)
+        with acting(themselves(user.id)):
+            await keep_password(self.store, self.clock, user.id, hash)
         return user
+
+
+def themselves(user_id: UserId, address: str = "") -> Acting:
+    """Return that a user acts on our pages, or signs in by them."""
+    return Acting(actor=user_id, role=Role.USER.value, surface="web", address=address)
 
 
 async def keep_password(store: Store, clock: Clock, user_id: UserId, hash: str) -> None:
