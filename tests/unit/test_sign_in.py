@@ -14,6 +14,7 @@ from tests.unit.test_sign_in_tokens import BOT, NEW, mini_app, widget
 from tradefleet import second_factor
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.domain.credentials import Secret
+from tradefleet.domain.effects import Topic
 from tradefleet.domain.errors import NeedsProof, NotSignedIn, Refused, TooMany
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.user import Role
@@ -87,6 +88,35 @@ class Front:
 @pytest.fixture
 async def front() -> Front:
     return await Front().start()
+
+
+async def told(front: Front) -> list[tuple[Topic, str]]:
+    """Return what Alice was told without having asked."""
+    notices = await front.store.due_notices(now=front.door.still.now(), limit=100)
+    return [(each.notice.topic, each.notice.text) for each in notices]
+
+
+async def test_a_user_hears_of_a_sign_in_that_is_not_like_one_that_is_still_open(front):
+    await front.by_password()
+    await front.by_password()  # from the same place: nothing new
+    ((topic, text),) = await told(front)
+    assert topic is Topic.SECURITY
+    assert "signed in as you by password, from 192.0.2.1" in text
+    assert "/signout all" in text and "/password" in text
+    await front.by_password(address="198.51.100.7")
+    assert "from 198.51.100.7" in (await told(front))[1][1]
+    with pytest.raises(NotSignedIn):
+        await front.by_password(password=Secret("a wrong one"), address="198.51.100.8")
+    front.later(seconds=SESSION_LIFETIME.total_seconds())
+    await front.by_password()  # that session ended long ago
+    assert len(await told(front)) == 3
+
+
+async def test_a_user_hears_of_a_new_password_and_not_of_the_first(front):
+    assert await told(front) == []
+    await front.register.set_password(ALICE, Secret("another horse battery"))
+    ((topic, text),) = await told(front)
+    assert (topic, "password was changed" in text) == (Topic.SECURITY, True)
 
 
 # ---- passwords

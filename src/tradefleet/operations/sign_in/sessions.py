@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
 from tradefleet.domain.audit import Acting
 from tradefleet.domain.credentials import Secret
+from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NeedsProof, NotSignedIn, Refused, TooMany
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.user import Role, User
@@ -45,6 +46,14 @@ LINK_CLOSED = "This link was used already or is too old; ask the bot for a new o
 RENEWAL_REUSED = (
     "What renews your session was used twice, so somebody may have a copy of it: the session was "
     "ended. Sign in again."
+)
+NEW_SIGN_IN = (
+    "🔐 Somebody signed in as you by {how}, from {place}. If that was not you: /signout all ends "
+    "every session, and /password sets a new password."
+)
+NEW_PASSWORD = (
+    "🔐 Your password was changed, and all your sessions were ended. If that was not you: "
+    "/password sets another one."
 )
 TOO_MANY_DIGITS = "Too many wrong digits; try again in {seconds:.0f} s."
 
@@ -157,6 +166,8 @@ class SignIn:
         )
         renewal = drawn(RENEWAL_PREFIX)
         async with self.store.open(user_id) as store:
+            if not await is_usual(store, session):
+                await tell(store, NEW_SIGN_IN.format(how=how, place=address or "here"), now)
             await end_oldest(store, self.clock)
             await store.identity.save_session(session)
             await store.identity.save_renewal(session.id, hash_of(renewal.reveal()), now)
@@ -332,9 +343,27 @@ def themselves(user_id: UserId, address: str = "") -> Acting:
     return Acting(actor=user_id, role=Role.USER.value, surface="web", address=address)
 
 
+async def is_usual(store: UserStore, session: Session) -> bool:
+    """Say whether a session like this one, opened that way from there, is still open."""
+    return any(
+        (each.how, each.address) == (session.how, session.address)
+        and each.is_open(session.created_at)
+        for each in await store.identity.sessions()
+    )
+
+
+async def tell(store: UserStore, text: str, now: datetime) -> None:
+    """Let a user hear of what somebody else may have done in their name."""
+    user = await store.user()
+    if user is not None:
+        await store.notify(Notify(user.id, Topic.SECURITY, text, now, priority=1))
+
+
 async def keep_password(store: Store, clock: Clock, user_id: UserId, hash: str) -> None:
     """Put a password in place of the one before, whose sessions end."""
     async with store.open(user_id) as own:
+        if await own.identity.password() is not None:
+            await tell(own, NEW_PASSWORD, clock.now())
         await own.identity.save_password(Password(hash=hash, changed_at=clock.now()))
         await end_sessions(own, clock, "your password was changed")
         await own.audit("password_changed", {})
