@@ -52,8 +52,8 @@ Say = Callable[[str], None]
 
 SAME = "{target} is the same database: name another one."
 IN_USE = (
-    "{source} is in use: {owner} runs there until {until:%H:%M:%S} UTC. Stop the service; one that "
-    "was killed is forgotten then."
+    "{source} is in use: {owner} runs there until {until:%Y-%m-%d %H:%M:%S} UTC. Stop the service; "
+    "one that was killed is forgotten then."
 )
 NOT_EMPTY = "{target} is not empty ({table} has {count} rows): name an empty database."
 NUL = (
