@@ -21,7 +21,7 @@ from tests.key_rig import LIVE_ALLOWED, Exchange, vault_under
 from tests.postgres_server import execute
 from tradefleet.counters.memory import MemoryCounters
 from tradefleet.domain.effects import MemoryChanged, Notify, OrderPlaced, Topic, TradeClosed
-from tradefleet.domain.errors import LeaseLost, NotThere, Refused
+from tradefleet.domain.errors import BrokenInvariant, LeaseLost, NotThere, Refused
 from tradefleet.domain.ids import OrderId, UserId
 from tradefleet.domain.ledger import Balances
 from tradefleet.domain.limits import Halt, Scope, Switch
@@ -35,7 +35,7 @@ from tradefleet.operations.privacy.archives import Archives
 from tradefleet.operations.privacy.erasure_list import NAME, SECRET_NAME, ErasureList
 from tradefleet.operations.privacy.erasures import Erasures
 from tradefleet.runtime.real_world import RandomIds
-from tradefleet.store import Batch
+from tradefleet.store import Batch, ErasureRequest
 from tradefleet.stores.sql import open_store, upgrade
 from tradefleet.wiring import build_dispatcher
 from tradefleet.wiring.backup import erase_again
@@ -435,3 +435,24 @@ async def test_an_archive_is_read_in_parts_however_much_there_is(service, monkey
             async for part in table.rows:
                 most = max(most, len(part))
     assert most == 2
+
+
+async def test_one_erasure_that_fails_stops_no_other_and_is_tried_again(service, monkeypatch):
+    store = service.store
+    for user in (GONE, STAYS):
+        async with store.open(user) as own:
+            await own.ask_erasure(ErasureRequest(asked_at=service.still.now(), reason=""))
+    check = type(store.records).check_erasable
+    broken = {GONE}
+
+    async def checked(self, user_id):
+        if user_id in broken:
+            raise BrokenInvariant("something nobody thought of")
+        await check(self, user_id)
+
+    monkeypatch.setattr(type(store.records), "check_erasable", checked)
+    assert await service.erasures.turn() == 1
+    assert [user for user, _ in await store.records.requests()] == [GONE]
+    broken.clear()
+    assert await service.erasures.turn() == 1
+    assert [user for user, _ in await store.records.users()] == [ADMIN]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tradefleet.clock import Clock
 from tradefleet.counter import Counters
-from tradefleet.domain.errors import Refused, StoreError, TooMany
+from tradefleet.domain.errors import Refused, TooMany, TradefleetError
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.privacy import MyData, Stage
 from tradefleet.operations.privacy.archive import Archive, write_archive
@@ -123,7 +123,7 @@ class Archives:
             user_id = self._queue.popleft()
             try:
                 await self._make(user_id)
-            except (StoreError, OSError, Refused) as error:
+            except (TradefleetError, OSError) as error:
                 self._failed.add(user_id)
                 logger.error("an archive could not be made: %s", error)
             finally:

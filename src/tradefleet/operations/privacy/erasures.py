@@ -1,5 +1,6 @@
 """Erases users who asked for it or whom the operator names, and again what a backup brings."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from tradefleet import second_factor
 from tradefleet.clock import Clock, Ids
-from tradefleet.domain.errors import NotThere, Refused, StoreError
+from tradefleet.domain.errors import NotThere, StoreError, TradefleetError
 from tradefleet.domain.ids import UserId
 from tradefleet.operations.privacy.erasure_list import SECRET_NAME, ErasureList, Listed, mark_of
 from tradefleet.operations.privacy.log_files import blank_out
@@ -57,7 +58,7 @@ class Erasures:
                 done += 1
             except NotThere:
                 continue  # another process was quicker
-            except (Refused, StoreError) as error:
+            except TradefleetError as error:  # theirs alone: nobody else's service ends with it
                 if user_id not in self._told:
                     self._told.add(user_id)
                     logger.warning("an erasure that was asked for has to wait: %s", error)
@@ -111,7 +112,7 @@ class Erasures:
             scrubbed = True
         self.forget(user_id)
         if self.logs is not None:
-            blank_out(self.logs, names)
+            await asyncio.to_thread(blank_out, self.logs, names)  # gigabytes, maybe
         if not scrubbed:
             logger.info("after an erasure: `tradefleet privacy scrub` in a quiet hour")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tradefleet.clock import Clock
-from tradefleet.domain.errors import StoreError
+from tradefleet.domain.errors import TradefleetError
 from tradefleet.operations.privacy.records import Aging, Old, Records
 from tradefleet.store import Store
 
@@ -53,8 +53,8 @@ class Retention:
         while True:
             try:
                 await self.turn()
-            except StoreError as error:
-                logger.warning("what is old is not removed now: %s", error)
+            except TradefleetError as error:
+                logger.error("what is old is not removed now: %s", error)
             await self.clock.sleep(ROUND)
 
     async def turn(self) -> Sequence[Removed] | None:
