@@ -43,7 +43,7 @@ async def test_an_alert_survives_the_death_of_who_sends_it(sql_url):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", BRING, sql_url, there.url
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while True:
                 if there.at("/slack") and await delivered(store, "discord"):
                     break

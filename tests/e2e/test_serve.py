@@ -92,6 +92,12 @@ def test_a_stranger_starts_the_demo_talks_to_it_and_stops_it_cleanly(service):
     assert {"cpu_usage", "memory_usage", "active_users"} <= set(health["metrics"])
     wait_for_bots(port, 5)
     assert "Your Trading Pairs (2)" in chat(service, "alice", "/status")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        figures = answer.read().decode()
+    assert "\nactive_bots_count 5.0\n" in figures
+    assert '\ntradefleet_health{metric="memory_usage"} ' in figures
+    assert '\ntradefleet_http_requests_total{method="GET",route="/health",status="2xx"} ' in figures
+    assert "\ntradefleet_leases " in figures
 
     assert "Welcome" in chat(service, "dave", "/start")
     assert "Trading Pair Added" in chat(service, "dave", "/addpair BTC/USDT 1000")
