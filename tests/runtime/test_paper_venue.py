@@ -9,13 +9,15 @@ from decimal import Decimal
 import pytest
 
 from tests.makers import BTC, ETH, START, after_start, order
-from tests.runtime.live_rig import Ground, VirtualClock, enter, lone_error, quiet
+from tests.runtime.live_rig import ALICE, Ground, VirtualClock, enter, lone_error, quiet
 from tests.runtime.live_rig import Market as ScriptedMarket
 from tradefleet.domain.errors import Refused, StoreError, VenueRejected
 from tradefleet.domain.ids import AccountId, OrderId, UserId
 from tradefleet.domain.market import Stream, Timeframe
 from tradefleet.domain.order import Order, OrderKind, Purpose
-from tradefleet.domain.user import Account, Mode
+from tradefleet.domain.user import Account, Mode, User
+from tradefleet.operations.single_user.importing import Choices, Importing
+from tradefleet.operations.single_user.shapes import read_bot
 from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.simulation.paper_book import Costs
 from tradefleet.store import PaperChange
@@ -388,3 +390,30 @@ async def test_a_whole_trade_runs_through_feed_host_and_paper_venue():
             (lane,) = running.user().lanes.values()
             assert await lane.link.balances() == {"USDT": running.bot().engine.cash, "BTC": 0}
             assert await ground.states() == ["done", "done"]
+
+
+async def test_a_position_that_was_taken_over_is_sold_at_its_stop_and_the_books_agree():
+    """What `import-single-user` makes, run by a host: nothing of it was bought here."""
+    ground = Ground.new()
+    books = Books(kept=ground.books, market=ground.market)
+    row = {"symbol": "BTC/USDT", "balance": 900, "quantity": 2, "entry_price": 100, "stop": 95}
+    old = read_bot({"bot_state": [{**row, "opened_at": START.isoformat()}]})
+    user = User(id=ALICE, username="alice", created_at=START)
+    choices = Choices(strategy="script", timeframe=Timeframe(60), stop_percent=None)
+    async with books.process() as venue:
+        ground.venue = venue
+        async with ground.store.open(ALICE) as own:
+            await own.save_user(user)
+        await Importing(store=ground.store, clock=ground.clock, choices=choices).apply(ALICE, old)
+        async with ground.host() as running, running.feeding() as market:
+            assert running.bot().engine.position.stop == 95
+            await market.price(96)
+            assert await ground.states() == []
+            await market.price(94)
+            await market.price(93)
+            (trade,) = await ground.trades()
+            assert (trade.entry_price, trade.exit_price, trade.exit_reason) == (100, 93, "stop")
+            (lane,) = running.user().lanes.values()
+            cash = running.bot().engine.cash
+            assert await lane.link.balances() == {"USDT": cash, "BTC": 0}
+            assert 1080 < cash <= 1086
