@@ -197,7 +197,7 @@ async def test_a_bot_whose_bars_are_overdue_is_named_while_it_runs(ground):
         assert values(running)["bot_idle_s"] == 0, "the next bar is not due yet"
         await ground.clock.pass_by(31)
         assert values(running)["bot_idle_s"] == 30
-        assert told(running, "bot_idle_s") == running.bot().id
+        assert told(running, "bot_idle_s") == f"{running.bot().id} 30 s"
         await ground.ask("/stop_trading")
         await ground.clock.pass_by(1)
         assert values(running)["bot_idle_s"] == 0
@@ -229,7 +229,7 @@ async def test_a_loop_that_lags_is_seen_at_its_worst_and_only_once(ground):
 
 def test_of_many_names_the_first_are_told():
     assert first_of(["a", "b", "c"]) == "a, b, c"
-    assert first_of("abcde") == "a, b, c and 2 more"
+    assert first_of("abcdefg") == "a, b, c, d, e and 2 more"
 
 
 # ------------------------------------------------------------------------ stopping

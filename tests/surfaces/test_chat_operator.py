@@ -266,6 +266,10 @@ async def test_alerts_are_listed_the_worst_first_with_the_cure_and_what_was_late
         (2, "open"),
         (1, "resolved"),
     ]
+    assert [(each.process, each.metric, each.value) for each in data.measured] == [
+        ("a", "cpu_usage", 71.5),
+        ("a", "disk_usage", 96),
+    ]
     door.still.time += timedelta(minutes=5)
     assert (await door.say("/alerts", OPERATOR)).startswith(f"{silent}\nOpen since before:\n🔴 3")
 

@@ -44,15 +44,29 @@ class AlertEntry:
     note: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A value as a process measured it last; detail: which, where or why, for operators alone."""
+
+    process: str
+    metric: str
+    value: float | None
+    status: str
+    unit: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class AlertList:
     """alerts that are open, the worst first; history: those that are over, the newest first.
 
-    processes: how many say how they are; metrics: how many values they measure.
+    processes: how many say how they are; metrics: how many values they measure; measured: all of
+    these, process by process.
     """
 
     alerts: tuple[AlertEntry, ...]
     history: tuple[AlertEntry, ...]
+    measured: tuple[Measurement, ...]
     processes: int
     metrics: int
     measured_at: datetime | None
@@ -73,6 +87,7 @@ async def ask(request: Alerts, context: Context) -> Question | None:
         return AlertList(
             alerts=tuple(map(entry_of, found)),
             history=tuple(over[:OVER_MAX]),
+            measured=tuple(measurement for each in speaking for measurement in measured(each)),
             processes=len(speaking),
             metrics=len({name for report in speaking for name in report.metrics}),
             measured_at=max((each.measured_at for each in speaking), default=None),
@@ -87,6 +102,20 @@ def speakers(reports: Sequence[ProcessReport], now: datetime) -> list[ProcessRep
         each
         for each in reports
         if now - each.measured_at < max(SILENT_AFTER, timedelta(seconds=3 * each.every))
+    ]
+
+
+def measured(report: ProcessReport) -> list[Measurement]:
+    return [
+        Measurement(
+            process=report.owner,
+            metric=name,
+            value=metric.value,
+            status=metric.status.value,
+            unit=metric.unit,
+            detail=metric.detail,
+        )
+        for name, metric in sorted(report.metrics.items())
     ]
 
 

@@ -19,14 +19,14 @@ from tradefleet.runtime.hosted import HostedBot
 from tradefleet.runtime.ownership import Ownership
 from tradefleet.runtime.protection import ProtectionAudit
 from tradefleet.runtime.reconciliation import Reconciliation
-from tradefleet.runtime.signal_board import NOTES_MAX, Group
+from tradefleet.runtime.signal_board import NOTES_MAX
 from tradefleet.runtime.start_times import StartTimes
 
 logger = logging.getLogger(__name__)
 
 JOB_SECONDS = 5.0
 LAG_SECONDS = 1.0
-NAMED_MAX = 3  # bots or symbols that a reading names
+NAMED_MAX = 5  # bots or symbols that a reading names
 YOUNG_MAX = 10_000  # new objects until the collector looks for garbage among them: some ms
 OLDER_EVERY = (20, 20)  # such looks until it looks at older ones, too; and at all of them
 
@@ -134,7 +134,7 @@ class Node:
         aside = [bot.id for bot in host.bots.values() if bot.fault]
         bare = self.protection.bare
         since = min(bare.values(), default=now)
-        idle, idlest = self.idlest(now)
+        idle = self.idlest(now)
         return {
             **self.figures(),
             "event_loop_lag_ms": Metric(lag * 1000),
@@ -144,7 +144,10 @@ class Node:
             "bot_crash_rate": Metric(
                 100 * len(aside) / max(1, len(host.bots)), detail=first_of(aside)
             ),
-            "bot_idle_s": Metric(idle, detail=idlest),
+            "bot_idle_s": Metric(
+                idle[0][0] if idle else 0.0,
+                detail=first_of(f"{bot} {seconds:.0f} s" for seconds, bot in idle),
+            ),
             "unprotected_positions": Metric(len(bare), detail=first_of(bare)),
             "unprotected_s": Metric((now - since).total_seconds(), detail=first_of(bare)),
             "accounts_not_compared": Metric(self.reconciliation.in_trouble),
@@ -166,22 +169,18 @@ class Node:
             "stale_symbols": Metric(len(stale), detail=first_of(stale)),
         }
 
-    def idlest(self, now: datetime) -> tuple[float, str]:
-        """Return by how many seconds the bar of a running bot is overdue, at worst, and whose."""
-        worst, whose = 0.0, ""
+    def idlest(self, now: datetime) -> list[tuple[float, str]]:
+        """Return by how many seconds the bars of running bots are overdue, the worst first."""
+        late: list[tuple[float, str]] = []
         for group in self.host.board.groups.values():
             if group.last_at is None or group.fault or group.warming:
                 continue
             due = group.last_at + 2 * group.stream.timeframe.delta  # when the next bar closes
-            late = (now - due).total_seconds()
-            if late > worst and (runs := self._first_running(group)):
-                worst, whose = late, runs
-        return worst, whose
-
-    def _first_running(self, group: Group) -> str:
-        """Return a bot that follows a group and runs, "" when there is none."""
-        found = map(self.host.bots.get, group.followers)
-        return next((bot.id for bot in found if bot is not None and bot.engine.running), "")
+            seconds = (now - due).total_seconds()
+            if seconds > 0:
+                followers = map(self.host.bots.get, group.followers)
+                late += [(seconds, bot.id) for bot in followers if bot and bot.engine.running]
+        return sorted(late, reverse=True)
 
 
 def first_of(names: Iterable[str]) -> str:
