@@ -10,6 +10,7 @@ import json
 import logging
 import zipfile
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -33,7 +34,7 @@ from tradefleet.identity import Link, LinkUse, Password, PersonalToken, Right, S
 from tradefleet.operations.privacy.archive import write_archive
 from tradefleet.operations.privacy.archives import Archives
 from tradefleet.operations.privacy.erasure_list import NAME, SECRET_NAME, ErasureList
-from tradefleet.operations.privacy.erasures import Erasures
+from tradefleet.operations.privacy.erasures import LATE, Erasures
 from tradefleet.runtime.real_world import RandomIds
 from tradefleet.store import Batch, ErasureRequest
 from tradefleet.stores.sql import open_store, upgrade
@@ -268,6 +269,12 @@ async def test_nothing_of_a_user_is_left_after_they_were_erased(
     assert logs.count(b"\n") == 2
     assert hits(logs) == []
     assert hits(caplog.text.encode()) == []
+    with (tmp_path / "logs" / "bot.log").open("a") as log:
+        log.write(f"lost the lease of user {GONE}; dropping them\n")
+    await service.erasures.blank_again()
+    still.time += timedelta(seconds=LATE)
+    await service.erasures.blank_again()
+    assert hits((tmp_path / "logs" / "bot.log").read_bytes()) == []
     listed = (tmp_path / "shelf" / NAME).read_bytes()
     assert pseudonym.encode() in listed
     assert hits(listed) == []

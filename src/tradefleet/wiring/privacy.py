@@ -22,6 +22,7 @@ from tradefleet.wiring.ground import Ground, open_ground
 
 Say = Callable[[str], None]
 CLI = "command line"
+LETTING_GO = 3.0  # seconds, after a host found that a lease of its is gone
 
 
 def erasures_over(ground: Ground) -> Erasures:
@@ -100,8 +101,13 @@ async def export_user(db: str | None, user_id: UserId, out: Path, reason: str, s
 
 async def erase_user(db: str | None, user_id: UserId, reason: str, say: Say) -> None:
     async with open_ground(db) as ground:
+        erasures = erasures_over(ground)
         with acting(AT_THE_MACHINE):
-            done = await erasures_over(ground).erase(user_id, by_whom=OPERATOR, reason=reason)
+            done = await erasures.erase(user_id, by_whom=OPERATOR, reason=reason)
+        if await ground.store.lease_owners():  # who runs users, and says so in the log
+            say("Waiting until the running service has let go of them.")
+            await ground.clock.sleep(ground.settings.lease_ttl / 3 + LETTING_GO)
+            await erasures.blank_again(at_once=True)
     say(f"Erased. What is kept of their trades is kept under {done.pseudonym}.")
     say("; ".join(f"{name}: {number}" for name, number in done.rows.items()))
 

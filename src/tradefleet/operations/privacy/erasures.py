@@ -19,6 +19,7 @@ from tradefleet.store import Store
 logger = logging.getLogger(__name__)
 
 ROUND = 5.0  # seconds
+LATE = 90.0  # seconds after which every host has let go of somebody who was erased
 PSEUDONYM = "erased-"
 PSEUDONYM_DIGITS = 16
 SCRUBBED_AT_ONCE = 64 << 20  # bytes of an SQLite file: some tenths of a second for who waits
@@ -37,11 +38,13 @@ class Erasures:
     logs: Path | None = None
     forget: Callable[[UserId], None] = lambda user_id: None
     _told: set[UserId] = field(default_factory=set, init=False)
+    _late: list[tuple[float, Sequence[str]]] = field(default_factory=list, init=False)
 
     async def run(self) -> None:
         """Erase who asked for it, over and over, until cancelled."""
         while True:
             await self.turn()
+            await self.blank_again()
             await self.clock.sleep(ROUND)
 
     async def turn(self) -> int:
@@ -111,10 +114,22 @@ class Erasures:
             logger.warning("after an erasure not all is overwritten: %s", error)
             scrubbed = True
         self.forget(user_id)
-        if self.logs is not None:
-            await asyncio.to_thread(blank_out, self.logs, names)  # gigabytes, maybe
+        await self._blank(names)
+        self._late.append((self.clock.monotonic() + LATE, names))
         if not scrubbed:
             logger.info("after an erasure: `tradefleet privacy scrub` in a quiet hour")
+
+    async def _blank(self, names: Sequence[str]) -> None:
+        if self.logs is not None:
+            await asyncio.to_thread(blank_out, self.logs, names)  # gigabytes, maybe
+
+    async def blank_again(self, *, at_once: bool = False) -> None:
+        """Look into the logs once more: a host that had the user says so as it lets go of them."""
+        now = self.clock.monotonic()
+        due = [names for at, names in self._late if at_once or at <= now]
+        self._late = [each for each in self._late if each[1] not in due]
+        for names in due:
+            await self._blank(names)
 
     async def again(self) -> int:
         """Erase in a database that was brought back whoever the list says was erased since.
