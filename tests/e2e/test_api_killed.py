@@ -33,6 +33,7 @@ ALICE = UserId("alice")
 LOOK_SECONDS = 0.002
 PATIENCE = 60.0
 BODY = orjson.dumps({"quantity": 0.001})
+AGREED = orjson.dumps({"answer": "accept"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,16 @@ class Service:
 
     def buy(self, key: str) -> tuple[int, Any]:
         """Return status and body of the answer to a purchase."""
+        return self.post("/api/trade/buy-btc/", BODY, key)
+
+    def agree(self) -> None:
+        """Agree to the risk notice: nobody trades who has not."""
+        assert self.post("/api/v1/me/consent", AGREED, "agreed")[0] == 200
+
+    def post(self, path: str, body: bytes, key: str) -> tuple[int, Any]:
         asked = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/api/trade/buy-btc/",
-            data=BODY,
+            f"http://127.0.0.1:{self.port}{path}",
+            data=body,
             headers={
                 "Authorization": f"Bearer {self.token}",
                 "Content-Type": "application/json",
@@ -126,12 +134,13 @@ def wait_for(service: Service, table: str, answer: "Future[tuple[int, Any]]") ->
 @pytest.mark.parametrize("written", ["orders", "fills"])
 def test_a_trade_whose_answer_was_lost_in_a_crash_is_told_and_not_made_again(service, written):
     process = service.start()
+    service.agree()
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(service.buy, "one-key")
         try:
             wait_for(service, written, answer)
             os.kill(process.pid, signal.SIGSTOP)  # so that nothing goes on while we look
-            asked = service.rows("SELECT key FROM idempotency")
+            asked = service.rows("SELECT key FROM idempotency WHERE key != 'agreed'")
             filled = service.rows("SELECT id FROM fills")
         finally:
             process.kill()
