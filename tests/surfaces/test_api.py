@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.doors import ALICE, BINANCE, BYBIT, PAPER, Door, trade
+from tests.doors import ALICE, BINANCE, BOB, BYBIT, PAPER, Door, trade
 from tests.surfaces.api_rig import app_over, failure, health, signed, talking
 from tradefleet.command import CommandSpec, Reply, Route, secret
 from tradefleet.domain.credentials import Secret
@@ -17,6 +17,7 @@ from tradefleet.domain.errors import (
     TooMany,
     VenueUnavailable,
 )
+from tradefleet.domain.user import Role
 from tradefleet.operations.answers import AnswersForgotten
 from tradefleet.stores.memory.user_store import MemoryUserStore
 from tradefleet.surfaces.api.errors import BODY_MAX
@@ -227,6 +228,22 @@ async def test_rights_are_what_a_command_needs(door):
         listed = await client.post("/api/v1/commands/listpairs", headers=reader)
         assert listed.status_code == 200
     assert await door.bots() == {}
+
+
+async def test_without_the_right_of_an_admin_all_that_is_theirs_is_refused_alike(door):
+    await door.ask("/start", BOB)
+    admins = [each for each in door.dispatcher.catalog.commands.values() if each.role is Role.ADMIN]
+    assert len(admins) > 5
+    async with talking(app_over(door.dispatcher)) as client:
+        client.headers.update(signed(ALICE, "trade"))
+        for command in admins:
+            told = [
+                await client.post(f"/api/v1/commands/{command.name}", json=body)
+                for body in ({"user": BOB}, {"user": "nobody"}, {"no such field": 1})
+            ]
+            assert {failure(each) for each in told} == {(403, "forbidden")}, command.name
+            assert len({each.text for each in told}) == 1, "it tells nothing of who is there"
+            assert "needs the right admin" in told[0].text
 
 
 async def test_a_key_that_is_refused_is_not_told_back(client, caplog):
