@@ -8,7 +8,9 @@ is brought back.
 import asyncio
 import json
 import logging
+import sqlite3
 import zipfile
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -385,14 +387,17 @@ async def test_what_is_append_only_stays_so_for_everybody_else(service, sql_url)
             await asyncio.to_thread(changed, sql_url, statement)
 
 
-def changed(url: str, statement: str) -> None:
+def changed(url: str, *statements: str) -> None:
     if url.startswith("postgresql"):
-        execute(url, statement)
+        execute(
+            url,
+            "BEGIN; SET LOCAL tradefleet.scope = 'system'; " + "; ".join(statements),
+            "SELECT 1",
+        )
         return
-    import sqlite3
-
-    with sqlite3.connect(url) as connection:
-        connection.execute(statement)
+    with closing(sqlite3.connect(url)) as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 async def test_an_archive_has_every_row_of_its_user_and_no_secret(service, sql_url, tmp_path):
@@ -463,3 +468,28 @@ async def test_one_erasure_that_fails_stops_no_other_and_is_tried_again(service,
     broken.clear()
     assert await service.erasures.turn() == 1
     assert [user for user, _ in await store.records.users()] == [ADMIN]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE ledger_entries SET user_id = 'p', amount = '9'",
+        "UPDATE ledger_entries SET user_id = 'p'",  # whose account is not to become another
+        "UPDATE ledger_entries SET user_id = 'p', account_id = 'q', entry_id = 'x'",
+        "UPDATE ledger_entries SET user_id = 'other', account_id = 'q'",
+        "UPDATE audit_log SET user_id = 'p'",
+        "UPDATE audit_log SET user_id = 'p', action = 'x', detail = '{\"erased\": \"p\"}'",
+        "DELETE FROM ledger_entries",
+    ],
+)
+async def test_even_while_somebody_is_erased_nothing_else_of_a_row_changes(
+    service, sql_url, change
+):
+    await service.store.close()
+    table = change.split()[2 if change.startswith("DELETE") else 1]
+    account = f"{GONE}:paper"
+    allowed = f"INSERT INTO erasing VALUES ('{GONE}', 'p'), ('{account}', 'q')"
+    where = f"WHERE user_id = '{GONE}'"
+    where += f" AND account_id = '{account}'" if table == "ledger_entries" else ""
+    with pytest.raises(Exception, match=r"append-only|permission denied"):
+        await asyncio.to_thread(changed, sql_url, allowed, f"{change} {where}")
