@@ -89,7 +89,8 @@ class Erasures:
     async def _erased(
         self, user_id: UserId, pseudonym: UserId, *, by_whom: str, reason: str
     ) -> Erased:
-        said = {"user": pseudonym, "by": by_whom, "reason": reason}
+        # The reason may name whoever goes, so it stands in the table of erasures alone.
+        said = {"user": pseudonym, "by": by_whom}
         await self.store.audits.note("erased", said)  # without which no erased line is believed
         return await self.records.erase(
             user_id, pseudonym, at=self.clock.now(), by_whom=by_whom, reason=reason
@@ -147,7 +148,7 @@ class Erasures:
         for user_id, since in await self.records.users():
             for each in marks.get(mark_of(user_id, secret), ()):
                 if since < each.at:
-                    said = {"user": each.pseudonym, "by": RESTORE, "reason": ""}
+                    said = {"user": each.pseudonym, "by": RESTORE}
                     await self.store.audits.note("erased", said)
                     await self.records.erase(
                         user_id, each.pseudonym, at=each.at, by_whom=RESTORE, reason="", force=True
