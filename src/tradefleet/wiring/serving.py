@@ -94,12 +94,14 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    has_run = False  # a database that never answered is no outage but a wrong address, say
     while True:
         ran = asyncio.Event()
         try:
             await serve_once(db, demo, say, connects, stop=stop, ran=ran, book=book, pouch=pouch)
         except (StoreUnavailable, BaseExceptionGroup) as error:
-            if not ran.is_set() or not is_all_database(error):
+            has_run = has_run or ran.is_set()
+            if not has_run or not is_all_database(error):
                 raise
             logger.error("the database went away: %s", first_words(error))
             async with telling_without_database(process_name(), pouch) as couriers:
