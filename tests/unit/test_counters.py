@@ -13,6 +13,7 @@ from tradefleet.counters.memory import MemoryCounters
 from tradefleet.counters.redis import AWAY, RedisCounters
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.runtime.replay_clock import ReplayClock
+from tradefleet.wiring.health import redis_check
 from tradefleet.wiring.serving import counted_where
 
 
@@ -120,6 +121,29 @@ async def test_the_service_says_where_it_counts(clock: ReplayClock):
         assert await counted_where(counters) == "in Redis, for all processes together"
         server.stop()
         assert "REDIS_URL cannot be reached" in await counted_where(counters)
+        await counters.close()
+
+
+async def test_health_tells_for_how_long_redis_has_not_answered():
+    clock = Moving()
+    with redis_server() as server:
+        counters = RedisCounters(server.url, clock)
+        check = redis_check(counters, clock)
+
+        async def silent() -> float:
+            found = (await check.measure())["redis_silent_s"]
+            assert bool(found.detail) is counters.is_away
+            assert found.value is not None
+            return found.value
+
+        clock.ahead += 100
+        assert await silent() == 0
+        server.stop()
+        clock.ahead += 90
+        assert 90 <= await silent() < 100
+        server.start()
+        clock.ahead += AWAY
+        assert await silent() == 0, "though nothing was counted meanwhile"
         await counters.close()
 
 

@@ -75,6 +75,7 @@ class RedisCounters:
         except (RedisError, OSError, TimeoutError) as error:
             self._went_away(error)
             return await self.own.look(key, seconds)
+        self._came_back()
         return Count(used, left)
 
     async def _left(self, key: str, seconds: int, *, is_new: bool) -> float:

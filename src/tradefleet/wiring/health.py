@@ -10,6 +10,7 @@ from typing import Any
 
 from tradefleet.alert import AlertBook, AlertSink
 from tradefleet.clock import Clock
+from tradefleet.counters.redis import RedisCounters
 from tradefleet.domain.errors import StoreError, StoreUnavailable
 from tradefleet.domain.health import Metric
 from tradefleet.domain.limits import MAINTENANCE, Halt
@@ -111,6 +112,8 @@ def health_over(
     if requests is not None:
         answered = Requests(requests, clock)
         checks.append(Check(metrics=("error_rate", "response_ms"), measure=answered.measure))
+    if isinstance(ground.counters, RedisCounters):
+        checks.append(redis_check(ground.counters, clock))
     if settings.backup_keep_daily or settings.backup_keep_weekly:
         age = BackupAge(backups_of(settings, db).shelf, clock)
         checks.append(Check(metrics=("backup_age_h",), measure=age.measure))
@@ -163,6 +166,21 @@ def watchdog_of(settings: Settings, clock: Clock) -> Watchdog | None:
         told_after=seconds / HANG_TOLD_SHARE,
         ended_after=seconds,
     )
+
+
+def redis_check(counters: RedisCounters, clock: Clock) -> Check:
+    """Measure for how long Redis has not answered; at the start it is taken to have done so."""
+    reached_at = clock.monotonic()
+
+    async def measure() -> Measured:
+        nonlocal reached_at
+        is_reached, now = await counters.is_reached(), clock.monotonic()
+        if is_reached:
+            reached_at = now
+        detail = "" if is_reached else "requests are counted by this process alone"
+        return {"redis_silent_s": Metric(now - reached_at, detail=detail)}
+
+    return Check(metrics=("redis_silent_s",), measure=measure)
 
 
 def machine_checks(machine: Machine) -> list[Check]:
