@@ -104,3 +104,16 @@ def test_retention_says_what_would_go_and_a_file_is_written_anew(file):
     assert "0 closed trades from before " in told.output
     assert "There was nothing to remove." in run("privacy", "retention").output
     assert "Written anew" in run("privacy", "scrub").output
+
+
+def test_a_backup_from_another_machine_brings_its_list_along(file, tmp_path):
+    assert run("backup").exit_code == 0
+    assert run("privacy", "erase", CANARY, "--reason", "r", "--yes").exit_code == 0
+    carried = tmp_path / "carried"
+    (file.parent / "backups").rename(carried)
+    (file.parent / "erasures.jsonl").unlink()
+    (backup,) = carried.glob("*.backup")
+    assert run("restore", str(backup), "--force", "--no-compare").exit_code == 0
+    assert [name for name in users_in(file) if not name.startswith("erased-")] == ["bob"]
+    listed = (file.parent / "backups" / "erasures.jsonl").read_text()
+    assert listed == (carried / "erasures.jsonl").read_text()

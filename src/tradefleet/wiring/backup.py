@@ -17,6 +17,7 @@ from tradefleet.operations.backup import report
 from tradefleet.operations.backup.backups import Backups, Restored
 from tradefleet.operations.backup.schedule import BackupSchedule
 from tradefleet.operations.backup.shelf import DAILY, WEEKLY, Shelf
+from tradefleet.operations.privacy.erasure_list import NAME as ERASURES
 from tradefleet.operations.privacy.erasure_list import ErasureList
 from tradefleet.operations.statements import statement_now
 from tradefleet.runtime.real_world import RealClock
@@ -132,7 +133,9 @@ async def drill(db: str | None, say: Say) -> None:
 
 async def restore(db: str | None, name: str, force: bool, compare: bool, say: Say) -> None:
     backups = backups_of(load_settings(), db)
-    done = await backups.restore(backups.shelf.named(name), force=force)
+    file = backups.shelf.named(name)
+    list_of(load_settings()).adopt(file.parent / ERASURES)  # it may come from another machine
+    done = await backups.restore(file, force=force)
     say("\n".join(report.restored_lines(done, backups.place)))
     if compare:
         try:

@@ -85,6 +85,17 @@ class ErasureList:
         kept = [each for each in found.values() if each.pseudonym not in withdrawn]
         return sorted(kept, key=lambda each: (each.at, each.pseudonym))
 
+    def adopt(self, file: Path) -> int:
+        """Take over what another list says, as one that lies beside a backup from elsewhere.
+
+        Return how many it knew of whom this one did not.
+        """
+        known = {each.pseudonym for each in self.read()}
+        fresh = [each for each in ErasureList((file,)).read() if each.pseudonym not in known]
+        for listed in fresh:
+            self.add(listed)
+        return len(fresh)
+
     def _lines(self, file: Path) -> Sequence[str]:
         try:
             return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
