@@ -163,10 +163,17 @@ async def serve(db: str | None, demo: bool, sim: bool, say: Any) -> None:
 
 
 async def statement(db: str | None, account_id: str, since: datetime | None) -> StatementTold:
-    from tradefleet.operations.statements import statement_now
+    from tradefleet.domain.audit import AT_THE_MACHINE
+    from tradefleet.operations.statements import find_account, statement_now
+    from tradefleet.store import acting
     from tradefleet.wiring.ground import open_ground
 
     async with open_ground(db) as ground:
+        account = await find_account(ground.store, account_id)
+        why = {"reason": "to compare the books with the exchange's", "account": account.id}
+        with acting(AT_THE_MACHINE):
+            async with ground.store.open(account.user_id) as own:
+                await own.audit("operator_access", {"command": "accounts statement", **why})
         return await statement_now(ground.store, ground.venues, ground.clock, account_id, since)
 
 
