@@ -22,9 +22,11 @@ from tests.store_rig import (
 )
 from tradefleet.domain.effects import OrderPlaced
 from tradefleet.domain.errors import Refused, StoreUnavailable
+from tradefleet.settings import Settings
 from tradefleet.stores.sql import engine, open_store, policies, schema, upgrade
 from tradefleet.stores.sql.roles import APP_ROLE, look_at_wall, set_up_role
 from tradefleet.stores.sql.tables import METADATA
+from tradefleet.wiring.walls import warn_of_walls
 
 ROUNDS, POOL = 10_000, 2
 # Tables in which users' transactions have business although no row is a user's own.
@@ -108,11 +110,12 @@ def test_tables_in_which_everybody_has_business_are_few_and_known():
     ids=str,
 )
 async def test_who_says_nothing_sees_nothing(walled, postgres_url, settings):
+    query = " UNION ALL ".join(f"SELECT '{n}', count(*) FROM {n}" for n in METADATA.tables)
     for role in (APP, OWNER):
-        for name in METADATA.tables:
-            query = f"SELECT count(*) FROM {name}"
-            visible = seen_by(postgres_url, query, role, **settings)[0][0]
-            assert visible == 0 or name in OF_ALL, (role, name)
+        found = dict(seen_by(postgres_url, query, role, **settings))
+        assert {name for name, count in found.items() if count} <= OF_ALL, role
+    everything = dict(seen_by(postgres_url, query, scope="system"))
+    assert sum(count > 0 for count in everything.values()) > 8
 
 
 async def test_a_user_sees_what_is_their_own_in_every_table_and_view(walled, postgres_url):
@@ -123,16 +126,17 @@ async def test_a_user_sees_what_is_their_own_in_every_table_and_view(walled, pos
         )
     ]
     assert "user_trades" in views
+    parts = []
+    for name in [*OWNED, *views]:
+        column = "id" if name in ("users", "user_overview") else "user_id"
+        parts.append(f"SELECT DISTINCT '{name}', {column}::text FROM {name}")
+    query = " UNION ALL ".join(parts)
     for role in (APP, OWNER):
-        for name in [*OWNED, *views]:
-            column = "id" if name in ("users", "user_overview") else "user_id"
-            query = f"SELECT DISTINCT {column} FROM {name}"
-            of_all = {row[0] for row in seen_by(postgres_url, query, role, scope="system")}
-            of_alice = {row[0] for row in seen_by(postgres_url, query, role, user_id=ALICE)}
-            assert of_alice == of_all & {ALICE}, (role, name)
-    for name in ("orders", "fills", "ledger_entries", "audit_log", "bots", "leases", "user_states"):
-        query = f"SELECT DISTINCT user_id FROM {name}"
-        assert len(seen_by(postgres_url, query, scope="system")) == 2, name
+        of_all = set(map(tuple, seen_by(postgres_url, query, role, scope="system")))
+        of_alice = set(map(tuple, seen_by(postgres_url, query, role, user_id=ALICE)))
+        assert of_alice == {(name, whose) for name, whose in of_all if whose == ALICE}, role
+        of_both = {name for name, whose in of_all if whose == BOB}
+        assert of_both >= {"orders", "fills", "ledger_entries", "audit_log", "bots", "user_states"}
 
 
 async def test_a_users_transaction_sees_no_other_user_whatever_it_asks(walled):
@@ -354,3 +358,15 @@ async def test_an_upgrade_is_the_owners_and_the_service_says_so(bare_postgres_ur
         StoreUnavailable, match=r"tradefleet_app does not own it: .*db upgrade --db`"
     ):
         await open_store(address_as(APP, bare_postgres_url))
+
+
+async def test_production_warns_at_its_start_of_a_role_that_the_wall_does_not_bind(
+    postgres_url, caplog
+):
+    live = Settings.model_validate({"environment": "production"})
+    for role, words in ((SUPERUSER, "is a superuser"), (OWNER, "owns the tables"), (APP, "")):
+        caplog.clear()
+        await warn_of_walls(live, address_as(role, postgres_url))
+        assert [words in record.message for record in caplog.records] == [True] * bool(words)
+    await warn_of_walls(Settings.model_validate({}), address_as(SUPERUSER, postgres_url))
+    assert caplog.records == []
