@@ -178,6 +178,13 @@ async def test_the_kill_switch_has_four_scopes():
     assert (await switches(door))[Scope.ACCOUNT, bot.account_id] == (Halt.STOP, True)
 
 
+async def test_who_is_stopped_is_told_why_in_whole_sentences():
+    door = await service()
+    await door.ask("/killswitch user stop alice The venue answers oddly.", OPERATOR)
+    told = [notice.text for notice in await notices(door)]
+    assert any(text.endswith("The venue answers oddly. Your stops stay.") for text in told), told
+
+
 @pytest.mark.parametrize(
     "words", ["", "user", "user stop", "galaxy stop x", "user maybe alice", "bot stop"]
 )

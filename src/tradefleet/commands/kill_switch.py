@@ -89,7 +89,8 @@ async def ask(request: KillSwitch, context: Context) -> Question | None:
         async with everybody.open(user_id) as store:
             await store.set_switch(switch)
             await store.ask_host("switches_changed", {})
-            text = TOLD[halt].format(what=WHERE[scope], reason=switch.reason)
+            reason = switch.reason.rstrip(".")  # our sentence ends with one
+            text = TOLD[halt].format(what=WHERE[scope], reason=reason)
             await store.notify(Notify(user_id, Topic.SYSTEM, text, now, priority=1))
             detail = {"scope": scope.value, "id": id, "state": halt.value}
             await store.audit("switched", {**detail, "reason": switch.reason})
