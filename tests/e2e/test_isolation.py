@@ -1,9 +1,10 @@
-"""A fault in one bot's own strategy leaves every other bot's results as they were."""
+"""Faults in some bots' own strategies leave every other bot's results as they were."""
 
 import asyncio
 from contextvars import ContextVar
 from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 
@@ -45,23 +46,26 @@ def broken_build(params):
     return Broken(KNOWN["ema_cross"].build(params))
 
 
-session_spoil = ContextVar("session_spoil", default=None)
+session_spoil = ContextVar("session_spoil")
+
+
+def user_of(number):
+    return UserId(f"replay-{number:05}")
 
 
 class Spoiled(ReplaySession):
-    """A replay whose first bot is changed before it starts."""
+    """A replay in which some bots are changed before it starts."""
 
     async def _ensure_bot(self, number):
         await super()._ensure_bot(number)
-        spoil = session_spoil.get()
-        if spoil is not None and number == 1:
-            async with self.store.open(UserId("replay-00001")) as user:
+        if number in session_spoil.get():
+            async with self.store.open(user_of(number)) as user:
                 (bot,) = await user.bots()
-                await user.save_bot(replace(bot, **spoil))
+                await user.save_bot(replace(bot, **session_spoil.get()[number]))
 
 
-async def play(spoil=None):
-    """Replay for BOTS bots; spoil changes the first one before it starts."""
+async def play(spoil=MappingProxyType({})):
+    """Replay for BOTS bots, some changed before it starts; return results, store and notices."""
     clock = ReplayClock(BARS[0].opened_at)
     store, books = MemoryStore(clock), MemoryPaperBooks()
     options = PlayOptions(
@@ -90,41 +94,42 @@ async def play(spoil=None):
         writing = tasks.create_task(commits.run())
         _, results = await session.play(resume=False, on_bar=on_bar)
         writing.cancel()
-    async with store.open(UserId("replay-00001")) as user:
-        (first,) = await user.bots()
-    notices = await store.due_notices(now=clock.now(), limit=100_000)
-    return results, first, [n.notice for n in notices if n.notice.user_id == first.user_id]
+    return results, store, await store.due_notices(now=clock.now(), limit=100_000)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        ({"strategy": "broken"}, "ZeroDivisionError"),
-        ({"params": {"fast": "50", "slow": "2"}}, "fast"),
-        ({"strategy": "no_such_strategy"}, "no_such_strategy"),
-    ],
-    ids=["strategy raises", "bad parameters", "unknown strategy"],
-)
-async def test_a_fault_in_one_bot_leaves_999_others_as_they_were(sound_run, spoil, said):
-    results, first, notices = await play(spoil)
-    sound, _, _ = sound_run
+FAULTS = {
+    1: ({"strategy": "broken"}, "ZeroDivisionError"),
+    500: ({"params": {"fast": "50", "slow": "2"}}, "fast"),
+    BOTS: ({"strategy": "no_such_strategy"}, "no_such_strategy"),
+}
 
-    assert [r.trades for r in results[1:]] == [r.trades for r in sound[1:]]
-    assert [r.equity for r in results[1:]] == [r.equity for r in sound[1:]]
-    assert all(result.ledger_balanced for result in results[1:])
-    assert first.status is BotStatus.SET_ASIDE
-    assert said in first.note
-    assert any("set aside" in notice.text for notice in notices)
+
+async def test_faults_in_three_bots_leave_997_others_as_they_were(sound_run):
+    results, store, notices = await play({number: spoil for number, (spoil, _) in FAULTS.items()})
+    others = [number for number in range(BOTS) if number + 1 not in FAULTS]
+    assert len(others) == BOTS - len(FAULTS)
+    for number in others:
+        assert results[number].name == sound_run[number].name
+        assert results[number].trades == sound_run[number].trades
+        assert results[number].equity == sound_run[number].equity
+        assert results[number].ledger_balanced
+
+    for number, (_, said) in FAULTS.items():
+        async with store.open(user_of(number), reading=True) as user:
+            (bot,) = await user.bots()
+        assert bot.status is BotStatus.SET_ASIDE
+        assert said in bot.note
+        told = [n.notice.text for n in notices if n.notice.user_id == bot.user_id]
+        assert any("set aside" in text for text in told)
 
 
 @pytest.fixture(scope="module")
 def sound_run():
-    results = asyncio.run(play())
-    assert len(results[0]) == BOTS
-    assert sum(len(r.trades) for r in results[0]) >= BOTS
+    results, _, _ = asyncio.run(play())
+    assert len(results) == BOTS
+    assert sum(len(r.trades) for r in results) >= BOTS
     return results
 
 
 def test_every_bot_is_its_own(sound_run):
-    results, _, _ = sound_run
-    assert len({BotId(result.name) for result in results}) == BOTS
+    assert len({BotId(result.name) for result in sound_run}) == BOTS

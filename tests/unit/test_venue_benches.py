@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tradefleet.domain.errors import BrokenInvariant
 from tradefleet.surfaces.cli.app import build_app
+from tradefleet.wiring import venue_benches
 from tradefleet.wiring.parts import build_parts
 from tradefleet.wiring.venue_benches_latency import UNCOUNTED, Move, Request, judged
 
@@ -21,7 +22,7 @@ def bench(*words: str) -> dict[str, object]:
 @pytest.mark.slow
 def test_connected_accounts_are_measured_in_a_process_of_their_own(monkeypatch):
     monkeypatch.setattr("tradefleet.wiring.venue_benches.SETTLED_AFTER", 0.1)
-    monkeypatch.setattr("tradefleet.wiring.venue_benches.PAIRS", 10)
+    monkeypatch.setattr(venue_benches.accounts, "__defaults__", (10,))  # pairs of the venue
     found = bench("accounts", "--users", "3", "--bots", "2", "--symbols", "2")
     assert (found["users"], found["bots"], found["private_connections"]) == (3, 6, 1)
     assert 20 < found["resident_without_users_mib"] < found["resident_mib"] + 20 < 500
