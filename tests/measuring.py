@@ -26,7 +26,8 @@ class Measuring:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if item.path.parent.name in WHERE:
+        # Recorded bars are not on every machine, so nothing may be proved by them alone.
+        if item.path.parent.name in WHERE and "recorded_bars" not in item.name:
             self.go_on()
         else:
             self.rest()
