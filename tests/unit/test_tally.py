@@ -1,6 +1,6 @@
 """What is counted while it happens."""
 
-from tradefleet.domain.tally import RequestTally, Spread
+from tradefleet.domain.tally import RequestTally, Spread, answer_spread, write_spread
 
 
 def test_a_value_counts_below_the_first_bound_it_does_not_exceed():
@@ -9,6 +9,13 @@ def test_a_value_counts_below_the_first_bound_it_does_not_exceed():
         spread.add(value)
     assert spread.counts == [2, 2, 1]
     assert (spread.count, spread.total) == (5, 14.0)
+
+
+def test_writes_are_told_apart_from_a_millisecond_on_and_answers_up_to_ten_seconds():
+    for spread, value in ((write_spread(), 0.002), (answer_spread(), 7.0)):
+        spread.add(value)
+        assert list(spread.bounds) == sorted(spread.bounds)
+        assert spread.counts[0] == spread.counts[-1] == 0, "between the first and the last bound"
 
 
 def test_requests_are_counted_by_route_and_the_kind_of_their_answer():
