@@ -690,8 +690,8 @@ def hide_password(url: str) -> str:
     except ValueError:
         return mask(url)
     user, at, host = parts.netloc.rpartition("@")
-    if url.count("@") > parts.netloc.count("@"):  # a password with a slash, say: not to be read
-        return mask(url)
+    if parts.netloc and url.count("@") > parts.netloc.count("@"):
+        return mask(url)  # a password with a slash, say: not to be read; paths have none
     name, colon, _ = user.partition(":")
     netloc = f"{name}:***{at}{host}" if colon else parts.netloc
     query = re.sub(r"(?i)(password|passwd)=[^&]*", r"\1=***", parts.query)

@@ -359,6 +359,7 @@ def test_of_a_secret_its_length_alone_is_shown():
     ("url", "expected"),
     [
         ("sqlite:///data/x.db", "sqlite:///data/x.db"),
+        ("sqlite:////home/me@work/x.db", "sqlite:////home/me@work/x.db"),
         ("postgresql://h/db", "postgresql://h/db"),
         ("postgresql://u@h/db", "postgresql://u@h/db"),
         ("postgresql://u:pw@h:5432/db", "postgresql://u:***@h:5432/db"),

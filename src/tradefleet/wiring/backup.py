@@ -21,11 +21,11 @@ from tradefleet.operations.privacy.erasure_list import NAME as ERASURES
 from tradefleet.operations.privacy.erasure_list import ErasureList
 from tradefleet.operations.statements import statement_now
 from tradefleet.runtime.real_world import RealClock
-from tradefleet.settings import Settings, load_settings
+from tradefleet.settings import Settings, hide_password, load_settings
 from tradefleet.store import acting
 from tradefleet.stores.sql import SqlStore, open_store
 from tradefleet.stores.sql.copies import copier_of
-from tradefleet.wiring.ground import Ground, open_ground, without_password
+from tradefleet.wiring.ground import Ground, open_ground
 from tradefleet.wiring.keys import KEY_FILE, Masters, bind_audit, masters_of, open_vault
 from tradefleet.wiring.privacy import erase_again, list_of
 
@@ -41,7 +41,7 @@ def backups_of(settings: Settings, db: str | None) -> Backups:
     copier = copier_of(url)
     return Backups(
         copier=copier,
-        place=without_password(url),
+        place=hide_password(url),
         masters=known_masters(settings),
         shelf=Shelf(settings.backup_dir, digest_of(copier.identity), keep),
         clock=RealClock(),

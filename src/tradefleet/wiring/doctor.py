@@ -19,15 +19,20 @@ from tradefleet.operations.doctor import configuration, copies, kept, machine
 from tradefleet.operations.doctor.finding import Check, Finding, judged, ok, problem, warning
 from tradefleet.operations.key_rotation import inspect
 from tradefleet.runtime.real_world import RealClock
-from tradefleet.settings import Environment, Inspection, Settings, inspect_settings
+from tradefleet.settings import (
+    Environment,
+    Inspection,
+    Settings,
+    hide_password,
+    inspect_settings,
+)
 from tradefleet.stores import sql
 from tradefleet.stores.sql import examining
 from tradefleet.stores.sql.roles import look_at_wall
 from tradefleet.vault import Vault
 from tradefleet.wiring.audit import verified
 from tradefleet.wiring.backup import backups_of, known_masters
-from tradefleet.wiring.ground import without_password
-from tradefleet.wiring.serving import is_dead
+from tradefleet.wiring.processes import is_dead
 
 LOOK_SECONDS = 60.0  # at a database's file
 ANSWER_SECONDS = 5.0
@@ -137,7 +142,7 @@ class Patient:
     # ---- the database
 
     async def database(self) -> list[Finding]:
-        place = without_password(self.url)
+        place = hide_password(self.url)
         try:
             self.store = await examining.open_to_look(self.url, self.clock)
             seconds = await self.store.ping()

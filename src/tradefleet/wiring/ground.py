@@ -1,6 +1,5 @@
 """What everything stands on: settings, database, vault, clock and the paper venue."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +24,7 @@ from tradefleet.runtime.group_commit import GroupCommit, Work
 from tradefleet.runtime.real_world import RandomIds, RealClock
 from tradefleet.runtime.start_times import StartTimes
 from tradefleet.runtime.venue_limits import VENUE_LIMITS, VenueLimits
-from tradefleet.settings import Settings, load_settings
+from tradefleet.settings import Settings, hide_password, load_settings
 from tradefleet.simulation.paper_book import Costs
 from tradefleet.stores.sql import SqlStore, open_store
 from tradefleet.vault import Vault
@@ -78,7 +77,7 @@ class Ground:
     @property
     def is_default_database(self) -> bool:
         """Whether commands find the database without being told its address."""
-        return self.database == without_password(self.settings.database_url.get_secret_value())
+        return self.database == hide_password(self.settings.database_url.get_secret_value())
 
     @property
     def venues(self) -> Mapping[str, Venue]:
@@ -152,7 +151,7 @@ async def open_ground(
         ) as real:
             yield Ground(
                 settings=settings,
-                database=without_password(url),
+                database=hide_password(url),
                 store=store,
                 masters=masters,
                 vault=vault,
@@ -220,8 +219,3 @@ async def open_door(db: str | None) -> AsyncIterator[Dispatcher]:
     """Open what a single command needs; what runs is told by messages in the database."""
     async with open_ground(db) as ground:
         yield ground.door()
-
-
-def without_password(url: str) -> str:
-    """Return a database's address as it may be shown."""
-    return re.sub(r"//[^@/]*@", "//***@", url)

@@ -96,11 +96,12 @@ def health_over(
         sinks=[LogSink(), *sinks],
         book=book if book is not None else AlertBook(),
     )
-    folders = folders_of(settings, ground.database)
+    file = ground.store.file
+    folders = folders_of(settings, file)
     checks = [
         *machine_checks(Machine(clock=clock, folders=folders)),
         *node_checks(node, settings),
-        *database_checks(ground.store, node, clock, file_of(ground.database)),
+        *database_checks(ground.store, node, clock, file),
         Check(metrics=("errors_logged",), measure=errors.measure),
         Check(metrics=("venue_limit_hits",), measure=Hits(ground.too_fast, clock).measure),
     ]
@@ -141,19 +142,12 @@ async def is_in_repair(store: Store) -> bool:
     return repair is not None and repair.halt is not Halt.RUN
 
 
-def folders_of(settings: Settings, database: str) -> list[Path]:
-    """Return where the service writes, the folder of its data first."""
+def folders_of(settings: Settings, file: Path | None) -> list[Path]:
+    """Return where the service writes, the folder of its data first; file: an SQLite database."""
     folders = [settings.data_dir, settings.backup_dir]
-    file = file_of(database)
     if file is not None:
         folders.append(file.parent)
     return list(dict.fromkeys(folders))
-
-
-def file_of(database: str) -> Path | None:
-    """Return the file of an SQLite database, by its address or its path."""
-    file = database.removeprefix("sqlite:///")
-    return Path(file) if file != database or "://" not in database else None
 
 
 def watchdog_of(settings: Settings, clock: Clock) -> Watchdog | None:

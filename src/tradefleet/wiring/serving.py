@@ -33,7 +33,6 @@ from tradefleet.runtime.node import Node
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.runtime.ownership import Ownership
 from tradefleet.settings import Environment, Settings, load_settings
-from tradefleet.store import Store
 from tradefleet.strategy import StrategySpec
 from tradefleet.surfaces.api.auth import auth_routes
 from tradefleet.surfaces.api.door import SignInDoor
@@ -56,6 +55,7 @@ from tradefleet.wiring.keys import key_rules
 from tradefleet.wiring.live import live_over
 from tradefleet.wiring.operator import operator_lines
 from tradefleet.wiring.privacy import erasures_over, notice_over, retention_over
+from tradefleet.wiring.processes import let_go_of_the_dead, process_name
 from tradefleet.wiring.sign_in import sign_in_over
 from tradefleet.wiring.simulated import simulated_venues
 from tradefleet.wiring.venues import ensure_reached
@@ -259,46 +259,6 @@ def alarms(ground: Ground) -> list[Callable[[], Awaitable[None]]]:
     if not ids:
         return []
     return [Alarms(store=ground.store, clock=ground.clock, telegram_ids=ids).run]
-
-
-async def let_go_of_the_dead(store: Store) -> None:
-    """Free the users of processes of this machine that are no more, so that nobody waits.
-
-    A process that was killed could not let go itself; elsewhere its leases run out by time.
-    """
-    for owner in await store.lease_owners():
-        if is_dead(owner):
-            await store.release_leases(owner)
-    for duty in await store.duties.held():
-        if is_dead(duty.owner):
-            await store.duties.release(duty)
-    for report in await store.health.reports():
-        if is_dead(report.owner):
-            await store.health.forget_report(report.owner)
-
-
-def is_dead(owner: str) -> bool:
-    """Say whether a name is that of a process of this machine that is no more."""
-    machine, _, pid = owner.rpartition(":")
-    return machine == socket.gethostname() and pid.isdigit() and not is_running(int(pid))
-
-
-def process_name() -> str:
-    """Return this process's name among all that share the database."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def is_running(pid: int) -> bool:
-    """Say whether another process has this number."""
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def telegram_tasks(

@@ -16,8 +16,8 @@ from tradefleet.operations.health.checks import Check, HealthWatch, Measured
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import load_settings
 from tradefleet.stores.sql import check
+from tradefleet.stores.sql.address import read_address
 from tradefleet.surfaces.api.server import HttpSurface
-from tradefleet.wiring.ground import without_password
 from tradefleet.wiring.health import folders_of, machine_checks
 from tradefleet.wiring.machine import Machine
 
@@ -65,7 +65,7 @@ async def wait_for_database(
         book=book,
         on_duty=True,
     )
-    folders = folders_of(settings, without_password(url))
+    folders = folders_of(settings, read_address(url).file)
     watch = HealthWatch(
         checks=[
             Check(metrics=("database_ms",), measure=ping),

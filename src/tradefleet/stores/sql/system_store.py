@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, delete, select, text
@@ -109,6 +110,11 @@ class SqlStore:
         self.records = SqlRecords(self.reading, self._writing, address)
         self.alert_deliveries = SqlAlertDeliveries(self.reading, self._writing)
         self.figures = SqlFigures(self.reading)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database."""
+        return self._address.file
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
