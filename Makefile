@@ -6,6 +6,9 @@ WORKERS ?= 2
 COVER   ?= 1
 # What the judge is asked: fresh worlds until every cell is hit, and all that is to be found.
 JUDGE   ?= --mutants --naive
+# How long the judge goes on: soak, and steady.
+HOURS   ?= 1
+MINUTES ?= 30
 # What pytest is given: make test TESTS="tests/unit -k ledger" COVER=0
 TESTS   ?= tests
 
@@ -39,7 +42,7 @@ PURE_INCLUDE := $(subst $(space),$(comma),$(strip \
 MEASURED := --cov-report= $(foreach part,$(PURE) $(PURE_FILES),--cov=tradefleet.$(part))
 MEASURE := $(if $(filter 0,$(COVER)),,$(MEASURED))
 
-.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score judge judge-processes soak sbom audit
+.PHONY: help install run test cover-pure check lint types imports rules format bench lock clean mutation-score judge judge-processes soak steady sbom audit
 
 help: ## Say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -89,6 +92,9 @@ judge-processes: $(READY) ## The same over real processes and sockets, killed an
 
 soak: $(READY) ## Let the judge go on for HOURS=1 on all cores; memory must stay flat
 	$(BIN)/python -m judge --soak $(HOURS) --json soak.json
+
+steady: $(READY) ## Watch one whole service with 10,000 bots for MINUTES=30 among faults: memory, errors, /health, logs
+	$(BIN)/python -m judge.processes.steady --minutes $(MINUTES) --json steady.json
 
 sbom: $(READY_SBOM) ## List all that is pinned as CycloneDX in build/sbom, one file for each lock
 	$(SBOM)/bin/python -m scripts.sbom
