@@ -110,6 +110,13 @@ def moment(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def size_text(number: int) -> str:
+    """Write how large something of so many bytes is: 12.0 KiB, 3.4 MiB."""
+    if number < 1 << 20:
+        return f"{number / 1024:.1f} KiB"
+    return f"{number / (1 << 20):.1f} MiB"
+
+
 def count(number: int, noun: str) -> str:
     """Write a number of things: 1 pair, 3 pairs."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

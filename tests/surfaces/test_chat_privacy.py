@@ -150,7 +150,7 @@ async def test_the_archive_comes_with_the_answer_or_says_where_it_is():
     await door.ask("/start")
     assert "ask /mydata again in a minute" in await door.say("/mydata")
     reply = await door.ask("/mydata")
-    assert "7 rows of 3 tables, 3.0 MB" in reply.text
+    assert "7 rows of 3 tables, 3.0 MiB" in reply.text
     (file,) = reply.attachments
     assert (file.name, file.content) == ("my-data-2026-01-01.zip", b"zip")
     reply = await door.ask("/mydata")

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from tradefleet.command import Attachment, CommandSpec, Context, Question, Reply, Route, VenueDesk
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.privacy import MyData, Stage
-from tradefleet.drawing import count
+from tradefleet.drawing import count, size_text
 
 NOT_HERE = "Archives are not made here; ask the service itself."
 WAIT = "🗄 Your archive is being put together; ask /mydata again in a minute."
-MEGABYTE = 1 << 20
 FETCH = "/api/v1/me/export/file"
 
 
@@ -73,10 +72,6 @@ async def my_data(request: MyDataAsked, context: Context) -> Reply:
         minutes=made.kept_minutes,
     )
     return Reply(text=text, attachments=files, data=data)
-
-
-def size_text(size: int) -> str:
-    return f"{size / MEGABYTE:.1f} MB" if size >= MEGABYTE else f"{max(1, size // 1024)} kB"
 
 
 COMMAND = CommandSpec(

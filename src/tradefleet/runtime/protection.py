@@ -17,7 +17,6 @@ from tradefleet.runtime.hosted import HostedBot
 logger = logging.getLogger(__name__)
 
 AUDIT_EVERY = 10.0
-UNPROTECTED_MOST = 5.0  # the goal: no position is bare for longer
 
 LEAVING = frozenset({OrderState.CREATED, OrderState.SENDING, OrderState.OPEN, OrderState.CLOSING})
 

@@ -9,6 +9,7 @@ from tradefleet.domain.audit import AT_THE_MACHINE
 from tradefleet.domain.consent import RiskNotice
 from tradefleet.domain.errors import NotThere
 from tradefleet.domain.ids import UserId
+from tradefleet.drawing import size_text
 from tradefleet.operations.privacy.archive import write_archive
 from tradefleet.operations.privacy.erasure_list import NAME, ErasureList
 from tradefleet.operations.privacy.erasures import OPERATOR, Erasures
@@ -96,7 +97,9 @@ async def export_user(db: str | None, user_id: UserId, out: Path, reason: str, s
             ground.store.records, user_id, out, at=ground.clock.now(), version=__version__
         )
     rows = sum(made.rows.values())
-    say(f"{out}: {rows} rows of {len(made.rows)} tables, {made.size} bytes, SHA-256 {made.sha256}")
+    say(
+        f"{out}: {rows} rows of {len(made.rows)} tables, {size_text(made.size)}, SHA-256 {made.sha256}"
+    )
 
 
 async def erase_user(db: str | None, user_id: UserId, reason: str, say: Say) -> None:

@@ -9,10 +9,12 @@ from typing import Protocol
 import aiohttp
 
 from tradefleet.clock import Clock
+from tradefleet.engine.pace import Backoff
 from tradefleet.operations.audit.records import Record, read_record
+from tradefleet.operations.webhooks.courier import cause_of
 
 TRIES = 3
-AGAIN_AFTER = 2.0  # seconds, twice as long after each try
+RETRY = Backoff(first=2, factor=2, most=60)
 POST_SECONDS = 10.0
 TAIL_BYTES = 1 << 20  # of a file, in which its last record stands
 
@@ -87,7 +89,7 @@ class UrlSink:
         fault = ""
         for tried in range(TRIES):
             if tried:
-                await self.clock.sleep(AGAIN_AFTER * 2 ** (tried - 1))
+                await self.clock.sleep(RETRY.wait(tried))
             fault = await self._post(line)
             if not fault:
                 return
@@ -105,5 +107,7 @@ class UrlSink:
                 ) as answer,
             ):
                 return "" if answer.status < 300 else f"it answered {answer.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return f"it was not reached ({type(error).__name__})"
+        except TimeoutError:
+            return f"no answer within {POST_SECONDS:.0f} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return cause_of(error)

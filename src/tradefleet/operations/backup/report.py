@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from tradefleet.drawing import size_text
 from tradefleet.operations.backup.backups import SCHEDULED, Drill, Made, Restored
 from tradefleet.operations.backup.copying import Picture
 from tradefleet.operations.backup.shelf import DAILY, Kept
@@ -17,7 +18,8 @@ HOW_TO_LIFT = (
 
 
 def made_lines(made: Made) -> Iterator[str]:
-    yield f"Backup: {made.file} ({size(made.size)}, made and tried out in {made.seconds:.1f} s)"
+    size = size_text(made.size)
+    yield f"Backup: {made.file} ({size}, made and tried out in {made.seconds:.1f} s)"
     yield f"{same(made.picture)}."
     for file in made.removed:
         yield f"Removed: {file.name}"
@@ -34,8 +36,8 @@ def shelf_lines(
     kept: Sequence[Kept], history: Sequence[Mapping[str, Any]], now: datetime
 ) -> list[str]:
     lines = [
-        f"{each.header.taken_at:%Y-%m-%d %H:%M:%S} UTC  {each.reason:7}  {size(each.size):>9}  "
-        f"{each.file.name}"
+        f"{each.header.taken_at:%Y-%m-%d %H:%M:%S} UTC  {each.reason:7}  "
+        f"{size_text(each.size):>9}  {each.file.name}"
         for each in kept
     ]
     if kept:
@@ -46,7 +48,7 @@ def shelf_lines(
 
 def drill_lines(drill: Drill) -> Iterator[str]:
     made = drill.made
-    yield f"Backup: {size(made.size)}, made and tried out in {made.seconds:.1f} s"
+    yield f"Backup: {size_text(made.size)}, made and tried out in {made.seconds:.1f} s"
     yield f"{same(made.picture)}."
     yield (
         f"RTO: {drill.restoring:.1f} s to open, restore, check and prepare; then the service starts"
@@ -72,12 +74,6 @@ def restored_lines(done: Restored, place: str) -> Iterator[str]:
     yield f"Rows that differ from it: {', '.join(changed) or 'none'}"
     if done.before.ledger != done.picture.ledger:
         yield "The ledger differs from it: what was booked since the backup is missing."
-
-
-def size(number: int) -> str:
-    if number < 1 << 20:
-        return f"{number / 1024:.1f} KiB"
-    return f"{number / (1 << 20):.1f} MiB"
 
 
 def words(time: timedelta) -> str:

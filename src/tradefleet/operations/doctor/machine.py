@@ -15,7 +15,6 @@ ENOUGH = 50 * GIB  # of a large disk a small share is much
 LITTLE = GIB // 4
 FILES_WARNING, FILES_PROBLEM = 4096, 512
 NOT_OURS = 0o007  # others than the owner and the group
-OUR_GROUP_READS = 0o040
 
 
 def disks(places: Mapping[str, Path]) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ from tradefleet.domain.audit import ERASED
 from tradefleet.domain.errors import NotThere, Refused
 from tradefleet.domain.ids import UserId
 from tradefleet.domain.user import AccountState, Role
+from tradefleet.drawing import count
 from tradefleet.operations.privacy.records import Erased
 from tradefleet.stores.sql import tables
 from tradefleet.stores.sql.privacy.exporting import is_theirs
@@ -146,12 +147,8 @@ async def refuse_while_open(connection: AsyncConnection, user_id: UserId) -> Non
     positions = await connection.scalar(held) or 0
     orders = await connection.scalar(working.where(tables.is_working)) or 0
     if positions or orders:
-        said = {"positions": counted(positions, "position"), "orders": counted(orders, "order")}
+        said = {"positions": count(positions, "position"), "orders": count(orders, "order")}
         raise Refused(STILL_OPEN.format(**said))
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 async def erase(
