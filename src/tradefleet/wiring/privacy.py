@@ -96,10 +96,8 @@ async def export_user(db: str | None, user_id: UserId, out: Path, reason: str, s
         made = await write_archive(
             ground.store.records, user_id, out, at=ground.clock.now(), version=__version__
         )
-    rows = sum(made.rows.values())
-    say(
-        f"{out}: {rows} rows of {len(made.rows)} tables, {size_text(made.size)}, SHA-256 {made.sha256}"
-    )
+    rows, size = sum(made.rows.values()), size_text(made.size)
+    say(f"{out}: {rows} rows of {len(made.rows)} tables, {size}, SHA-256 {made.sha256}")
 
 
 async def erase_user(db: str | None, user_id: UserId, reason: str, say: Say) -> None:
