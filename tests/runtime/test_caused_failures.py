@@ -6,11 +6,10 @@ tests/e2e/test_database_away.py.
 """
 
 import asyncio
-import gc
 import logging
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -43,13 +42,6 @@ from tradefleet.wiring.health import BackupAge, Hits, database_checks, node_chec
 from tradefleet.wiring.machine import TRIAL_FILE, Machine
 
 PLACE = SimpleNamespace(max_bots_per_server=1000)
-
-
-@pytest.fixture(autouse=True)
-def thaw() -> Iterator[None]:
-    """A node freezes what was built at its start; other tests' garbage is among it."""
-    yield
-    gc.unfreeze()
 
 
 # ---- bots and markets

@@ -1,8 +1,7 @@
 """One process: it says how it is, stops when told, and ends with the error that ended it."""
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -26,13 +25,6 @@ from tradefleet.domain.errors import StoreUnavailable, VenueUnavailable
 from tradefleet.runtime.node import Node, first_of
 
 TTL = 15.0
-
-
-@pytest.fixture(autouse=True)
-def thaw() -> Iterator[None]:
-    """A node freezes what was built at its start; other tests' garbage is among it."""
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

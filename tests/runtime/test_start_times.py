@@ -1,21 +1,11 @@
 """What a start takes is told by phase, once, when every user runs."""
 
 import asyncio
-import gc
 import logging
-
-import pytest
 
 from tests.makers import bar
 from tests.runtime.live_rig import STREAM, Ground, VirtualClock
 from tradefleet.runtime.start_times import StartTimes
-
-
-@pytest.fixture(autouse=True)
-def thaw():
-    """A node freezes what was built at its start; other tests' garbage is among it."""
-    yield
-    gc.unfreeze()
 
 
 async def test_parts_of_a_phase_add_up_and_what_comes_later_counts_no_more():
