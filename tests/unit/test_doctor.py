@@ -2,6 +2,7 @@
 
 import os
 import resource
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,11 @@ from tradefleet.figures import Backlog
 from tradefleet.operations.doctor import configuration, copies, kept, machine
 from tradefleet.operations.doctor.finding import Finding, ok, problem, warning, worst
 from tradefleet.operations.doctor.finding import Level as Grade
-from tradefleet.settings import Settings
+from tradefleet.settings import Settings, inspect_settings
+from tradefleet.wiring.doctor import Patient
 
 MINUTE = timedelta(minutes=1)
+RULES = Settings(_env_file=None).alert_rules()
 
 
 def grades(found) -> list[str]:
@@ -227,7 +230,7 @@ def backlog(**given) -> Backlog:
     ],
 )
 def test_what_waits_too_long_is_told(given, levels):
-    assert grades(kept.backlog(backlog(**given), START)) == levels
+    assert grades(kept.backlog(backlog(**given), START, RULES["queue"])) == levels
 
 
 def alert(level: Level, **given) -> Alert:
@@ -276,4 +279,19 @@ def copy(hours: float) -> SimpleNamespace:
 )
 def test_backups_that_are_old_or_failed_are_told(newest, history, given, levels):
     given = {"scheduled": True, "is_needed": True, **given}
-    assert grades(copies.look(newest, history, START, **given)) == levels
+    assert grades(copies.look(newest, history, START, RULES["backup_age"], **given)) == levels
+
+
+def test_the_doctor_judges_by_the_thresholds_that_the_operator_chose():
+    settings = Settings(_env_file=None, alert_thresholds="backup_age=2/4,queue=10/20")
+    rules, given = settings.alert_rules(), {"scheduled": True, "is_needed": True}
+    assert grades(copies.look(copy(3), [], START, rules["backup_age"], **given)) == ["warning"]
+    waiting = kept.backlog(backlog(host_messages=20), START, rules["queue"])
+    assert grades(waiting) == ["ok", "problem", "ok"]
+
+
+def test_the_doctor_judges_by_the_usual_thresholds_when_the_chosen_ones_cannot_be_read(tmp_path):
+    inspection = inspect_settings(tmp_path / ".env")
+    settings = inspection.settings.model_copy(update={"alert_thresholds": "nonsense"})
+    patient = Patient(replace(inspection, settings=settings), tmp_path / ".env", "", http=None)
+    assert patient.rules == RULES

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +10,22 @@ from typing import Any
 
 import aiohttp
 
+from tradefleet.alert import AlertSpec
 from tradefleet.clock import Clock
 from tradefleet.counters.redis import RedisCounters
 from tradefleet.domain.errors import Refused, StoreError
 from tradefleet.domain.user import Mode
 from tradefleet.keyring import Keyring
 from tradefleet.operations.doctor import configuration, copies, kept, machine
-from tradefleet.operations.doctor.finding import Check, Finding, judged, ok, problem, warning
+from tradefleet.operations.doctor.finding import (
+    Check,
+    Finding,
+    by_rule,
+    judged,
+    ok,
+    problem,
+    warning,
+)
 from tradefleet.operations.key_rotation import inspect
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import (
@@ -79,6 +88,14 @@ class Patient:
     @property
     def settings(self) -> Settings:
         return self.inspection.settings
+
+    @property
+    def rules(self) -> Mapping[str, AlertSpec]:
+        """The rules of alerts; thresholds that cannot be read are told by `configuration`."""
+        try:
+            return self.settings.alert_rules()
+        except Refused:
+            return self.settings.model_copy(update={"alert_thresholds": ""}).alert_rules()
 
     def checks(self) -> list[Check]:
         return [
@@ -150,8 +167,7 @@ class Patient:
             return [problem("database", str(error), "nothing that needs it was looked at")]
         text = f"{place}, up to date, answers in {seconds * 1000:.1f} ms"
         cure = "see what else uses its disk or its network"
-        slow = seconds * 1000
-        return [judged("database", text, cure, warns=slow > 100, fails=slow > 500)]
+        return [by_rule(self.rules["database"], seconds * 1000, "database", text, cure)]
 
     async def integrity(self) -> list[Finding]:
         if self.store is None:
@@ -245,7 +261,7 @@ class Patient:
         if self.store is None:
             return []
         now = self.clock.now()
-        return list(kept.backlog(await self.store.figures.backlog(now), now))
+        return list(kept.backlog(await self.store.figures.backlog(now), now, self.rules["queue"]))
 
     async def alerts(self) -> list[Finding]:
         if self.store is None:
@@ -261,6 +277,7 @@ class Patient:
                 shelf.newest(),
                 shelf.history(),
                 now,
+                self.rules["backup_age"],
                 scheduled=self.makes_backups,
                 is_needed=self.is_production,
             )

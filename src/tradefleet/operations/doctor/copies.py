@@ -1,15 +1,14 @@
 """Backups: is there one that is young enough, and did the last attempt succeed?"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from tradefleet.alert import AlertSpec
 from tradefleet.operations.backup.shelf import Kept
-from tradefleet.operations.doctor.finding import Finding, ok, problem, warning
+from tradefleet.operations.doctor.finding import Finding, Level, by_rule, problem, warning
 
 CHECK = "backup"
-LATE = timedelta(hours=26)  # after the newest; one is made each day
-TOO_LATE = timedelta(hours=50)
 MAKE = "tradefleet backup makes one now, and tries it out"
 
 
@@ -17,11 +16,12 @@ def look(
     newest: Kept | None,
     history: Sequence[Mapping[str, Any]],
     now: datetime,
+    rule: AlertSpec,
     *,
     scheduled: bool,
     is_needed: bool,
 ) -> Iterator[Finding]:
-    """Tell of the newest backup, and of what failed since."""
+    """Tell of the newest backup, and of what failed since; rule: how old it may be, in hours."""
     if newest is None:
         told = "there is none of this database"
         if scheduled and is_needed:
@@ -29,14 +29,13 @@ def look(
         else:
             yield warning(CHECK, told if scheduled else f"{told}, nor will there be any", MAKE)
         return
-    age = now - newest.header.taken_at
-    text = f"{newest.file.name}, {int(age.total_seconds()) // 3600} h old, restored and compared"
-    if scheduled and age > TOO_LATE:
-        yield problem(CHECK, text, f"{MAKE}; see that the service runs at 02:00 UTC")
-    elif age > LATE:
-        yield warning(CHECK, text, MAKE)
+    hours = (now - newest.header.taken_at).total_seconds() / 3600
+    text = f"{newest.file.name}, {int(hours)} h old, restored and compared"
+    found = by_rule(rule, hours, CHECK, text, f"{MAKE}; see that the service runs at 02:00 UTC")
+    if scheduled or found.level is Level.OK:
+        yield found
     else:
-        yield ok(CHECK, text)
+        yield warning(CHECK, text, MAKE)
     latest = history[-1] if history else {}
     if latest and not latest.get("made"):
         yield problem(

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tradefleet import alert
+
 
 class Level(StrEnum):
     """How well something is; a warning may wait until tomorrow."""
@@ -48,6 +50,13 @@ def judged(check: str, text: str, cure: str, *, warns: bool, fails: bool) -> Fin
     if fails:
         return problem(check, text, cure)
     return warning(check, text, cure) if warns else ok(check, text)
+
+
+def by_rule(rule: alert.AlertSpec, value: float, check: str, text: str, cure: str) -> Finding:
+    """Judge a value as the alert on it does, by the thresholds of the operator's choice."""
+    level = rule.level(value)
+    fails = level is alert.Level.CRITICAL
+    return judged(check, text, cure, warns=level is not None, fails=fails)
 
 
 def worst(findings: Sequence[Finding]) -> Level:

@@ -4,16 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tradefleet.alert import Alert, Level
+from tradefleet.alert import Alert, AlertSpec, Level
 from tradefleet.figures import Backlog
-from tradefleet.operations.doctor.finding import Finding, judged, ok, problem, warning
+from tradefleet.operations.doctor.finding import Finding, by_rule, judged, ok, problem, warning
 
 NOTICE_AGE = timedelta(minutes=5)
 NOTICE_AGE_MOST = timedelta(hours=1)
 UNSURE_AGE = timedelta(minutes=10)  # in which an order is found or proven absent
 NAMED_MAX = 5
 ALERTS_LOOKED_AT = 100
-MESSAGES_MANY, MESSAGES_TOO_MANY = 1000, 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,8 @@ def leases(
         yield ok("leases", told or "nobody is run now")
 
 
-def backlog(found: Backlog, now: datetime) -> Iterator[Finding]:
-    """Tell what waits for longer than it should."""
+def backlog(found: Backlog, now: datetime, queue: AlertSpec) -> Iterator[Finding]:
+    """Tell what waits for longer than it should; queue: how much may wait."""
     age = now - found.oldest_notice if found.oldest_notice else timedelta(0)
     yield judged(
         "outbox",
@@ -116,12 +115,12 @@ def backlog(found: Backlog, now: datetime) -> Iterator[Finding]:
         warns=age > NOTICE_AGE,
         fails=age > NOTICE_AGE_MOST,
     )
-    yield judged(
+    yield by_rule(
+        queue,
+        found.host_messages,
         "messages",
         f"{found.host_messages} messages wait for hosts",
         "they are read by the process that holds the user's lease: see that one runs",
-        warns=found.host_messages > MESSAGES_MANY,
-        fails=found.host_messages > MESSAGES_TOO_MANY,
     )
     hooks = found.webhooks_failing + found.webhooks_disabled
     yield judged(
