@@ -364,6 +364,7 @@ async def test_what_cannot_be_undone_asks_for_a_confirmation():
         "ban",
         "broadcast",
         "buy",
+        "deleteme",
         "disconnect",
         "forceexit",
         "killswitch",
