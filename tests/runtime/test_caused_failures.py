@@ -29,17 +29,19 @@ from tradefleet.domain.ids import UserId
 from tradefleet.domain.tally import RequestTally
 from tradefleet.engine.pace import Priority
 from tradefleet.notifiers.log import LogNotifier
+from tradefleet.operations.health import machine
+from tradefleet.operations.health.backup_age import BackupAge
 from tradefleet.operations.health.checks import Check
 from tradefleet.operations.health.errors import ErrorCount
+from tradefleet.operations.health.machine import TRIAL_FILE, Machine
 from tradefleet.operations.health.requests import Requests
+from tradefleet.operations.health.venue_limits import Hits
 from tradefleet.runtime.governor import Governor
 from tradefleet.runtime.outbox import Outbox
 from tradefleet.surfaces.telegram.options import TelegramOptions
 from tradefleet.surfaces.telegram.pulse import TelegramPulse
 from tradefleet.venue import VenueCall
-from tradefleet.wiring import machine
-from tradefleet.wiring.health import BackupAge, Hits, database_checks, node_checks
-from tradefleet.wiring.machine import TRIAL_FILE, Machine
+from tradefleet.wiring.health import database_checks, node_checks
 
 PLACE = SimpleNamespace(max_bots_per_server=1000)
 

@@ -15,11 +15,11 @@ from tradefleet import alerts
 from tradefleet.domain.health import Metric
 from tradefleet.domain.user import Role
 from tradefleet.operations.health.checks import Check, HealthWatch, Measured
+from tradefleet.operations.health.machine import Machine
 from tradefleet.plugins import find_plugins
 from tradefleet.surfaces.api.app import build_app
 from tradefleet.surfaces.api.health import Health
 from tradefleet.surfaces.api.seed_routes import seed_routes
-from tradefleet.wiring.machine import Machine
 
 METRIC = {"value": "float", "status": "text"}
 COUNT = {"value": "int", "status": "text"}

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.doors import Still
-from tradefleet.wiring import machine
-from tradefleet.wiring.machine import (
+from tradefleet.operations.health import machine
+from tradefleet.operations.health.machine import (
     Machine,
     disk_percent,
     memory_bytes,

@@ -1,7 +1,6 @@
 """Figures of the running process, put together: who reads them, and where they are asked for."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,13 +12,13 @@ from tradefleet.domain.credentials import Secret
 from tradefleet.domain.errors import StoreError
 from tradefleet.domain.health import HealthReport
 from tradefleet.domain.tally import RequestTally
+from tradefleet.operations.health.machine import cpu_seconds, memory_bytes
 from tradefleet.runtime.gauges import BACKLOG_PATIENCE, Gauges
 from tradefleet.runtime.node import Node
 from tradefleet.surfaces.api.exposition import Around, Families, families
 from tradefleet.surfaces.api.metrics import Gate, metrics_routes
 from tradefleet.webhook import Outcome
 from tradefleet.wiring.ground import Ground
-from tradefleet.wiring.machine import memory_bytes
 
 ALERTS_MAX = 1000  # open at once
 
@@ -72,9 +71,3 @@ def figures_over(
     said = ground.settings.metrics_token
     token = None if said is None else Secret(said.get_secret_value())
     return FigureParts(gauges=gauges, routes=metrics_routes(gather, Gate(token)))
-
-
-def cpu_seconds() -> float:
-    """Return what the process has used of the processors."""
-    used = os.times()
-    return used.user + used.system

@@ -1,10 +1,9 @@
 """How the service is: what is measured where, by which rules it is judged, and who is told."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ from tradefleet.domain.errors import StoreError, StoreUnavailable
 from tradefleet.domain.health import Metric
 from tradefleet.domain.limits import MAINTENANCE, Halt
 from tradefleet.domain.tally import RequestTally
-from tradefleet.operations.backup.shelf import Shelf
 from tradefleet.operations.health.alerting import Alerting, LogSink
+from tradefleet.operations.health.backup_age import BackupAge
 from tradefleet.operations.health.checks import Check, HealthWatch, Measured, rated
 from tradefleet.operations.health.errors import ErrorCount
+from tradefleet.operations.health.machine import Machine
 from tradefleet.operations.health.queues import Queue, Queues
 from tradefleet.operations.health.requests import Requests
+from tradefleet.operations.health.venue_limits import Hits
 from tradefleet.operations.health.watchdog import Watchdog
 from tradefleet.runtime.node import Node
 from tradefleet.settings import Settings
@@ -29,11 +30,7 @@ from tradefleet.surfaces.telegram.options import TelegramOptions
 from tradefleet.surfaces.telegram.pulse import TelegramPulse
 from tradefleet.wiring.backup import backups_of
 from tradefleet.wiring.ground import Ground
-from tradefleet.wiring.machine import Machine
 
-HITS_OVER = 300.0  # seconds that refusals by venues count
-LOOKS_MAX = 1000
-METAAPI = "metaapi"
 HANG_TOLD_SHARE = 6  # the log is told after a sixth of the time after which the process ends
 GOODBYE_SECONDS = 2.0
 
@@ -243,48 +240,3 @@ def database_checks(
 def lanes_waiting(node: Node) -> int:
     users = list(node.host.users.values())
     return sum(len(lane.jobs) for user in users for lane in user.lanes.values())
-
-
-@dataclass(slots=True, eq=False)
-class Hits:
-    """How often venues said lately that we ask too much."""
-
-    hits: Mapping[str, int]
-    clock: Clock
-    _looks: deque[tuple[float, dict[str, int]]] = field(
-        default_factory=lambda: deque(maxlen=LOOKS_MAX)
-    )
-
-    async def measure(self) -> Measured:
-        now = self.clock.monotonic()
-        while len(self._looks) > 1 and self._looks[1][0] <= now - HITS_OVER:
-            self._looks.popleft()
-        before = self._looks[0][1] if self._looks else {}
-        self._looks.append((now, dict(self.hits)))
-        lately = {name: count - before.get(name, 0) for name, count in self.hits.items()}
-        metaapi = sum(count for name, count in lately.items() if name.startswith(METAAPI))
-        venues = {name: count for name, count in lately.items() if not name.startswith(METAAPI)}
-        most = max(venues, key=lambda name: venues[name], default="")
-        told = {"venue_limit_hits": Metric(sum(venues.values()), detail=most)}
-        if len(venues) < len(lately):
-            told["metaapi_limit_hits"] = Metric(metaapi)
-        return told
-
-
-@dataclass(slots=True, eq=False)
-class BackupAge:
-    """How old the latest backup is; without any, how long this process has waited for one."""
-
-    shelf: Shelf
-    clock: Clock
-    _began: float | None = None
-
-    async def measure(self) -> Measured:
-        if self._began is None:
-            self._began = self.clock.monotonic()
-        newest = await asyncio.to_thread(self.shelf.newest)
-        if newest is None:
-            seconds = self.clock.monotonic() - self._began
-            return {"backup_age_h": Metric(seconds / 3600, detail="there is none yet")}
-        age = self.clock.now() - newest.header.taken_at
-        return {"backup_age_h": Metric(age.total_seconds() / 3600, detail=newest.file.name)}

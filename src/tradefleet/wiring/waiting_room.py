@@ -13,13 +13,13 @@ from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.domain.health import Metric
 from tradefleet.operations.health.alerting import Alerting, LogSink
 from tradefleet.operations.health.checks import Check, HealthWatch, Measured
+from tradefleet.operations.health.machine import Machine
 from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import load_settings
 from tradefleet.stores.sql import check
 from tradefleet.stores.sql.address import read_address
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.wiring.health import folders_of, machine_checks
-from tradefleet.wiring.machine import Machine
 
 logger = logging.getLogger(__name__)
 

@@ -79,14 +79,19 @@ class Machine:
 
     def cpu_percent(self) -> float:
         """Return how much of one core the process used since it was last asked."""
-        used = os.times()
-        busy, now = used.user + used.system, self.clock.monotonic()
+        busy, now = cpu_seconds(), self.clock.monotonic()
         if self._seen is None:
             self._seen = busy, now
         elif now - self._seen[1] >= APART_SECONDS:
             self._cpu = (busy - self._seen[0]) / (now - self._seen[1]) * 100
             self._seen = busy, now
         return self._cpu
+
+
+def cpu_seconds() -> float:
+    """Return what the process has used of the processors."""
+    used = os.times()
+    return used.user + used.system
 
 
 def disk_percent(folder: Path) -> tuple[float, str]:
