@@ -11,8 +11,6 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from tests.health_rig import Ward
 from tests.runtime.live_rig import VirtualClock
 from tradefleet.operations.health.checks import Check
