@@ -503,12 +503,21 @@ def request_from(command: AnyCommand, named: Mapping[str, object]) -> Any:
     given = {name: value for name, value in named.items() if value is not None}
     if any(is_required(f) and f.name not in given for f in wanted.values()):
         raise Refused(usage_of(command))
+    for name, value in given.items():
+        if holds_nul(value):
+            raise Refused(f"{name} must not hold a NUL character.")  # PostgreSQL keeps none
     if not command.takes_secrets:
         for name, value in given.items():
             if len(str(value)) > (most := length_max(wanted[name])):
                 raise Refused(f"{name} is too long; the most is {most} characters.")
     types = types_of(command.request)
     return command.request(**{name: read(types[name], name, given[name]) for name in given})
+
+
+def holds_nul(value: object) -> bool:
+    """Say whether a NUL character stands in a value, or in an object's names and values."""
+    texts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else [value]
+    return any("\0" in str(text) for text in texts)
 
 
 def length_max(wanted: "Field[Any]") -> int:
@@ -560,9 +569,12 @@ def read_time(text: str, name: str) -> datetime:
         ) from None
 
 
+INT_MAX = 999_999_999  # fits any column
+
+
 def read_int(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Refused(f"{name} must be a whole number, not {text!r}.")
+        raise Refused(f"{name} must be a whole number from 0 to {INT_MAX}, not {text!r}.")
     return int(text)
 
 

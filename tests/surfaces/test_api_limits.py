@@ -171,7 +171,7 @@ async def test_what_only_takes_risk_away_is_refused_by_no_limit(house):
 async def test_every_command_that_takes_risk_away_says_so(house):
     commands = house.dispatcher.catalog.commands
     named = {name for name, command in commands.items() if command.is_exit}
-    assert named >= {"stop_trading", "forceexit", "sell", "pause"}
+    assert named >= {"stop_trading", "forceexit", "sell", "pause", "killswitch"}
     assert named.isdisjoint({"buy", "start_trading", "addpair", "resume"})
 
 

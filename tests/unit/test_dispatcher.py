@@ -139,6 +139,8 @@ def test_words_become_a_typed_request(words, expected):
         ("BTC/USDT 1 v yes 9999999999", "tries must be a whole number"),
         (f"BTC/USDT 1 {'v' * 201}", "venue is too long"),
         (f"BTC/USDT 1 k={'v' * 201}", "params is too long"),
+        ("BTC/USDT 1 a\0b", "venue must not hold a NUL character"),
+        ("BTC/USDT 1 k=a\0b", "params must not hold a NUL character"),
     ],
 )
 def test_words_that_do_not_fit_are_refused(words, refusal):

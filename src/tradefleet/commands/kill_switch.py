@@ -182,6 +182,7 @@ COMMAND = CommandSpec(
     role=Role.ADMIN,
     dangerous=True,
     changes=True,
+    is_exit=True,  # whoever has to stop everybody is not told to wait a minute
     route=Route("POST", "/admin/killswitch"),
     data=SwitchSet,
 )
