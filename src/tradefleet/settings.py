@@ -332,6 +332,10 @@ class Settings(BaseSettings):
         """Return the address of our pages, as people reach it."""
         if self.public_url:
             return self.public_url.rstrip("/")
+        return self.near_url()
+
+    def near_url(self) -> str:
+        """Return the address of our pages, as this machine reaches it."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.http_host, self.http_host)
         return f"http://{host}:{self.http_port}"
 

@@ -286,9 +286,7 @@ class Patient:
     # ---- what is spoken to
 
     async def running(self) -> list[Finding]:
-        host = self.settings.http_host
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-        address = f"http://{host}:{self.settings.http_port}"
+        address = self.settings.near_url()
         try:
             ready, _ = await self.asked(f"{address}/readyz")
             _, health = await self.asked(f"{address}/health")

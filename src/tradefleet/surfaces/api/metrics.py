@@ -19,7 +19,7 @@ from tradefleet.domain.errors import NotAllowed, NotSignedIn
 from tradefleet.domain.tally import RequestTally
 from tradefleet.surfaces.api.exposition import Families
 from tradefleet.surfaces.api.matching import QuickRoute
-from tradefleet.surfaces.api.visits import UNCOUNTED, address_of, header
+from tradefleet.surfaces.api.visits import UNCOUNTED, address_of, header, was_passed_on
 
 ELSEWHERE = "other"  # the route of a request that none takes
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -98,7 +98,7 @@ class Gate:
 
 def is_near(scope: Scope) -> bool:
     """Say whether a request comes from this machine or a private network, through no proxy."""
-    if header(scope, b"x-forwarded-for") or header(scope, b"forwarded"):
+    if was_passed_on(scope):
         return False
     try:
         address = ip_address(address_of(scope))

@@ -120,9 +120,17 @@ def check_visit(connection: HTTPConnection) -> None:
 def is_monitor(scope: Scope) -> bool:
     """Say whether a request is one that monitors make again and again, and is cheap."""
     path: str = scope["path"]
-    if path in UNCOUNTED_HERE and address_of(scope) in HERE:
-        return not header(scope, b"x-forwarded-for") and not header(scope, b"forwarded")
-    return path in UNCOUNTED
+    return path in UNCOUNTED or (path in UNCOUNTED_HERE and is_here(scope))
+
+
+def is_here(scope: Scope) -> bool:
+    """Say whether somebody on the service's own machine asks, and for nobody else."""
+    return address_of(scope) in HERE and not was_passed_on(scope)
+
+
+def was_passed_on(scope: Scope) -> bool:
+    """Say whether a proxy says that it asks for somebody else, wherever they are."""
+    return bool(header(scope, b"x-forwarded-for") or header(scope, b"forwarded"))
 
 
 def header(scope: Scope, name: bytes) -> str:

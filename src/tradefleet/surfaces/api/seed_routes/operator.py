@@ -24,10 +24,10 @@ from tradefleet.surfaces.api.seed_routes.shapes import (
     Stats,
     UsersOverview,
 )
+from tradefleet.surfaces.api.visits import is_here
 
 DAY = timedelta(days=1)
 ALERTS_MAX = 100
-HERE = frozenset({"127.0.0.1", "::1"})
 LEVELS = {"degraded": "warning", "unhealthy": "critical"}
 
 
@@ -57,7 +57,7 @@ def operator_routes(
     Admin = Annotated[Caller, Depends(asking.admin)]
 
     async def watcher(request: Request) -> None:
-        if not is_here(request):
+        if not is_here(request.scope):
             await asking.operator(request)
 
     watched: dict[str, Any] = {**known, "dependencies": [Depends(watcher)]}
@@ -137,12 +137,6 @@ def operator_routes(
         return json_response(200, told)
 
     return routes
-
-
-def is_here(request: Request) -> bool:
-    """Say whether somebody on the service's own machine asks, and for nobody else."""
-    passed_on = "x-forwarded-for" in request.headers or "forwarded" in request.headers
-    return request.client is not None and request.client.host in HERE and not passed_on
 
 
 def memory_mb() -> float:
