@@ -11,6 +11,7 @@ from tradefleet.domain.effects import Topic
 from tradefleet.domain.errors import StoreUnavailable
 from tradefleet.operations import alarms
 from tradefleet.operations.alarms import WAITING_MAX, Alarms
+from tradefleet.operations.logs.masking import Masks
 
 logger = logging.getLogger("tradefleet.runtime.somewhere")
 
@@ -36,6 +37,20 @@ def heard(made: Alarms, *texts: str) -> None:
 async def told(door: Door) -> list[tuple[str, str]]:
     due = await door.store.due_notices(now=door.still.time, limit=99)
     return [(each.notice.user_id, each.notice.text) for each in due]
+
+
+async def test_what_looks_like_a_secret_or_is_a_known_one_is_told_nobody(door):
+    made = Alarms(
+        store=door.store,
+        clock=door.still,
+        telegram_ids=(1,),
+        masks=Masks(["a password of ours"]),
+    )
+    heard(made, "refused: api_key=Zx81kQ9vLm20Rt55", "in was a password of ours")
+    await made.tell()
+    ((_, text),) = await told(door)
+    assert ("Zx81kQ9vLm20Rt55" in text, "password of" in text) == (False, False)
+    assert "refused: api_key=***" in text
 
 
 async def test_errors_are_told_to_the_admins_and_to_nobody_else(door):

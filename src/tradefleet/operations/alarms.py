@@ -1,6 +1,7 @@
 """Tells the operator's people on Telegram what they should look at: every error that is logged.
 
-Log lines hold no secret, so what is told here holds none. Whoever is to be told must have said
+Log lines hold no secret, so what is told here holds none; what looks like one all the same is
+hidden, as in the log itself. Whoever is to be told must have said
 /start once; until one has, the latest errors wait.
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tradefleet.clock import Clock
-from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import StoreError
+from tradefleet.operations.alert_delivery.telegram import tell_people
+from tradefleet.operations.logs.masking import Masks
 from tradefleet.store import Store
 
 logger = logging.getLogger(__name__)
@@ -22,23 +24,32 @@ QUIET = timedelta(minutes=15)  # so long the same error is not told again
 WAITING_MAX = 100  # errors that wait; of more, the oldest are only counted
 NAMED_MAX = 10  # of one round, so many are named
 TEXT_MAX = 300  # characters of one
+BY_LOOKS = Masks()  # of what is known to be secret it knows nothing
 
 
 class Alarms(logging.Handler):
     """Collects errors while it runs, and puts them into the outbox of each admin."""
 
-    def __init__(self, *, store: Store, clock: Clock, telegram_ids: Sequence[int]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        telegram_ids: Sequence[int],
+        masks: Masks = BY_LOOKS,
+    ) -> None:
         super().__init__(logging.ERROR)
         self._store = store
         self._clock = clock
         self._telegram_ids = telegram_ids
+        self._masks = masks
         self._waiting: deque[str] = deque(maxlen=WAITING_MAX)
         self._heard = 0  # since the latest telling
         self._told: OrderedDict[str, datetime] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember an error; whoever logs it does not wait."""
-        self._waiting.append(record.getMessage()[:TEXT_MAX])
+        self._waiting.append(self._masks.hide(record.getMessage())[:TEXT_MAX])
         self._heard += 1
 
     async def run(self) -> None:
@@ -67,18 +78,11 @@ class Alarms(logging.Handler):
 
     async def _told_somebody(self, text: str, now: datetime) -> bool:
         """Put a text into the outbox of every admin, and say whether there was one."""
-        told = False
         try:
-            for telegram_id in self._telegram_ids:
-                admin = await self._store.find_user(telegram_id=telegram_id)
-                if admin is None:
-                    continue
-                async with self._store.open(admin.id) as store:
-                    await store.notify(Notify(admin.id, Topic.SYSTEM, text, now, priority=1))
-                told = True
+            return await tell_people(self._store, self._telegram_ids, text, now) > 0
         except StoreError as error:
             logger.warning("the operator is not told now: %s", error)
-        return told
+            return False
 
 
 def told_together(texts: Sequence[str], unnamed: int) -> str:

@@ -24,7 +24,8 @@ from tradefleet.operations.alert_delivery.couriers import Pouch, empty_pouch
 from tradefleet.operations.answers import AnswersForgotten
 from tradefleet.operations.doctor.configuration import warnings_of
 from tradefleet.operations.key_checks import KeyChecks
-from tradefleet.operations.logs.starting import write_logs
+from tradefleet.operations.logs.masking import Masks
+from tradefleet.operations.logs.starting import secrets_of, write_logs
 from tradefleet.operations.sign_in.clearing import OldSignInsForgotten
 from tradefleet.plugins import find_plugins
 from tradefleet.runtime.feed import Feed
@@ -258,7 +259,8 @@ def alarms(ground: Ground) -> list[Callable[[], Awaitable[None]]]:
     ids = ground.settings.admin_ids()
     if not ids:
         return []
-    return [Alarms(store=ground.store, clock=ground.clock, telegram_ids=ids).run]
+    masks = Masks(secrets_of(ground.settings))
+    return [Alarms(store=ground.store, clock=ground.clock, telegram_ids=ids, masks=masks).run]
 
 
 def telegram_tasks(

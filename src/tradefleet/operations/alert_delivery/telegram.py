@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tradefleet.alert import AlertChange
 from tradefleet.clock import Clock
@@ -25,18 +26,25 @@ class TelegramReceiver:
     name: str = "telegram"
 
     async def send(self, changes: Sequence[AlertChange]) -> str:
-        text, now, told = told_together(changes, TEXT_MAX), self.clock.now(), 0
+        text = told_together(changes, TEXT_MAX)
         if self.store is None:
             raise NotTaken("the outbox cannot be reached")
         try:
-            for telegram_id in self.telegram_ids:
-                admin = await self.store.find_user(telegram_id=telegram_id)
-                if admin is not None:
-                    async with self.store.open(admin.id) as own:
-                        await own.notify(Notify(admin.id, Topic.SYSTEM, text, now, priority=1))
-                    told += 1
+            told = await tell_people(self.store, self.telegram_ids, text, self.clock.now())
         except StoreError:
             raise NotTaken("the outbox cannot be reached") from None
         if not told:
             raise NotTaken(NOBODY)
         return f"in the outbox for {told} of {len(self.telegram_ids)}"
+
+
+async def tell_people(store: Store, telegram_ids: Sequence[int], text: str, now: datetime) -> int:
+    """Put a text into the outbox of all who said /start; return how many they are."""
+    told = 0
+    for telegram_id in telegram_ids:
+        admin = await store.find_user(telegram_id=telegram_id)
+        if admin is not None:
+            async with store.open(admin.id) as own:
+                await own.notify(Notify(admin.id, Topic.SYSTEM, text, now, priority=1))
+            told += 1
+    return told

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import TextIO
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -233,7 +234,7 @@ def secrets_of(settings: Settings) -> list[str]:
         if isinstance(value, SecretStr):
             said = value.get_secret_value()
             if name in ("database_url", "redis_url"):  # of these the password alone is secret
-                found += [part for part in (password_of(said),) if part]
+                found += {password_of(said), unquote(password_of(said))}
                 continue
             found += [part.strip() for part in said.split(",")]
     return [each for each in found if each]
