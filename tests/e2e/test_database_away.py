@@ -65,6 +65,8 @@ async def test_the_service_waits_for_its_database_and_starts_again_with_it(
             await until(is_waiting, SEEN_MAX)
             assert await says_so()
             assert (await ask("/livez"))[0] == 200
+            for path in ("/alerts", "/metrics", "/api/v1/orders/1", "/docs"):
+                assert (await ask(path))[0] == 503, "it is away, not nowhere"
             await until(lambda: heard(told, "alert 1, fired: The database does not"), SEEN_MAX)
             await server.start()
             await until(is_well, START_MAX)

@@ -167,6 +167,27 @@ async def test_a_book_outlives_the_absence_of_the_database():
     assert [each.rule for each in await second.store.health.alerts(10)] == ["disk", "database"]
 
 
+async def test_processes_without_a_database_tell_of_it_under_one_number():
+    """Who takes the duty afterwards resolves what the others told, and keeps it."""
+    gauge = Gauge(value=90)
+    a = ward(gauge)
+    b = ward(Gauge(), store=a.store, clock=a.clock, owner="b")
+    assert await together(a, b) == ["a: disk fired warning"]
+    await together(a, b)
+    kept = a.store
+    for each in (a, b):  # both are in the waiting room now
+        each.alerting.store, each.alerting.on_duty, each.database.value = None, True, None
+    told = await together(a, b)
+    assert {"a: database fired critical", "b: database fired critical"} <= {*told}
+    assert [each.ear.heard[-1].id for each in (a, b)] == [2, 2]
+    await a.clock.pass_by(EVERY * 3)
+    for each in (b, a):
+        each.alerting.store, each.alerting.on_duty, each.database.value = kept, False, 1
+    assert "b: database resolved critical" in await together(b, a)
+    found = {each.id: each.rule for each in await kept.health.alerts(10)}
+    assert (found[1], found[2]) == ("disk", "database")
+
+
 # ---- several processes
 
 

@@ -40,6 +40,17 @@ async def test_starts_stops_and_other_tiers_are_noted(clock):
     assert bots == [TIERS["free"].bots, 7]
 
 
+async def test_a_stop_lets_go_of_all_that_is_done_for_everybody(clock):
+    """So that db move, and another process, need not wait for what was stopped."""
+    store: Any = MemoryStore(clock)
+    async with serving(ground_of(store), "host:1"):
+        for name, owner in (("audit checkpoints", "host:1"), ("webhooks", "host:2")):
+            await store.duties.take(name, owner, now=clock.now(), ttl=180)
+    assert [(each.name, each.owner) for each in await store.duties.held()] == [
+        ("webhooks", "host:2")
+    ]
+
+
 async def test_a_stop_without_a_database_is_no_error(clock):
     store: Any = MemoryStore(clock)
 

@@ -24,6 +24,7 @@ from tradefleet.vault import Vault
 from tradefleet.wiring.backup import known_masters
 from tradefleet.wiring.ground import Ground
 from tradefleet.wiring.keys import Masters, open_vault
+from tradefleet.wiring.processes import let_go
 
 LAG = "audit_checkpoint_lag_s"
 STARTED = "service_started"
@@ -56,7 +57,7 @@ def check_of(checkpoints: Checkpoints) -> Check:
 
 @asynccontextmanager
 async def serving(ground: Ground, owner: str) -> AsyncIterator[None]:
-    """Note in the service's own chain that it started, and that it stopped."""
+    """Note in the service's own chain that it started, and that it stopped; leave no duty held."""
     tiers = tiers_told(ground.settings)
     before = await tiers_before(ground.store)
     if before not in (None, tiers):
@@ -68,6 +69,7 @@ async def serving(ground: Ground, owner: str) -> AsyncIterator[None]:
     finally:
         with suppress(StoreError):  # the database went away: the next start tells of it
             await ground.store.audits.note("service_stopped", {"process": owner})
+            await let_go(ground.store, owner)
 
 
 def tiers_told(settings: Settings) -> dict[str, dict[str, Any]]:

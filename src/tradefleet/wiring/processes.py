@@ -30,6 +30,13 @@ def is_running(pid: int) -> bool:
     return True
 
 
+async def let_go(store: Store, owner: str) -> None:
+    """Free what a process does for all, so that nobody waits until it runs out."""
+    for duty in await store.duties.held():
+        if duty.owner == owner:
+            await store.duties.release(duty)
+
+
 async def let_go_of_the_dead(store: Store) -> None:
     """Free the users of processes of this machine that are no more, so that nobody waits.
 

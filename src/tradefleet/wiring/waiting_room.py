@@ -18,6 +18,7 @@ from tradefleet.runtime.real_world import RealClock
 from tradefleet.settings import load_settings
 from tradefleet.stores.sql import check
 from tradefleet.stores.sql.address import read_address
+from tradefleet.surfaces.api.health import routes_of_nobody
 from tradefleet.surfaces.api.server import HttpSurface
 from tradefleet.wiring.health import folders_of, machine_checks
 
@@ -86,6 +87,7 @@ async def wait_for_database(
         port=settings.http_port,
         health=report,
         is_ready=lambda: False,
+        more=[routes_of_nobody("the database is away")],
     )
     listener = http.listen()
     async with asyncio.TaskGroup() as tasks:

@@ -115,6 +115,7 @@ class Alerting:
         ttl = self.every * ROUNDS_HELD
         duty = await self._kept.duties.take(DUTY, self.owner, now=self.clock.now(), ttl=ttl)
         if duty is None:
+            await self._read_number()
             return None
         fresh = self._epoch != duty.epoch
         if fresh and self._epoch is not None:
@@ -127,6 +128,16 @@ class Alerting:
         self.book.last_id = max(self.book.last_id, duty.place)
         self._epoch = duty.epoch
         return duty
+
+    async def _read_number(self) -> None:
+        """Learn the highest number that the judge gave.
+
+        While the database is away each process tells of it, for none can ask another: under the
+        same number then, and not under that of an alert the others know.
+        """
+        for held in await self._kept.duties.held():
+            if held.name == DUTY:
+                self.book.last_id = max(self.book.last_id, held.place)
 
     def _forget(self) -> None:
         """Forget what another is the judge of now."""
