@@ -224,3 +224,22 @@ def test_a_file_that_is_named_is_there(page):
         and not any((folder / name).exists() for folder in (ROOT, SOURCE, page.parent))
     ]
     assert missing == []
+
+
+# ---- the map of the architecture
+
+
+def test_every_room_and_contract_stands_on_the_map():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [each for each in SOURCE.iterdir() if not each.name.startswith(("_", "py.typed"))]
+    jobs = [each for each in (SOURCE / "operations").iterdir() if (each / "__init__.py").exists()]
+    named = [f"{each.name}/" if each.is_dir() else each.name for each in rooms]
+    missing = [name for name in [*named, *(f"{each.name}/" for each in jobs)] if name not in page]
+    assert missing == []
+
+
+def test_decisions_are_numbered_one_after_the_other_and_say_their_number():
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(file.name[:4]) for file in files] == [*range(1, len(files) + 1)]
+    for file in files:
+        assert file.read_text().startswith(f"# {int(file.name[:4])}. "), file.name
