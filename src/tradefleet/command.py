@@ -27,7 +27,7 @@ from tradefleet.engine.key_guard import KeyRules
 from tradefleet.identity import LinkUse
 from tradefleet.keyring import open_key
 from tradefleet.quota import Quotas
-from tradefleet.store import Store, UserStore
+from tradefleet.store import Store, UserStore, find_somebody
 from tradefleet.strategy import StrategySpec
 from tradefleet.vault import CannotOpen, Vault
 from tradefleet.venue import VenueSpec
@@ -396,6 +396,19 @@ class Route:
     fixed: tuple[tuple[str, str], ...] = ()
     is_picture: bool = False
     or_file: str = ""
+
+
+class NamesUser(Protocol):
+    """A request about one user, or with "" about nobody alone."""
+
+    @property
+    def user(self) -> str: ...
+
+
+async def named_user(request: NamesUser, store: Store) -> UserId | None:
+    """Return whom a request names: what such an operator's command concerns."""
+    found = await find_somebody(store, request.user) if request.user else None
+    return None if found is None else found.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

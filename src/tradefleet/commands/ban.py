@@ -10,14 +10,14 @@ from tradefleet.command import (
     Reply,
     Route,
     VenueDesk,
+    named_user,
     rest_of_words,
 )
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NotThere, Refused
-from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Role
-from tradefleet.store import Store, UserStore, find_somebody
+from tradefleet.store import UserStore, find_somebody
 
 NOBODY = "There is no such user; /users lists them."
 NOT_ADMINS = "An admin is not banned; take the role away first (tradefleet users)."
@@ -107,11 +107,6 @@ async def ban(request: Ban, context: Context) -> Reply:
     return Reply(text=text, data=done)
 
 
-async def concerns(request: Ban, store: Store) -> UserId | None:
-    found = await find_somebody(store, request.user)
-    return None if found is None else found.id
-
-
 COMMAND = CommandSpec(
     name="ban",
     summary="Ban a user",
@@ -120,7 +115,7 @@ COMMAND = CommandSpec(
     request=Ban,
     handler=ban,
     asks=ask,
-    concerns=concerns,
+    concerns=named_user,
     group="Operator",
     place=3,
     role=Role.ADMIN,

@@ -9,14 +9,14 @@ from tradefleet.command import (
     Reply,
     Route,
     VenueDesk,
+    named_user,
     rest_of_words,
 )
 from tradefleet.domain.effects import Notify, Topic
 from tradefleet.domain.errors import NotThere, Refused
-from tradefleet.domain.ids import UserId
 from tradefleet.domain.limits import Halt, Scope, Switch
 from tradefleet.domain.user import Role
-from tradefleet.store import Store, find_somebody
+from tradefleet.store import find_somebody
 
 NOBODY = "There is no such user; /users lists them."
 NOTICE = "✅ You are welcome again; /status shows where everything stands."
@@ -70,11 +70,6 @@ async def unban(request: Unban, context: Context) -> Reply:
     return Reply(text=f"✅ {done.user_id} is no longer banned.", data=done)
 
 
-async def concerns(request: Unban, store: Store) -> UserId | None:
-    found = await find_somebody(store, request.user)
-    return None if found is None else found.id
-
-
 COMMAND = CommandSpec(
     name="unban",
     summary="Let a banned user in again",
@@ -83,7 +78,7 @@ COMMAND = CommandSpec(
     request=Unban,
     handler=unban,
     asks=ask,
-    concerns=concerns,
+    concerns=named_user,
     group="Operator",
     place=4,
     role=Role.ADMIN,

@@ -11,6 +11,7 @@ from tradefleet.command import (
     Route,
     VenueDesk,
     by_name,
+    named_user,
     rest_of_words,
 )
 from tradefleet.domain.bot import BotStatus
@@ -157,11 +158,6 @@ def in_full(line: UserLine, data: UserList) -> Reply:
     return Reply(text="\n".join(lines), data=data)
 
 
-async def concerns(request: Users, store: Store) -> UserId | None:
-    found = await find_somebody(store, request.user) if request.user else None
-    return None if found is None else found.id
-
-
 COMMAND = CommandSpec(
     name="users",
     summary="Everybody who is registered",
@@ -171,7 +167,7 @@ COMMAND = CommandSpec(
     request=Users,
     handler=users,
     asks=ask,
-    concerns=concerns,
+    concerns=named_user,
     group="Operator",
     place=2,
     role=Role.ADMIN,
