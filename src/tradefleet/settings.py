@@ -136,6 +136,7 @@ MOCKED_PRODUCTION = (
 
 
 ERROR_LOG = "error.log"  # beside LOG_FILE
+KEY_FILE = "encryption.key"  # in DATA_DIR, where ENCRYPTION_KEY says none
 EMPTY_IS_SAID = ("LOG_FILE",)  # where an empty value is not the default
 
 

@@ -16,13 +16,12 @@ from tradefleet.domain.credentials import KeyFault, KeyRefused
 from tradefleet.domain.errors import OutcomeUnknown, Refused, VenueUnavailable
 from tradefleet.domain.user import Mode
 from tradefleet.engine.key_guard import KeyRules
-from tradefleet.settings import Settings
+from tradefleet.settings import KEY_FILE, Settings
 from tradefleet.stores.memory import MemoryStore
 from tradefleet.vault import CannotOpen
 from tradefleet.wiring import desk as desks
 from tradefleet.wiring.desk import Desk
 from tradefleet.wiring.keys import (
-    KEY_FILE,
     check_masters,
     key_rules,
     make_key_file,

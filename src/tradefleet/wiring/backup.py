@@ -21,12 +21,12 @@ from tradefleet.operations.privacy.erasure_list import NAME as ERASURES
 from tradefleet.operations.privacy.erasure_list import ErasureList
 from tradefleet.operations.statements import statement_now
 from tradefleet.runtime.real_world import RealClock
-from tradefleet.settings import Settings, hide_password, load_settings
+from tradefleet.settings import KEY_FILE, Settings, hide_password, load_settings
 from tradefleet.store import acting
 from tradefleet.stores.sql import SqlStore, open_store
 from tradefleet.stores.sql.copies import copier_of
 from tradefleet.wiring.ground import Ground, open_ground
-from tradefleet.wiring.keys import KEY_FILE, Masters, bind_audit, masters_of, open_vault
+from tradefleet.wiring.keys import Masters, bind_audit, masters_of, open_vault
 from tradefleet.wiring.privacy import erase_again, list_of
 
 Say = Callable[[str], None]

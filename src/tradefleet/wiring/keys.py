@@ -11,11 +11,10 @@ from tradefleet.domain.errors import Refused
 from tradefleet.domain.user import Mode
 from tradefleet.engine.key_guard import KeyRules
 from tradefleet.operations.audit.keys import begin, chain_keys, keep_keys
-from tradefleet.settings import Settings, read_encryption_keys
+from tradefleet.settings import KEY_FILE, Settings, read_encryption_keys
 from tradefleet.store import Store
 from tradefleet.vault import Vault, new_master
 
-KEY_FILE = "encryption.key"
 READABLE_BY_OTHERS = 0o077
 LOOKED_AT = 20  # users' keys, at start
 MOCKED = "Live trading is switched off on this service (MOCK_TRADING=true)."

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tradefleet.operations.doctor.finding import Finding, ok, problem, warning
 from tradefleet.settings import (
+    KEY_FILE,
     Environment,
     Fault,
     Inspection,
@@ -16,7 +17,6 @@ from tradefleet.settings import (
 )
 
 CHECK = "configuration"
-KEY_FILE = "encryption.key"  # in DATA_DIR, as wiring/keys.py makes it
 EVERYWHERE = ("0.0.0.0", "::", "")
 MEANT = "or leave it so, if it is meant"
 
