@@ -11,6 +11,7 @@ import aiohttp
 from tradefleet.clock import Clock
 from tradefleet.engine.pace import Backoff
 from tradefleet.operations.audit.records import Record, read_record
+from tradefleet.operations.line_file import add_line
 from tradefleet.operations.webhooks.courier import cause_of
 
 TRIES = 3
@@ -44,7 +45,7 @@ class FileSink:
 
     async def take(self, line: str) -> None:
         try:
-            await asyncio.to_thread(append, self.file, line)
+            await asyncio.to_thread(add_line, self.file, line)
         except OSError as error:
             raise SinkFault(f"{self.file}: {error.strerror}") from None
 
@@ -60,19 +61,6 @@ def last_record(file: Path) -> Record | None:
         return None
     records = (read_record(line) for line in reversed(tail.split("\n")) if line)
     return next((record for record in records if record is not None), None)
-
-
-def append(file: Path, line: str) -> None:
-    """Write a line to the end; what a crash left unended before it stays by itself."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        size = os.lseek(handle, 0, os.SEEK_END)
-        is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        os.write(handle, f"{chr(10) if is_torn else ''}{line}\n".encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)

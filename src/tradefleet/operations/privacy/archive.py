@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -25,7 +25,6 @@ from tradefleet.operations.privacy.records import Records
 
 FORMAT = 1
 TRADES = "trades"
-PIECE = 1 << 20  # bytes read at once for a digest
 README = """This is all that the service keeps of you, of the moment named in manifest.json.
 
 tables/<name>.jsonl   one line of JSON per row; times are UTC, money is text, digit by digit
@@ -167,8 +166,5 @@ def size_of(file: Path) -> int:
 
 
 def digest_of(file: Path) -> str:
-    digest = sha256()
     with file.open("rb") as source:
-        while piece := source.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+        return file_digest(source, sha256).hexdigest()

@@ -6,7 +6,6 @@ database has, and no list. Several files hold the same list, so that one may be 
 
 import hmac
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import UserId
+from tradefleet.operations.line_file import add_line
 
 NAME = "erasures.jsonl"
 SECRET_NAME = "order_ids"  # the oldest of the service's secrets: backups from before this have it
@@ -55,13 +55,7 @@ class ErasureList:
     def _append(self, said: Mapping[str, str]) -> None:
         for file in self.files:
             try:
-                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                handle = os.open(file, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600)
-                try:
-                    os.write(handle, json.dumps(said).encode() + b"\n")
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+                add_line(file, json.dumps(said))
             except OSError as error:
                 raise Refused(UNWRITABLE.format(file=file, why=error.strerror)) from None
 
