@@ -18,6 +18,7 @@ from tradefleet.delivery import AlertDelivery
 from tradefleet.domain.errors import StoreError
 from tradefleet.engine.pace import Backoff
 from tradefleet.operations.alert_delivery.receiver import NotTaken, Receiver
+from tradefleet.operations.resting import rest
 from tradefleet.store import Store
 from tradefleet.webhook import Outcome
 
@@ -110,16 +111,7 @@ class Couriers:
             if tried:
                 await self.clock.sleep(APART)
             else:
-                await self._rest(self.pouch[receiver.name])
-
-    async def _rest(self, held: Held) -> None:
-        """Wait for something to be heard, or for the next look."""
-        async with asyncio.TaskGroup() as tasks:
-            ticking = tasks.create_task(self.clock.sleep(IDLE))
-            waking = tasks.create_task(held.wake.wait())
-            await asyncio.wait([ticking, waking], return_when=asyncio.FIRST_COMPLETED)
-            ticking.cancel()
-            waking.cancel()
+                await rest(self.clock, IDLE, self.pouch[receiver.name].wake)
 
     async def turn(self, receiver: Receiver) -> bool:
         """Send what is due to a receiver; say whether anything was, well or in vain."""

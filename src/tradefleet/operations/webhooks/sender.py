@@ -21,6 +21,7 @@ from tradefleet.domain.errors import StoreError
 from tradefleet.domain.ids import UserId
 from tradefleet.engine.pace import Backoff
 from tradefleet.live import LiveEvent
+from tradefleet.operations.resting import rest
 from tradefleet.operations.webhooks.courier import NotReached
 from tradefleet.store import Store
 from tradefleet.vault import CannotOpen, Vault
@@ -90,12 +91,7 @@ class WebhookSender:
     async def _rest(self) -> None:
         """Wait for a hint that something happened, or for the next look."""
         self._wake.clear()
-        async with asyncio.TaskGroup() as tasks:
-            ticking = tasks.create_task(self.clock.sleep(TICK))
-            waiting = tasks.create_task(self._wake.wait())
-            await asyncio.wait([ticking, waiting], return_when=asyncio.FIRST_COMPLETED)
-            ticking.cancel()
-            waiting.cancel()
+        await rest(self.clock, TICK, self._wake)
 
     async def turn(self) -> int:
         """Send what is due, if that is this process's duty; return to how many webhooks."""
