@@ -11,4 +11,6 @@ CREATE ROLE tradefleet_app LOGIN CREATEDB PASSWORD :'app_password';
 CREATE DATABASE tradefleet OWNER tradefleet;
 -- What people ask as the owner is shown all users; row-level security would show it nobody's rows.
 ALTER ROLE tradefleet IN DATABASE tradefleet SET tradefleet.scope = 'system';
+-- Before a restore the owner may see whether the service is connected, and turn it out.
+GRANT tradefleet_app TO tradefleet;
 SQL

@@ -191,6 +191,7 @@ async def test_whoever_is_not_signed_in_is_counted_by_address():
         assert (await client.get(READ, headers=signed(ALICE))).status_code == 200, "not anonymous"
         for path in ("/health", "/livez", "/readyz"):
             assert (await client.get(path)).status_code == 200, "monitors are not counted"
+            assert (await client.head(path)).status_code == 200, "nor such as want no body"
         house.later(hours=1)
         assert (await client.get("/docs")).status_code == 200
     async with house.asking("203.0.113.8") as client:

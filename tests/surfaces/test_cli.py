@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and with which exit code."""
 
+import errno
 import json
 import re
 from contextlib import asynccontextmanager
@@ -169,6 +170,13 @@ def test_a_fault_of_ours_is_told_without_its_text(program):
     result = program.chat("/start")
     assert result.exit_code == 1
     assert result.stderr == "Something went wrong inside tradefleet (RuntimeError).\n"
+
+
+def test_what_the_machine_refuses_is_said_in_its_words(program, tmp_path):
+    program.fault = OSError(errno.ENOSPC, "of a write, abc123key")
+    assert program.chat("/start").stderr == "No space left on device.\n"
+    program.fault = PermissionError(errno.EACCES, "", str(tmp_path / "a.zip"))
+    assert program.chat("/start").stderr == f"{tmp_path}/a.zip: Permission denied.\n"
 
 
 def test_wrong_options_are_exit_code_2(program):

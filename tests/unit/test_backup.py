@@ -153,6 +153,29 @@ async def test_a_database_in_use_is_not_replaced(url, tmp_path):
     await store.close()
 
 
+async def test_an_owner_notices_that_the_services_own_role_is_connected(
+    bare_postgres_url, tmp_path
+):
+    """PostgreSQL hides from it what others do; once it was granted their role, it ends them."""
+    require_programs(bare_postgres_url)
+    role = "restore_app"
+    await upgrade(bare_postgres_url)
+    await set_up_role(bare_postgres_url, role, None)
+    owner = address_as("tradefleet", bare_postgres_url)
+    execute(owner, f"REVOKE {role} FROM tradefleet", "SELECT 1")  # as db roles left it once
+    store, _ = await filled(address_as(role, bare_postgres_url))
+    own = backups(owner, tmp_path)
+    made = await own.make()
+    with pytest.raises(BackupFault, match="is in use by"):
+        await own.restore(made.file)
+    with pytest.raises(BackupFault, match="may not turn them out"):
+        await own.restore(made.file, force=True)
+    await set_up_role(owner, role, None)
+    await own.restore(made.file, force=True)
+    await store.close()
+    assert (await own.copier.standing()).tables["orders"] == 2 * GROUP
+
+
 async def test_force_does_not_replace_a_file_that_somebody_writes(sqlite_url, tmp_path):
     store, _ = await filled(sqlite_url)
     own = backups(sqlite_url, tmp_path)

@@ -158,7 +158,8 @@ def headline(found: AlertList) -> str:
         verb = "is" if len(found.alerts) == 1 else "are"
         return f"🚨 {count(len(found.alerts), 'alert')} {verb} open"
     processes = "1 process" if found.processes == 1 else f"{found.processes} processes"
-    return f"✅ All is well: {count(found.metrics, 'metric')} of {processes}."
+    metrics = count(found.metrics, "metric")
+    return f"✅ All is well: {metrics} of {processes}, as of {found.measured_at:%H:%M:%S} UTC."
 
 
 def told(entry: AlertEntry) -> str:

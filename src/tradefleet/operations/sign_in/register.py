@@ -12,6 +12,11 @@ from tradefleet.operations.sign_in.passwords import Passwords, check_new
 from tradefleet.operations.sign_in.sessions import keep_password
 from tradefleet.store import Store, UserStore
 
+ALREADY = (
+    "There is a user {user} already; `tradefleet users admin {user}` makes them an admin, "
+    "`tradefleet users password {user}` sets their password."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
@@ -37,7 +42,7 @@ class Register:
         user = User(id=user_id, username=username, created_at=self.clock.now(), role=role)
         async with self.store.open(user_id) as store:
             if await store.user() is not None:
-                raise Refused(f"There is a user {user_id} already.")
+                raise Refused(ALREADY.format(user=user_id))
             await store.save_user(user)
             await store.audit("registered", {"role": role.value})
         return user

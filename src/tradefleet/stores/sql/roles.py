@@ -5,6 +5,7 @@ Who was granted the tables keeps them after an upgrade; so does a role of the us
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,6 +188,9 @@ def made_and_granted(
         connection.execute(text(f"ALTER ROLE {quoted(role)} PASSWORD {literal(password)}"))
         lines.append(f"Set the password of {role}.")
     grant(connection, role)
+    with suppress(ProgrammingError), connection.begin_nested():  # where it may
+        # so that restore sees who is connected, and can turn them out
+        connection.execute(text(f"GRANT {quoted(role)} TO CURRENT_USER"))
     frozen = ", ".join(sorted(connection.scalars(text(APPEND_ONLY))))
     lines.append(f"Granted {role} the rows of {len(METADATA.tables)} tables; it owns none of them.")
     lines.append(f"It can add to {frozen}, and change or remove nothing there.")

@@ -1,9 +1,11 @@
 """The edge of the command line: whatever goes wrong inside becomes a message and an exit code."""
 
 import logging
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 
@@ -42,6 +44,9 @@ def text_of(error: BaseException) -> str:
     """Return what to say; of a fault of ours only its kind, for its text may hold anything."""
     if isinstance(error, TradefleetError):
         return str(error)
+    if isinstance(error, OSError) and error.errno:  # the machine's words: no room, no right
+        place = f"{error.filename}: " if isinstance(error.filename, str | Path) else ""
+        return f"{place}{os.strerror(error.errno)}."
     return f"Something went wrong inside tradefleet ({type(error).__name__})."
 
 

@@ -186,13 +186,16 @@ HIDDEN = (
     " WHERE schemaname = 'public' AND relname = 'users'"
 )
 EXISTS = "SELECT true FROM pg_database WHERE datname = $1"
-OTHERS = (
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
-    " AND backend_type = 'client backend'"
+# Who may not see what sessions of another role do sees whose they are: the server's own have none.
+CLIENTS = (
+    "FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND usesysid IS NOT NULL"
+    " AND coalesce(backend_type, 'client backend') = 'client backend'"
 )
-TURN_OUT = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
-    " AND pid <> pg_backend_pid()"
+OTHERS = f"SELECT count(*) {CLIENTS}"
+TURN_OUT = f"SELECT pg_terminate_backend(pid) {CLIENTS}"
+MAY_NOT_TURN_OUT = (
+    "Others are connected to {name}, and the role of its address may not turn them out: stop the "
+    "service, or run `tradefleet db roles` once, or let a superuser GRANT their role to it."
 )
 GONE_TRIES, GONE_WAIT = 100, 0.05  # seconds
 
@@ -200,7 +203,10 @@ GONE_TRIES, GONE_WAIT = 100, 0.05  # seconds
 async def turn_out(connection: Any, name: str) -> None:
     """End all connections to a database and wait until they are gone."""
     for _ in range(GONE_TRIES):
-        await connection.execute(TURN_OUT.replace("$1", literal(name)))
+        try:
+            await connection.execute(TURN_OUT.replace("$1", literal(name)))
+        except asyncpg.InsufficientPrivilegeError:
+            raise BackupFault(MAY_NOT_TURN_OUT.format(name=name)) from None
         if not await connection.fetchval(OTHERS, name):
             return
         await asyncio.sleep(GONE_WAIT)
