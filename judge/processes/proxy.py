@@ -10,8 +10,8 @@ import asyncio
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -81,6 +81,16 @@ ANSWER_DELAYS = (0.05, 0.2, 0.5, 1.0, 3.0, 11.0)
 
 CREATES = {b"/api/v3/order", b"/v5/order/create", b"/0/private/AddOrder"}
 CANCELS = {b"/v5/order/cancel", b"/0/private/CancelOrder"}
+
+
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    """Keep a port from being given to anybody, while whoever knocks there is refused."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # somebody was quicker
+            keeper.bind(("127.0.0.1", port))
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +296,8 @@ class Proxy:
     async def _refuse(self, door: Door, seconds: float) -> None:
         """Refuse connections for a while, and end those there are."""
         self._shut(door)
-        await self._wait(seconds)
+        with taken(door.port):
+            await self._wait(seconds)
         while not door.is_closed and door.server is None:
             try:
                 await self._listen(door)

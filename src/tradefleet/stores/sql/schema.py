@@ -118,8 +118,12 @@ async def upgrade_engine(engine: AsyncEngine, address: Address) -> SchemaCheck:
 
 
 def lock(connection: Connection) -> None:
-    """Let one process at a time upgrade; SQLite has locked the file for it by now."""
+    """Let one process at a time upgrade; SQLite has locked the file for it by now.
+
+    However busy the machine is: nobody takes the database over from who upgrades it.
+    """
     if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
 
 
