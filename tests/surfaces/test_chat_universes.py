@@ -122,7 +122,10 @@ Positions: as many at once as your limits allow
         ("BTC/USDT 9 timeframe=soon", "'soon' is not a timeframe"),
         ("BTC/USDT 9 mybank", "I do not know the exchange 'mybank'"),
         ("BTC/USDT,ETH/USDT,SOL/USDT,ADA/USDT 9", "Your free tier allows 3 trading pairs, and"),
-        ("BTC/USDT 9 positions=-1", "positions must be a whole number from 0 to 999999999, not '-1'."),
+        (
+            "BTC/USDT 9 positions=-1",
+            "positions must be a whole number from 0 to 999999999, not '-1'.",
+        ),
     ],
 )
 async def test_a_universe_that_cannot_be_is_refused_and_nothing_is_left_of_it(words, refusal):
