@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,8 +14,7 @@ from tradefleet.operations.doctor.configuration import warnings_of
 from tradefleet.settings import ENV_FILE, Fault, Inspection, inspect_settings
 from tradefleet.surfaces.cli.edge import edge
 from tradefleet.surfaces.cli.parts import Parts
-
-PIPED_WIDTH = 200  # columns, where there is no terminal to ask
+from tradefleet.surfaces.cli.screen import screen
 
 
 def add(app: typer.Typer, parts: Parts) -> None:
@@ -63,9 +61,7 @@ def written_as_json(inspection: Inspection, warnings: Sequence[Fault]) -> str:
 
 
 def draw(inspection: Inspection, warnings: Sequence[Fault]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPED_WIDTH)
+    console = screen()
     faulty = {fault.name for fault in inspection.faults}
     table = Table(box=None, pad_edge=False)
     for column in ("Variable", "Value", "From"):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,10 +18,10 @@ from tradefleet.operations.doctor.finding import Check, Finding, Level, problem,
 from tradefleet.settings import ENV_FILE
 from tradefleet.surfaces.cli.edge import edge
 from tradefleet.surfaces.cli.parts import DatabaseOption, Parts
+from tradefleet.surfaces.cli.screen import screen
 
 logger = logging.getLogger(__name__)
 
-PIPED_WIDTH = 200  # columns, where there is no terminal to ask
 PATIENCE = 120.0  # seconds for one look
 EXIT = {Level.OK: 0, Level.WARNING: 1, Level.PROBLEM: 2}
 MARKS = {Level.OK: ("✅", ""), Level.WARNING: ("⚠️", "yellow"), Level.PROBLEM: ("❌", "red")}
@@ -76,9 +75,7 @@ def written_as_json(findings: Sequence[Finding]) -> str:
 
 
 def draw(findings: Sequence[Finding]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPED_WIDTH)
+    console = screen()
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(width=2)
     table.add_column(overflow="fold")
