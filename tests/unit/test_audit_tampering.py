@@ -322,6 +322,22 @@ async def test_a_broken_sink_is_told_and_holds_up_no_other(store, clock, tmp_pat
     assert [json.loads(line)["heads"][0][1] for line in sink.lines] == [3]
 
 
+async def test_what_went_to_an_address_is_held_to_over_restarts(store, clock, tmp_path):
+    """Each process begins anew there, for none can ask what was taken last."""
+    store.audits.keys = KEYS
+    sink = Broken()
+    sink.is_broken = False
+    for number, owner in enumerate(("one", "one", "other", "one")):
+        await store.audits.note("a", {"number": number})
+        await over(store, clock, sink, owner=owner).turn()
+        clock.move_to(clock.now() + timedelta(minutes=10))
+    file = tmp_path / "posted.jsonl"
+    file.write_text("\n".join([*sink.lines, sink.lines[-1]]) + "\n")
+    report = AuditReport()
+    assert await hold_to(file, store.audits, KEYS, report, None) == {}
+    assert (report.records, len(report.notes), report.is_well) == (5, 4, True)
+
+
 async def test_a_file_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SinkFault, match=r"Not a directory|File exists"):

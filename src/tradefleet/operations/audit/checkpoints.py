@@ -37,7 +37,7 @@ class Trail:
     async def follow(self, audits: AuditStore, keys: ChainKeys, now: datetime, epoch: int) -> None:
         """Let the sink take what moved since it took something last."""
         if self.epoch != epoch:
-            self.last, self.told = await self.sink.last() or self.last, {}
+            self.last, self.told = await self.sink.last(), {}
             if self.last is not None:
                 self.since = datetime.fromisoformat(self.last.at) - OVERLAP
             self.epoch = epoch
@@ -168,7 +168,12 @@ async def hold_to_record(
     user_id: str | None,
 ) -> None:
     before = "" if held.last is None else held.last.mac
-    if record.previous != before:
+    if before and record.number == 1 and not record.previous:
+        # What goes to an address begins anew with each process: nobody can ask there what was last.
+        report.notes.append(
+            f"line {place} of {file.name} begins anew: no line proves the one before"
+        )
+    elif record.previous != before and record.mac != before:  # the same twice: an answer was lost
         report.add([in_file(file, place, "does not follow the record before it")])
     held.last = record
     report.records, report.checkpoint_at = report.records + 1, record.at
