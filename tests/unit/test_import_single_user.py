@@ -226,6 +226,10 @@ FAULTS = {
         },
         "Table trades, row 1, column side: '' is neither buy nor sell",
     ),
+    "money beyond measure": (
+        {"bot_state": [{"symbol": "BTC/USDT", "balance": 1e300}]},
+        "column balance: 1e[+]300 is no number, or too large for one",
+    ),
     "sold too much": (
         {
             "bot_state": [{"symbol": "BTC/USDT", "balance": 1}],
@@ -381,5 +385,7 @@ def test_it_is_shown_first_and_written_when_that_is_said(tmp_path, sqlite_url):
     ]
     assert runner.invoke(app, [*command, "--apply"]).output.startswith("Made for alice")
     assert "nothing to make" in runner.invoke(app, [*command, "--apply"]).output
+    told = runner.invoke(app, ["audit", "verify", "--db", sqlite_url])
+    assert (told.exit_code, "All lines are as they were written" in told.output) == (0, True)
     told = runner.invoke(app, [*command, "--strategy", "none"])
     assert "There is no strategy 'none'; choose one of:" in told.output

@@ -14,7 +14,7 @@ from typing import Any
 from tradefleet.domain.errors import Refused
 from tradefleet.domain.ids import FillId, OrderId
 from tradefleet.domain.market import Side, Symbol
-from tradefleet.domain.money import UNIT, ZERO, round_down, to_unit
+from tradefleet.domain.money import AMOUNT_MAX, UNIT, ZERO, round_down, to_unit
 from tradefleet.domain.order import Fill
 from tradefleet.domain.position import Position
 from tradefleet.operations.single_user.files import Row, Tables
@@ -126,8 +126,8 @@ class Line:
             value = Decimal(str(self.row[name]))
         except InvalidOperation:
             value = Decimal("NaN")
-        if not value.is_finite():
-            raise self.fault(name, f"{self.row[name]!r} is no number")
+        if not value.is_finite() or abs(value) > AMOUNT_MAX:
+            raise self.fault(name, f"{self.row[name]!r} is no number, or too large for one")
         return to_unit(value)
 
     def time(self, names: Sequence[str], what: str) -> datetime:
