@@ -344,9 +344,12 @@ class Run:
 
     # ----------------------------------------------------------------- stages
 
-    async def _plan_faults(self, sims: Sims) -> None:
-        """Tell the venues what they are to do wrong from now on."""
-        rates = dict(AT_VENUES)
+    async def _plan_faults(self, sims: Sims, without: frozenset[str] = frozenset()) -> None:
+        """Tell the venues what they are to do wrong from now on; without: not of these kinds."""
+        rates: dict[str, dict[str, float]] = {
+            action: {kind: rate for kind, rate in kinds.items() if kind not in without}
+            for action, kinds in AT_VENUES.items()
+        }
         if self.size.grace_s:  # shorter than what would come to light late
             rates = {
                 action: {kind: rate for kind, rate in kinds.items() if kind not in STATES}
