@@ -4,8 +4,9 @@ python -m judge.processes.steady --minutes 30 --bots 10000
 
 The service is `tradefleet serve` as anybody starts it, with its strategies, its HTTP and its log
 files. Most bots trade on paper; some hundreds at simulated venues, behind the network of L2 and
-with the faults of L2, but for pages that shut a venue. It is never killed, for what is watched is what grows: memory, errors, how
-long /health takes, log files. In the end it is stopped, and the judge looks at what was traded.
+with the faults of L2, but for pages that shut a venue. It is never killed, for what is watched is
+what grows: memory, errors, how long /health takes, log files. In the end it is stopped, and the
+judge looks at what was traded.
 """
 
 import argparse

@@ -222,7 +222,7 @@ class Ownership:
             await self._complete(user)
 
     def _lost(self, user: HostedUser) -> None:
-        logger.error("lost the lease of user %s; dropping them", user.id)
+        logger.warning("lost the lease of user %s; dropping them", user.id)  # no fault: fenced
         self.host.drop(user)
 
     async def _complete(self, user: HostedUser) -> None:
