@@ -189,7 +189,7 @@ def test_nothing_of_a_key_is_used_up_while_the_address_has_nothing():
     assert crowd.went == []
     crowd.play(0.2)
     assert len(crowd.went) == 4
-    crowd.play(2)
+    crowd.play(4)
     assert len(crowd.went) == 6
 
 
@@ -358,7 +358,7 @@ def test_a_held_budget_grants_nothing_for_a_while():
     assert crowd.ask("plain", P.EXIT) is None
     crowd.play(19)
     assert crowd.went == ["plain"]
-    crowd.play(2)
+    crowd.play(4)
     assert crowd.went == ["plain", "look"]
 
 
@@ -462,3 +462,16 @@ def test_no_window_holds_more_than_is_allowed_and_everybody_goes_in_the_end(requ
     for mine in counted.values():
         for start, _ in mine:
             assert sum(n for at, n in mine if start <= at < start + 1) <= 5 + 1e-6
+
+
+def test_a_gate_that_two_have_left_lets_the_third_through():
+    crowd = Crowd()
+    crowd.ask("first", counter=4)
+    second, third = crowd.ask("second", counter=4), crowd.ask("third", counter=4)
+    crowd.ask("fourth", counter=1)
+    for waiting in (second, third):
+        assert waiting is not None
+        crowd.door.leave(waiting)
+    assert crowd.went == ["first"]
+    crowd.play(4)
+    assert crowd.went == ["first", "fourth"]
