@@ -189,7 +189,7 @@ def test_nothing_of_a_key_is_used_up_while_the_address_has_nothing():
     assert crowd.went == []
     crowd.play(0.2)
     assert len(crowd.went) == 4
-    crowd.play(4)
+    crowd.play(2)
     assert len(crowd.went) == 6
 
 
@@ -358,7 +358,7 @@ def test_a_held_budget_grants_nothing_for_a_while():
     assert crowd.ask("plain", P.EXIT) is None
     crowd.play(19)
     assert crowd.went == ["plain"]
-    crowd.play(4)
+    crowd.play(2)
     assert crowd.went == ["plain", "look"]
 
 
