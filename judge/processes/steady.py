@@ -310,6 +310,7 @@ class Steady(Run):
             await asyncio.sleep(LOOK)
             found = await unsettled(asked)
             left = {name: n for name, n in found.items() if n and name not in AT_REST}
+            left |= {f"open {kind}": n for kind, n in await asked.rows(OPEN) if n}
             if left:
                 since = time.perf_counter()
             self.figures["left unsettled"] = left
@@ -325,6 +326,11 @@ def memory_of(pid: int) -> int:
 
 
 AT_REST = frozenset({"orders", "positions", "open", "created"})
+# An order that is open at a venue is at rest only if it is a stop that waits there.
+OPEN = (
+    "SELECT kind, count(*) FROM orders"
+    " WHERE state = 'open' AND kind != 'resting_stop' GROUP BY kind ORDER BY kind"
+)
 
 
 def wrong(figures: Mapping[str, Any]) -> list[str]:
@@ -336,6 +342,8 @@ def wrong(figures: Mapping[str, Any]) -> list[str]:
         found.append(f"{figures['error rate']:.2%} of the requests failed")
     if figures["health ms p50, p95, max"][1] >= HEALTH_P95_MS:
         found.append("/health is slow")
+    if figures["exit code"]:
+        found.append(f"it ended with code {figures['exit code']}")
     if figures["stopped after s"] > STOP_MOST:
         found.append(f"it took {figures['stopped after s']} s to stop")
     if not any(name.startswith("bot-") for name in figures["log files"]):

@@ -600,6 +600,30 @@ async def test_a_fault_while_a_message_is_followed_has_only_its_user_taken_again
     assert await ground.waiting() == []
 
 
+async def test_a_user_whose_limits_cannot_be_read_keeps_nobody_elses_pause_waiting(ground, running):
+    await ground.join(BOB)
+    await running.poll()
+    read = ground.store.rulings
+
+    async def rulings(user_ids):
+        if BOB in user_ids:
+            raise ValueError("no number")
+        return await read(user_ids)
+
+    ground.store.rulings = rulings
+    bob = running.user(BOB)
+    await ground.ask("/pause")
+    for user_id in (ALICE, BOB):
+        async with ground.store.open(user_id) as own:
+            await own.ask_host("switches_changed", {})
+    await running.ownership.read_messages()
+    (bot,) = running.user(ALICE).bots.values()
+    spec = bot.engine.spec
+    assert running.user(ALICE).guard.halt_for(spec.id, spec.account_id) is Halt.STOP
+    assert bob.gone
+    assert BOB in running.host.dropped
+
+
 # ---------------------------------------------------------------- starting it again
 
 

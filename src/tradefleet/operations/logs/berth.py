@@ -2,13 +2,12 @@
 
 import errno
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-try:
+if sys.platform != "win32":  # which has no such locks: there each file is named by its process
     import fcntl
-except ImportError:  # a system without such locks: each file is named by its process
-    fcntl = None  # type: ignore[assignment]
 
 BERTHS_MAX = 100  # processes that have numbers; others are named by their process number
 BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
@@ -28,14 +27,15 @@ class Berth:
         if self._lock is not None or self._mark:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        if fcntl is not None:
-            for number in range(1, BERTHS_MAX + 1):
-                if self._takes(number):
-                    self._mark = "" if number == 1 else str(number)
-                    return
+        for number in range(1, BERTHS_MAX + 1):
+            if self._takes(number):
+                self._mark = "" if number == 1 else str(number)
+                return
         self._mark = f"pid{os.getpid()}"
 
     def _takes(self, number: int) -> bool:
+        if sys.platform == "win32":
+            return False
         mark = "" if number == 1 else f".{number}"
         lock = os.open(
             self._folder / f".{self._lock_name}{mark}.lock", os.O_RDWR | os.O_CREAT, 0o640

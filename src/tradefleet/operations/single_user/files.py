@@ -48,7 +48,9 @@ def rows_of(connection: sqlite3.Connection, file: Path, name: str) -> list[Row]:
     found = connection.execute(f'SELECT * FROM "{quoted}" LIMIT {ROWS_MAX + 1}').fetchall()
     if len(found) > ROWS_MAX:
         raise Refused(TOO_MANY.format(table=name, file=file, most=ROWS_MAX))
-    return [{key.lower(): row[key] for key in row.keys()} for row in found]  # noqa: SIM118
+    return [
+        {key.lower(): value for key, value in zip(row.keys(), row, strict=True)} for row in found
+    ]
 
 
 def from_json(file: Path) -> Tables:
